@@ -1,0 +1,119 @@
+/* Every limit of the program, in one place (invariant I-10).
+ *
+ * Units stand last in the name. Static assertions below state what one limit
+ * believes about another. */
+#ifndef PROTO_LIMITS_H
+#define PROTO_LIMITS_H
+
+#include "proto/check.h"
+
+/* --- Cluster ------------------------------------------------------------ */
+#define NODES_MAX 9              /* Founding and later members. */
+#define REPLICAS_MAX 5           /* Voters of one group. */
+#define REPLICAS_MIN 2           /* G5: never fewer voters than this. */
+#define LANES_MAX 16
+#define GROUPS_MAX 20000         /* On one node. */
+#define NAME_SIZE_MAX 63         /* Nodes, endpoints, originators, calendars, clusters. */
+#define ADDRESS_SIZE_MAX 255
+
+/* --- Raft --------------------------------------------------------------- */
+#define ENTRY_SIZE_MAX_BYTES (1u << 20)        /* One log entry's payload. */
+#define INFLIGHT_ENTRIES_MAX 256               /* Per follower, not yet acknowledged. */
+#define APPEND_SIZE_MAX_BYTES (2u << 20)       /* Payload of one AppendEntries. */
+#define APPEND_ENTRIES_MAX 256                 /* Entries in one AppendEntries. */
+#define TRAILING_ENTRIES_MIN INFLIGHT_ENTRIES_MAX /* Kept behind a snapshot (G6c). */
+#define TRAILING_ENTRIES_DEFAULT 4096
+#define TRIM_ENTRIES_MAX 1024                  /* Deleted in one transaction. */
+#define APPLY_ENTRIES_MAX 64                   /* Applied in one job. */
+#define APPLY_SIZE_MAX_BYTES (4u << 20)
+#define CACHE_SIZE_MAX_BYTES (8u << 20)        /* Recent entries of one group in memory. */
+#define ELECTION_TIMEOUT_MS 1200
+#define HEARTBEAT_MS 200
+#define PROPOSALS_MAX 64                       /* Of one group, not yet applied. */
+#define SNAPSHOT_CHUNK_BYTES (256u << 10)
+#define SNAPSHOT_CHUNKS_INFLIGHT 4
+#define SNAPSHOT_SENDERS_MAX 2                 /* At once on one lane. */
+#define SNAPSHOT_RETRY_MS 2000                 /* A chunk not acknowledged is sent again. */
+#define SNAPSHOT_SIZE_MAX_BYTES (16ull << 30)
+#define SPOOL_MEMORY_MAX_BYTES (8u << 20)      /* Larger spools go to an unlinked file. */
+
+/* --- Frames between nodes ------------------------------------------------ */
+#define FRAME_SIZE_MAX_BYTES (8u << 20)        /* Hard: the receiver closes the pipe above it. */
+#define FRAME_SIZE_SOFT_BYTES (2u << 20)       /* A frame is sent when it reaches this. */
+#define FRAME_MESSAGES_MAX 65536
+#define PEER_QUEUE_MAX_BYTES (64u << 20)       /* To one node; above it messages are dropped. */
+#define NODE_HEARTBEAT_MS 500
+
+/* --- Store -------------------------------------------------------------- */
+#define KEY_SIZE_MAX_BYTES 500
+#define RECORD_SIZE_MAX_BYTES (4u << 20)
+#define STORE_MAP_SIZE_BYTES (64ull << 30)     /* Sparse; per lane. */
+#define STORE_READERS_MAX 256
+#define STORE_FREE_SPACE_MIN_BYTES (256ull << 20) /* New work is refused below it. */
+#define WRITER_BATCH_JOBS_MAX 4096
+#define WRITER_BATCH_SIZE_MAX_BYTES (32u << 20)
+#define WRITER_QUEUE_MAX_BYTES (128u << 20)    /* New proposals are refused above it. */
+
+/* --- Requests ----------------------------------------------------------- */
+#define REQUEST_SIZE_MAX_BYTES (4u << 20)
+#define REPLY_SIZE_MAX_BYTES (6u << 20)
+#define REQUESTS_INFLIGHT_MAX 1024             /* On one node. */
+#define REQUEST_TRANSFERS_MAX 5000             /* In one submit request. */
+#define REQUEST_TIMEOUT_MS 10000
+#define LIST_ROWS_DEFAULT 1000
+#define LIST_ROWS_MAX 10000
+#define SUBMIT_QUEUE_MAX_BYTES (16u << 20)     /* Waiting for one shard's next entry. */
+#define SUBMIT_BATCH_TRANSFERS_MAX 2000        /* In one log entry. */
+#define SUBMIT_BATCH_SIZE_BYTES (512u << 10)
+
+/* --- Transfers (nacha.md sections 1 to 3) -------------------------------- */
+#define TRANSFER_ID_SIZE_MAX 64
+#define TRANSFER_METADATA_SIZE_MAX 1024
+#define TRANSFER_ADDENDA_MAX 999
+#define ADDENDA_TEXT_SIZE 80
+#define AMOUNT_MAX_CENTS 9999999999ll
+#define ACCOUNT_SIZE_MAX 17
+#define RECEIVER_NAME_SIZE_MAX 22
+#define INDIVIDUAL_ID_SIZE_MAX 15
+#define ENTRY_DESCRIPTION_SIZE_MAX 10
+
+/* --- Files -------------------------------------------------------------- */
+#define ACH_RECORD_SIZE 94
+#define ACH_BLOCKING_FACTOR 10
+#define FILE_LINES_DEFAULT 10000
+#define FILE_LINES_MAX 10000                   /* Keeps a SEAL within one log entry. */
+#define FILE_CENTS_MAX 999999999999ll
+#define FILE_MODIFIERS 36                      /* A to Z, then 0 to 9, a creation date. */
+#define TRACE_SEQUENCE_MAX 9999999
+#define FILE_NAME_SIZE_MAX 128
+#define SAME_DAY_MAX_CENTS 100000000ll
+#define WINDOWS_MAX 16                         /* Of one shard a day. */
+#define MISSED_WINDOW_DAYS_MAX 10              /* How far back a leader looks. */
+
+/* --- Uploads ------------------------------------------------------------ */
+#define BANK_WORKERS 16                        /* Requests to banks at once on one node. */
+#define UPLOAD_RETRY_MIN_MS 200
+#define UPLOAD_RETRY_MAX_MS 60000
+#define UPLOAD_ALERT_TRIES 5                   /* Failures in a row before it needs a person. */
+#define VERIFY_WINDOW_MS (24ll * 3600 * 1000)  /* verify_window: step 11. */
+#define RATE_LIMIT_MIN_BYTES 1024              /* Per second, when one is set. */
+
+/* --- Configuration ------------------------------------------------------ */
+#define CONFIG_SIZE_MAX_BYTES (1u << 20)
+#define SETTINGS_SIZE_MAX_BYTES (128u << 10)   /* Everything one shard needs, encoded. */
+#define SHARD_ORIGINATORS_MAX 200
+#define CALENDAR_EXTRA_MAX 100
+
+CHECK_STATIC(FRAME_SIZE_SOFT_BYTES + APPEND_SIZE_MAX_BYTES + ENTRY_SIZE_MAX_BYTES < FRAME_SIZE_MAX_BYTES,
+             "the message that crosses the soft limit must still fit");
+CHECK_STATIC(REQUEST_SIZE_MAX_BYTES + FRAME_SIZE_SOFT_BYTES < FRAME_SIZE_MAX_BYTES,
+             "a forwarded request must fit a frame");
+CHECK_STATIC(REPLY_SIZE_MAX_BYTES + 65536u < FRAME_SIZE_MAX_BYTES, "a forwarded reply must fit a frame");
+CHECK_STATIC(SUBMIT_BATCH_SIZE_BYTES < ENTRY_SIZE_MAX_BYTES, "a batch of transfers is one entry");
+CHECK_STATIC(SETTINGS_SIZE_MAX_BYTES < ENTRY_SIZE_MAX_BYTES, "settings are one entry");
+CHECK_STATIC(TRAILING_ENTRIES_MIN >= INFLIGHT_ENTRIES_MAX, "guard G6c");
+CHECK_STATIC(ENTRY_SIZE_MAX_BYTES < RECORD_SIZE_MAX_BYTES, "an entry is one record");
+CHECK_STATIC(HEARTBEAT_MS * 4 < ELECTION_TIMEOUT_MS, "several heartbeats may be late");
+CHECK_STATIC(SNAPSHOT_CHUNK_BYTES < FRAME_SIZE_SOFT_BYTES, "a chunk fits a frame");
+
+#endif
