@@ -1,0 +1,40 @@
+/* Hashes, all by libsodium. hash_init() once per process before the others. */
+#ifndef PROTO_HASH_H
+#define PROTO_HASH_H
+
+#include "proto/bytes.h"
+
+#define SHA256_SIZE 32
+#define DIGEST_SIZE 32
+
+struct sha256 {
+    uint8_t b[SHA256_SIZE];
+};
+
+/* BLAKE2b-256: state digests, content hashes. */
+struct digest {
+    uint8_t b[DIGEST_SIZE];
+};
+
+void hash_init(void);
+struct sha256 sha256_of(struct span data);
+struct digest digest_of(struct span data);
+
+/* Streaming form of digest_of(). */
+struct digester {
+    _Alignas(64) uint8_t state[384];
+};
+void digester_init(struct digester *d);
+void digester_add(struct digester *d, struct span data);
+struct digest digester_end(struct digester *d);
+
+/* SipHash-2-4 with a fixed key over up to three parts, each preceded by its
+ * length: the checksum on every stored record. It finds damage, not malice. */
+uint64_t checksum_of(struct span a, struct span b, struct span c);
+
+/* Lower-case hexadecimal with a final zero; out has 2 * n + 1 bytes. Returns out. */
+char *hex_text(struct span data, char *out);
+/* size bytes from the operating system (identities). Not for simulated code. */
+void random_bytes(void *out, size_t size);
+
+#endif
