@@ -1,0 +1,167 @@
+/* What nodes send to each other: frames of messages, versioned by
+ * proto/frame.proto.
+ *
+ * A frame is a header and any number of messages of any number of groups. It is
+ * built by appending: frame_begin() once, frame_add() for each message. A
+ * message is encoded when it is added, so everything it points to is borrowed
+ * for that call only. */
+#ifndef PROTO_FRAME_H
+#define PROTO_FRAME_H
+
+#include "proto/arena.h"
+#include "proto/limits.h"
+#include "proto/err.h"
+
+#define IDENTITY_SIZE 16
+
+/* Of a data directory: random, made once when it is first used. */
+struct identity {
+    uint8_t b[IDENTITY_SIZE];
+};
+
+/* Numbers are on the wire: append only. */
+enum message_kind {
+    MESSAGE_NONE,
+    MESSAGE_APPEND_ENTRIES,
+    MESSAGE_APPEND_ENTRIES_RESULT,
+    MESSAGE_REQUEST_VOTE,
+    MESSAGE_REQUEST_VOTE_RESULT,
+    MESSAGE_TIMEOUT_NOW,
+    MESSAGE_SNAPSHOT_CHUNK,
+    MESSAGE_SNAPSHOT_ACK,
+    MESSAGE_HELLO,          /* Who I am and what I know; asks for the same. */
+    MESSAGE_NODE_STATUS,    /* The node's heartbeat. */
+    MESSAGE_FORWARD,        /* A client's request on its way to a leader. */
+    MESSAGE_FORWARD_REPLY,
+    MESSAGE_KINDS
+};
+
+struct message_entry {
+    uint64_t term;
+    uint8_t type;
+    struct span data;
+};
+
+struct message_append_entries {
+    uint32_t version;
+    uint64_t term, prev_log_index, prev_log_term, leader_commit;
+    struct message_entry *entries;
+    size_t entries_count;
+};
+
+struct message_append_entries_result {
+    uint32_t version;
+    uint64_t term, rejected, last_log_index;
+    uint32_t features, capacity;
+};
+
+struct message_request_vote {
+    uint32_t version;
+    uint64_t term, candidate_id, last_log_index, last_log_term;
+    bool disrupt_leader, pre_vote;
+};
+
+struct message_request_vote_result {
+    uint32_t version;
+    uint64_t term;
+    bool vote_granted, pre_vote;
+    uint32_t features, capacity;
+};
+
+struct message_timeout_now {
+    uint32_t version;
+    uint64_t term, last_log_index, last_log_term;
+};
+
+/* Part of a group's state rows. The first chunk (offset 0) and every later one
+ * carry the same head, so that a receiver can start or refuse at any chunk. */
+struct message_snapshot_chunk {
+    uint32_t version;
+    uint64_t term;              /* The sender's. */
+    uint64_t transfer_id;       /* Chosen by the sender; a new one restarts. */
+    uint64_t last_index, last_term, conf_index;
+    struct span conf;           /* Encoded configuration at last_index. */
+    uint64_t offset, total_size;
+    uint64_t checksum;          /* Of the whole spool. */
+    struct span data;
+};
+
+struct message_snapshot_ack {
+    uint64_t term, transfer_id;
+    uint64_t received;          /* Bytes held without a gap; UINT64_MAX: refused, start anew. */
+};
+
+enum hello_state { HELLO_FORMING = 1, HELLO_FORMED, HELLO_REFUSED };
+
+struct hello_member {
+    uint64_t node;
+    struct identity identity;
+};
+
+struct message_hello {
+    enum hello_state state;
+    bool reply_wanted;
+    struct span node_name;
+    struct span founders_digest; /* Of the list of founding members in the configuration. */
+    struct hello_member *members; /* What the sender knows: all founders once formed. */
+    size_t members_count;
+    struct span reason;          /* With HELLO_REFUSED: why the receiver is refused. */
+};
+
+struct message_node_status {
+    uint64_t started_ms;         /* Wall clock of the sender's start. */
+    uint32_t leaders, replicas, stopped_groups;
+    bool leaving;                /* SIGTERM came: don't hand leadership to it. */
+    struct span version;
+};
+
+struct message_forward {
+    uint64_t request_id;         /* Of the sending node. */
+    uint32_t hops;
+    struct span request;         /* proto/client.h */
+};
+
+struct message_forward_reply {
+    uint64_t request_id;
+    struct span reply;
+};
+
+struct message {
+    enum message_kind kind;
+    uint64_t group; /* 0: the catalog, or none for node messages. */
+    union {
+        struct message_append_entries append_entries;
+        struct message_append_entries_result append_entries_result;
+        struct message_request_vote request_vote;
+        struct message_request_vote_result request_vote_result;
+        struct message_timeout_now timeout_now;
+        struct message_snapshot_chunk snapshot_chunk;
+        struct message_snapshot_ack snapshot_ack;
+        struct message_hello hello;
+        struct message_node_status node_status;
+        struct message_forward forward;
+        struct message_forward_reply forward_reply;
+    };
+};
+
+#define FRAME_VERSION 1
+
+struct frame {
+    uint32_t version;
+    struct span cluster;      /* Name; frames of another cluster are dropped. */
+    uint64_t from, to;        /* Node ids. */
+    struct identity identity; /* Of the sender's data directory. */
+    struct message *messages;
+    size_t messages_count;
+};
+
+/* Appends the header to out (messages of header are ignored). */
+void frame_begin(const struct frame *header, struct bytes *out);
+/* Appends one message. CHECKs that it keeps the limits. */
+void frame_add(const struct message *m, struct bytes *out);
+/* SG_INVALID: malformed, another version, a count or value out of range; SG_TOOBIG.
+ * Messages of an unknown kind are left out, not an error. Spans point into
+ * the arena or into data, which must both outlive out. */
+MUST_USE enum sg_err frame_decode(struct span data, struct arena *a, struct frame *out);
+
+#endif

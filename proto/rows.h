@@ -1,0 +1,98 @@
+/* The rows of a shard's state, versioned by proto/rows.proto. Decoders copy
+ * nothing: spans point into the record. */
+#ifndef PROTO_ROWS_H
+#define PROTO_ROWS_H
+
+#include "proto/command.h"
+
+enum transfer_state { TRANSFER_PENDING = 1, TRANSFER_SEALED, TRANSFER_CANCELLED, TRANSFER_STATES };
+const char *transfer_state_name(enum transfer_state s); /* "pending" "in_file" "cancelled" */
+
+struct transfer_row {
+    uint64_t seq;             /* In the order of acceptance, from 1. */
+    uint64_t index;           /* Log index of its acceptance. */
+    int64_t accepted_ms;
+    enum transfer_state state;
+    uint64_t file;            /* 0: none. */
+    uint32_t trace;           /* Sequence part of its trace number; 0: none. */
+    struct day effective;     /* In the file. */
+    uint64_t cancelled_index; /* 0: not cancelled. */
+    struct span encoded;      /* transfer_encode() */
+};
+
+struct fold_row {             /* Keyed by transfer id: the answer given for ever. */
+    uint64_t seq;
+    uint64_t index;
+    struct digest content;
+};
+
+enum window_state { WINDOW_CLOSED = 1, WINDOW_SEALED, WINDOW_MISSED, WINDOW_STATES };
+const char *window_state_name(enum window_state s);
+
+struct window_row {
+    struct window_id id;
+    enum window_state state;
+    uint64_t index;           /* Of CLOSE. */
+    uint64_t last_seq;        /* Transfers up to here are in. */
+    int64_t scheduled_ms, closed_ms;
+    bool manual, late, hold;
+    uint64_t settings_version;
+    uint64_t first_file, files_count;
+    struct cents debit, credit;
+    uint64_t entries;
+};
+
+/* Names as in cli.md: sealed|claimed|staged|uploaded|hold|abandoned. */
+enum file_state { FILE_SEALED = 1, FILE_CLAIMED, FILE_STAGED, FILE_UPLOADED, FILE_HOLD, FILE_ABANDONED, FILE_STATES };
+const char *file_state_name(enum file_state s);
+
+struct file_row {
+    struct command_seal seal;  /* members live in a row of their own: NULL here. */
+    uint64_t seal_index;
+    int64_t sealed_ms;
+    enum file_state state;
+    uint64_t attempt;          /* Newest CLAIM's index; 0: none. */
+    uint64_t claim_term;       /* Term of the newest CLAIM. */
+    uint64_t staged_attempt;   /* The live STAGED; 0: none. */
+    uint32_t attempts_count;
+    bool cancel_wanted;
+    int64_t uploaded_ms;
+    bool verified;
+    struct span claimed_by;    /* Node name. */
+    struct span reason;        /* Of HOLD or cancel. */
+};
+
+struct counters_row {
+    uint64_t next_seq, next_file;
+    uint32_t next_trace;
+    uint64_t settings_version;
+    /* Invariant I-9: accepted = pending + sealed + cancelled, in count and cents, per side. */
+    uint64_t accepted_count, pending_count, sealed_count, cancelled_count;
+    struct cents accepted_debit, pending_debit, sealed_debit, cancelled_debit;
+    struct cents accepted_credit, pending_credit, sealed_credit, cancelled_credit;
+    uint64_t next_event;
+};
+
+struct event_row {
+    uint64_t cursor;
+    uint64_t index;
+    int64_t time_ms;
+    struct span kind;          /* "transfer.accepted" (one a command), "window.closed", "file.sealed", ... */
+    struct span subject;       /* Transfer id, window, file name; may be empty. */
+    struct span text;          /* For people. */
+};
+
+void transfer_row_encode(const struct transfer_row *r, struct bytes *out);
+MUST_USE enum sg_err transfer_row_decode(struct span data, struct transfer_row *out);
+void fold_row_encode(const struct fold_row *r, struct bytes *out);
+MUST_USE enum sg_err fold_row_decode(struct span data, struct fold_row *out);
+void window_row_encode(const struct window_row *r, struct bytes *out);
+MUST_USE enum sg_err window_row_decode(struct span data, struct window_row *out);
+void file_row_encode(const struct file_row *r, struct bytes *out);
+MUST_USE enum sg_err file_row_decode(struct span data, struct arena *a, struct file_row *out);
+void counters_row_encode(const struct counters_row *r, struct bytes *out);
+MUST_USE enum sg_err counters_row_decode(struct span data, struct counters_row *out);
+void event_row_encode(const struct event_row *r, struct bytes *out);
+MUST_USE enum sg_err event_row_decode(struct span data, struct event_row *out);
+
+#endif

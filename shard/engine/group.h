@@ -1,0 +1,132 @@
+/* One Raft group: a host of libraft's raft_step() for one routing number or
+ * the catalog.
+ *
+ * Everything here runs on the group's loop. Steps go in (a message, a timeout,
+ * a proposal, durable writes), and what comes out is carried out: entries, term
+ * and vote to the writer, messages through the output gate (I-1), committed
+ * entries to the machine in the writer's transaction (I-2).
+ *
+ * Calling sequence: group_bootstrap() once in the life of the group on each
+ * founding replica (or nothing, on one that joins later); group_open();
+ * group_receive(), group_propose() ...; group_stop(), then group_free() when
+ * group_is_idle(). */
+#ifndef SHARD_ENGINE_GROUP_H
+#define SHARD_ENGINE_GROUP_H
+
+#include "proto/frame.h"
+#include "proto/logger.h"
+#include "proto/loop.h"
+#include "shard/machine.h"
+#include "shard/transport.h"
+#include "storage/writer.h"
+
+struct group;
+
+struct group_options {
+    uint64_t id;              /* Routing number as an integer; 0: the catalog. */
+    uint64_t node;            /* This node's id, > 0. */
+    const char *node_name;    /* For log lines. Must outlive the group. */
+    struct loop *loop;
+    struct kv *kv;
+    struct writer *writer;
+    struct transport *transport;
+    struct machine machine;
+    uint64_t trailing_entries; /* Kept behind a snapshot; >= TRAILING_ENTRIES_MIN. */
+    unsigned election_timeout_ms;
+    unsigned heartbeat_ms;
+    const char *spool_dir;     /* For large snapshots; NULL: memory only. */
+    uint32_t *snapshot_senders; /* Count of running senders on this lane; shared, <= SNAPSHOT_SENDERS_MAX. */
+};
+
+/* Write term 1, no vote, and entry 1 (the configuration with these voters,
+ * byte-identical on every replica whatever the order of nodes) in the caller's
+ * transaction. SG_EXISTS: the group has been bootstrapped here. SG_INVALID: fewer than
+ * REPLICAS_MIN or more than REPLICAS_MAX nodes, or one twice (G5). */
+MUST_USE enum sg_err group_bootstrap(struct kv *kv, struct kv_txn *txn, uint64_t id, const uint64_t *nodes,
+                                     size_t nodes_count);
+
+/* Load from the store and start. SG_NOTFOUND: never bootstrapped here (a group
+ * that joins later is opened after group_join()). SG_CORRUPT: a record is
+ * damaged; why names it. SG_IO. */
+MUST_USE enum sg_err group_open(const struct group_options *options, struct group **out, char *why,
+                                size_t why_size);
+
+/* A message of this group from a node. Anything may come: late, twice, out of
+ * order, from a term long gone. m is borrowed. */
+void group_receive(struct group *g, uint64_t from, const struct message *m);
+
+/* A command on its way through the log. Caller-allocated; the caller's again in
+ * done(), which is called exactly once, never before group_propose() returns. */
+struct proposal {
+    struct span command;  /* Copied by group_propose(). */
+    /* SG_OK: applied and durable here; index and result are set (result is
+     *   borrowed for the call).
+     * SG_NOTLEADER: not taken; nothing happened.
+     * SG_UNKNOWN: leadership was lost with the entry under way: it may or may
+     *   not be applied later.
+     * SG_STOPPED: the group stopped; like SG_UNKNOWN when it had been taken. */
+    void (*done)(struct proposal *p, enum sg_err err);
+    uint64_t index;
+    struct span result;
+    uint64_t term;            /* The engine's from here. */
+    struct proposal *next;
+};
+
+/* SG_OK: taken, done() will come. SG_NOTLEADER, SG_BUSY (PROPOSALS_MAX or the
+ * writer is too far behind), SG_TOOBIG, SG_STOPPED: not taken, done() will not come. */
+MUST_USE enum sg_err group_propose(struct group *g, struct proposal *p);
+
+/* Ask for leadership to move to node (0: the replica that is furthest). It
+ * happened when the role changes; it failed when group_status().transferee is 0
+ * again and this node still leads. SG_NOTLEADER, SG_INVALID (not a voter),
+ * SG_BUSY (a transfer is under way). */
+MUST_USE enum sg_err group_transfer(struct group *g, uint64_t node);
+
+/* The connection to node broke: if it led this group, don't wait for the whole
+ * election timeout. likeliest: this replica should stand first; the others give
+ * it a head start. Never disturbs a leader that is heard. */
+void group_peer_lost(struct group *g, uint64_t node, bool likeliest);
+
+struct group_replica {
+    uint64_t node;
+    bool is_voter;
+    bool is_leader;
+    uint64_t match_index;  /* Known to the leader only; else 0. */
+    bool is_recent;        /* Heard within an election timeout (leader only). */
+    bool installing;       /* A snapshot is on its way to it (leader only). */
+};
+
+struct group_status {
+    uint64_t id, term, voted_for, leader, transferee;
+    bool is_leader;        /* libraft's state. */
+    bool is_ready;         /* Leader with an entry of its own term applied. */
+    bool stopped;          /* Damaged or broken: see why. */
+    const char *why;
+    uint64_t first_index, last_index, commit_index, applied_index, mark_index;
+    struct digest digest;  /* At applied_index. */
+    struct group_replica replicas[REPLICAS_MAX * 2];
+    size_t replicas_count;
+    uint64_t elections, snapshots_sent, snapshots_installed;
+};
+void group_status(const struct group *g, struct group_status *out);
+
+/* Stop timers and take no more events; proposals end with SG_STOPPED. */
+void group_stop(struct group *g);
+/* No job is with the writer, no work elsewhere. */
+bool group_is_idle(const struct group *g);
+/* The group must be stopped and idle. */
+void group_free(struct group *g);
+
+/* The applied row, readable without an engine (offline inspection). */
+struct applied_row {
+    uint64_t index, term;
+    uint64_t conf_index;
+    struct span conf;
+    struct digest digest;
+};
+MUST_USE enum sg_err applied_row_get(struct rows *r, struct applied_row *out);
+
+/* What a log entry is, for people: "command", "barrier", "change". */
+const char *group_entry_type_name(uint8_t type);
+
+#endif

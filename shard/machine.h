@@ -1,0 +1,62 @@
+/* What a replicated state machine is to the engine: a pure apply over rows.
+ *
+ * One kind for routing numbers (shard/state), one for the catalog
+ * (supervisor/catalog). The engine owns the transaction, the applied index and
+ * the digest; the machine sees rows of its own group only.
+ *
+ * Rows live in KV_STATE under group(8). The key that starts with byte 0x00 is the
+ * engine's (the applied row); a machine's keys start with 0x01 to 0xff. */
+#ifndef SHARD_MACHINE_H
+#define SHARD_MACHINE_H
+
+#include "proto/hash.h"
+#include "storage/kv.h"
+
+/* A group's rows in a transaction: for apply (writes allowed) or for a query. */
+struct rows {
+    struct kv *kv;
+    struct kv_txn *txn;
+    uint64_t group;
+    struct digester *digester; /* NULL in a query: writing is not allowed then. */
+    struct bytes key_buffer;   /* Scratch. */
+};
+
+void rows_init(struct rows *r, struct kv *kv, struct kv_txn *txn, uint64_t group);
+void rows_release(struct rows *r);
+/* SG_NOTFOUND, SG_CORRUPT, SG_IO. value is borrowed until the next write. */
+MUST_USE enum sg_err rows_get(struct rows *r, struct span key, struct span *value);
+MUST_USE enum sg_err rows_put(struct rows *r, struct span key, struct span value);
+MUST_USE enum sg_err rows_del(struct rows *r, struct span key);
+/* A walk over the group's rows under a prefix; then kv_next() etc. Keys in the
+ * cursor carry the group: strip them with rows_key(). */
+void rows_cursor(struct rows *r, struct kv_cursor *c, struct span prefix);
+/* Start at from (without the group) instead of at the prefix. */
+void rows_cursor_from(struct kv_cursor *c, struct span from);
+struct span rows_key(const struct kv_cursor *c);
+
+struct machine_ops {
+    /* On the storage writer. Apply one command of a committed entry. Depends on
+     * nothing but command, index, term and rows (I-3); a command that is
+     * refused or not understood is a result, never an error. result is empty
+     * before; what it gets is handed to the proposer.
+     * SG_CORRUPT, SG_IO only: from the rows. */
+    MUST_USE enum sg_err (*apply)(void *impl, struct rows *rows, uint64_t index, uint64_t term,
+                                  struct span command, struct bytes *result);
+    /* The rest on the loop. Everything up to index is applied and durable here. */
+    void (*applied)(void *impl, uint64_t index);
+    /* A snapshot replaced all rows; applied() follows. */
+    void (*installed)(void *impl, uint64_t index);
+    /* is_leader: this replica leads and an entry of its own term is applied, so
+     * it may act on the outside world (I-8). Called at each change of
+     * is_leader, term or leader. leader 0: unknown. */
+    void (*role)(void *impl, bool is_leader, uint64_t term, uint64_t leader);
+    /* The group stopped for good on this node (damaged record, broken engine). */
+    void (*failed)(void *impl, enum sg_err err, const char *why);
+};
+
+struct machine {
+    const struct machine_ops *ops;
+    void *impl;
+};
+
+#endif

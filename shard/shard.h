@@ -1,0 +1,87 @@
+/* One routing number put together: its group, its state machine, and what only
+ * its leader does (take submissions, close windows, build files, upload).
+ *
+ * Everything on the shard's loop. Memory of callbacks' arguments is borrowed
+ * for the call unless said otherwise. */
+#ifndef SHARD_SHARD_H
+#define SHARD_SHARD_H
+
+#include "proto/client.h"
+#include "shard/ach/zone.h"
+#include "shard/bank.h"
+#include "shard/engine/group.h"
+#include "shard/state/state.h"
+
+struct shard;
+
+struct shard_options {
+    struct group_options group; /* machine is set by shard_open(). */
+    struct bank *bank;
+    const char *cluster;        /* Part of attempt names; must outlive the shard. */
+    /* A time zone by name, or NULL when there is no such zone; valid for ever. */
+    const struct zone *(*zone)(void *impl, struct span name);
+    /* The settings this shard should have by the catalog as this node knows it,
+     * encoded, and their version; SPAN_NONE: not known yet. */
+    struct span (*settings)(void *impl, struct aba routing_number, uint64_t *version);
+    void (*changed)(void *impl, struct shard *s); /* Role, leader or failure changed. */
+    void *impl;
+};
+
+MUST_USE enum sg_err shard_open(const struct shard_options *options, struct shard **out, char *why, size_t why_size);
+struct group *shard_group(struct shard *s);
+/* The catalog's settings may have changed: the leader brings them into the log. */
+void shard_settings_changed(struct shard *s);
+
+/* A submission of one client: all its transfers, one answer each, in order.
+ * Caller-allocated, the caller's again in done(). The transfers and what they
+ * point to must stay valid until then. */
+struct shard_submit {
+    const struct transfer *transfers;
+    size_t transfers_count;
+    /* SG_OK: results (transfers_count of them, borrowed for the call) are set.
+     * SG_NOTLEADER, SG_BUSY, SG_UNAVAILABLE (no settings yet): nothing was taken.
+     * SG_UNKNOWN: ask again with the same ids; they fold. */
+    void (*done)(struct shard_submit *s, enum sg_err err, const struct submit_result *results);
+    struct shard_submit *next; /* The shard's. */
+    struct submit_result *checked;
+    size_t proposed_count, answered_count, size_bytes;
+};
+void shard_submit(struct shard *s, struct shard_submit *submit);
+
+/* Any other command a person gives: CANCEL, CLOSE, FILE_CANCEL, RESOLVE. The
+ * shard stamps time and node. Caller-allocated; done() as for a proposal, with
+ * the decoded result (borrowed) when SG_OK. */
+struct shard_command {
+    struct command command;
+    void (*done)(struct shard_command *c, enum sg_err err, const struct command_result *result);
+    struct proposal proposal; /* The shard's. */
+    struct bytes encoded;
+    struct shard *shard;
+};
+void shard_command(struct shard *s, struct shard_command *c);
+
+/* What the leader is doing with files, for people. */
+struct shard_upload_status {
+    uint64_t file;
+    const char *step;       /* "claim", "witness", "stage", ... */
+    uint32_t tries;         /* Failures in a row. */
+    const char *last_error; /* Of the bank; "" when none. */
+    int64_t next_try_ms;    /* Wall clock; 0: now. */
+};
+struct shard_status {
+    struct group_status group;
+    bool has_settings;
+    uint64_t settings_version;
+    struct window_id next_window; /* "" name: none. */
+    int64_t next_close_ms;
+    struct shard_upload_status uploads[8];
+    size_t uploads_count;
+    size_t submit_queue_bytes;
+};
+void shard_status(struct shard *s, struct shard_status *out);
+
+void shard_stop(struct shard *s);
+bool shard_is_idle(const struct shard *s);
+void shard_free(struct shard *s);
+
+#endif

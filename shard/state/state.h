@@ -1,0 +1,80 @@
+/* The replicated state of a routing number: apply, and questions about it.
+ *
+ * Pure functions over rows. apply sees no clock, file, socket or random number;
+ * time is a field of the command. Refusing a command is a result. */
+#ifndef SHARD_STATE_STATE_H
+#define SHARD_STATE_STATE_H
+
+#include "proto/rows.h"
+#include "shard/machine.h"
+
+/* See machine_ops.apply. result gets command_result_encode(). */
+MUST_USE enum sg_err state_apply(struct rows *rows, uint64_t index, uint64_t term, struct span command,
+                                 struct bytes *result);
+
+/* --- Questions (read or write transactions). Spans and arrays live in the
+ * arena. SG_NOTFOUND where there is no such thing; SG_CORRUPT, SG_IO. -------- */
+
+MUST_USE enum sg_err state_counters(struct rows *r, struct counters_row *out);
+/* The newest settings, or those of a version. */
+MUST_USE enum sg_err state_settings(struct rows *r, struct arena *a, struct settings *out);
+MUST_USE enum sg_err state_settings_at(struct rows *r, uint64_t version, struct arena *a, struct settings *out);
+
+MUST_USE enum sg_err state_transfer_by_seq(struct rows *r, uint64_t seq, struct arena *a, struct transfer_row *out);
+MUST_USE enum sg_err state_transfer_by_id(struct rows *r, struct span id, struct arena *a,
+                                          struct transfer_row *out);
+/* Up to max transfers with seq > after, in order; state 0: all. count 0 at the end. */
+MUST_USE enum sg_err state_transfers(struct rows *r, uint64_t after, enum transfer_state state, size_t max,
+                                     struct arena *a, struct transfer_row **out, size_t *count);
+
+MUST_USE enum sg_err state_window(struct rows *r, const struct window_id *id, struct window_row *out);
+/* Newest first, up to max. */
+MUST_USE enum sg_err state_windows(struct rows *r, size_t max, struct arena *a, struct window_row **out,
+                                   size_t *count);
+/* The windows that are closed and not yet done (sealing is unfinished), oldest first. */
+MUST_USE enum sg_err state_windows_open_work(struct rows *r, struct arena *a, struct window_row **out,
+                                             size_t *count);
+
+/* Members of a closed window that have no file yet and are eligible on its day,
+ * in the file's order (ach_order); the settings are those of the window. */
+struct member {
+    uint64_t seq;
+    struct transfer transfer;
+    struct day effective;
+};
+MUST_USE enum sg_err state_window_members(struct rows *r, const struct window_row *w,
+                                          const struct settings *settings, struct arena *a,
+                                          struct member **out, size_t *count);
+
+MUST_USE enum sg_err state_file(struct rows *r, uint64_t file, struct arena *a, struct file_row *out);
+MUST_USE enum sg_err state_file_by_name(struct rows *r, struct span name, struct arena *a, struct file_row *out);
+/* Newest first, up to max. */
+MUST_USE enum sg_err state_files(struct rows *r, size_t max, struct arena *a, struct file_row **out, size_t *count);
+/* Files that still need something done (not uploaded+verified, not abandoned, or on hold), oldest first. */
+MUST_USE enum sg_err state_files_open_work(struct rows *r, struct arena *a, struct file_row **out, size_t *count);
+/* Sequence numbers of a file's members, in order. */
+MUST_USE enum sg_err state_file_members(struct rows *r, uint64_t file, struct arena *a, uint64_t **out,
+                                        size_t *count);
+/* Attempts of a file that were claimed and never staged (garbage once a newer
+ * term claimed, see upload-protocol): their CLAIM indexes, not yet cleaned. */
+struct attempt_row {
+    uint64_t file, attempt, term;
+    bool staged, abandoned, cleaned;
+};
+MUST_USE enum sg_err state_attempts(struct rows *r, uint64_t file, struct arena *a, struct attempt_row **out,
+                                    size_t *count);
+
+/* The bytes of a sealed file, built again from the rows (I-6: the same on every
+ * replica), checked against the sealed SHA-256, size and totals.
+ * SG_CONFLICT: they differ (why says how): never upload such a file. */
+MUST_USE enum sg_err state_file_rebuild(struct rows *r, uint64_t file, struct bytes *out, char *why,
+                                        size_t why_size);
+
+/* The lowest unused File ID modifier of a creation day: 'A'..'Z','0'..'9'; 0: all 36 are used. */
+MUST_USE enum sg_err state_modifier(struct rows *r, struct day creation_day, char *out);
+
+/* Events with cursor > after, oldest first, up to max. */
+MUST_USE enum sg_err state_events(struct rows *r, uint64_t after, size_t max, struct arena *a,
+                                  struct event_row **out, size_t *count);
+
+#endif

@@ -1,0 +1,71 @@
+/* The durable log, term and vote of many groups in one store.
+ *
+ * Bytes and indexes: nothing of Raft's rules or of ACH. All writes happen in
+ * the caller's write transaction. Keys: see the top of log.c.
+ *
+ * Errors: SG_IO (final for the environment), SG_CORRUPT (a damaged record: the
+ * caller stops that group), SG_NOTFOUND where said. */
+#ifndef STORAGE_LOG_H
+#define STORAGE_LOG_H
+
+#include "storage/kv.h"
+
+struct log_entry {
+    uint64_t index;
+    uint64_t term;
+    uint8_t type; /* The engine's entry type; a number here. */
+    struct span data;
+};
+
+/* Term and vote: what Figure 2 of the Raft paper calls persistent state. */
+struct log_hard_state {
+    uint64_t term;
+    uint64_t voted_for; /* 0: nobody. */
+};
+
+/* The prefix of the log that the state rows stand for. */
+struct log_mark {
+    uint64_t index; /* 0: no snapshot was ever taken or installed. */
+    uint64_t term;
+    uint64_t conf_index;  /* Index of the last committed configuration at index. */
+    struct span conf;     /* Its encoding; borrowed from the transaction when read. */
+};
+
+/* What the log holds: entries first..last; first > last when empty. */
+struct log_bounds {
+    uint64_t first;
+    uint64_t last;
+};
+
+/* Entries must follow the last one without a gap (CHECKed against bounds only
+ * in builds with SHARDGATE_FAULTS, as it costs a read). */
+MUST_USE enum sg_err log_append(struct kv *kv, struct kv_txn *txn, uint64_t group,
+                                const struct log_entry *entries, size_t entries_count);
+/* Remove from..last. */
+MUST_USE enum sg_err log_truncate(struct kv *kv, struct kv_txn *txn, uint64_t group, uint64_t from);
+/* Remove first..upto, at most max entries; removed (may be NULL) tells how many. */
+MUST_USE enum sg_err log_trim(struct kv *kv, struct kv_txn *txn, uint64_t group, uint64_t upto, size_t max,
+                              size_t *removed);
+/* SG_NOTFOUND: no such entry. out->data is borrowed from the transaction. */
+MUST_USE enum sg_err log_get(struct kv *kv, struct kv_txn *txn, uint64_t group, uint64_t index,
+                             struct log_entry *out);
+MUST_USE enum sg_err log_bounds(struct kv *kv, struct kv_txn *txn, uint64_t group, struct log_bounds *out);
+
+/* Term and vote. SG_NOTFOUND: never stored (a group that has not been bootstrapped here). */
+MUST_USE enum sg_err log_hard_state_get(struct kv *kv, struct kv_txn *txn, uint64_t group,
+                                        struct log_hard_state *out);
+MUST_USE enum sg_err log_hard_state_put(struct kv *kv, struct kv_txn *txn, uint64_t group,
+                                        struct log_hard_state hs);
+/* SG_NOTFOUND: no mark yet. */
+MUST_USE enum sg_err log_mark_get(struct kv *kv, struct kv_txn *txn, uint64_t group, struct log_mark *out);
+MUST_USE enum sg_err log_mark_put(struct kv *kv, struct kv_txn *txn, uint64_t group, const struct log_mark *mark);
+
+/* Every group that has a hard state here, in order. Grows out (an array of
+ * uint64_t in out->p, out->n in bytes). */
+MUST_USE enum sg_err log_groups(struct kv *kv, struct kv_txn *txn, struct bytes *out);
+
+/* Node-wide named records in KV_META (identity, members, ...). SG_NOTFOUND. */
+MUST_USE enum sg_err meta_get(struct kv *kv, struct kv_txn *txn, const char *name, struct span *value);
+MUST_USE enum sg_err meta_put(struct kv *kv, struct kv_txn *txn, const char *name, struct span value);
+
+#endif

@@ -1,0 +1,54 @@
+/* The storage writer of a lane: everything that waits, in one transaction with
+ * one flush.
+ *
+ *   writer_submit() any number of jobs on the loop
+ *   -> on WORKER_STORE: begin, run() of each job in the order of submission, commit
+ *   -> on the loop: done(SG_OK) of each, in the same order
+ *
+ * While one batch is at work the next one gathers. A batch ends at
+ * WRITER_BATCH_JOBS_MAX jobs or WRITER_BATCH_SIZE_MAX_BYTES.
+ *
+ * A job whose run() answers SG_CORRUPT does not take the others with it: the
+ * transaction is abandoned and run again without the job, which gets
+ * done(SG_CORRUPT). run() must therefore be repeatable: it resets what it
+ * collected when it starts. Later jobs of the same key (a group) still run, so
+ * a group stops by refusing in run() itself once it is damaged.
+ * Any other error, and any error of begin or commit, is final for the
+ * environment (I-11): on_failure is called once, on the loop, no done() is ever
+ * called again, and submitted jobs stay where they are. */
+#ifndef STORAGE_WRITER_H
+#define STORAGE_WRITER_H
+
+#include "proto/loop.h"
+#include "storage/kv.h"
+
+struct writer_job {
+    /* On the worker, inside the write transaction. */
+    MUST_USE enum sg_err (*run)(struct writer_job *job, struct kv *kv, struct kv_txn *txn);
+    /* On the loop, after the commit. The memory is the caller's again. */
+    void (*done)(struct writer_job *job, enum sg_err err);
+    size_t size_bytes;       /* About what it writes; for the limits. */
+    enum sg_err err;         /* The writer's. */
+    struct writer_job *next; /* The writer's. */
+};
+
+struct writer;
+
+/* kv and loop are borrowed and must outlive the writer. */
+struct writer *writer_new(struct loop *loop, struct kv *kv, void (*on_failure)(void *impl, enum sg_err err),
+                          void *impl);
+void writer_submit(struct writer *w, struct writer_job *job);
+/* Bytes of jobs submitted and not yet durable. */
+size_t writer_pending_bytes(const struct writer *w);
+/* Nothing submitted, nothing at work. */
+bool writer_is_idle(const struct writer *w);
+
+struct writer_stats {
+    uint64_t batches, jobs, bytes;
+    uint64_t flush_us_total, flush_us_max;
+};
+struct writer_stats writer_stats(const struct writer *w);
+/* The writer must be idle or its environment failed. */
+void writer_free(struct writer *w);
+
+#endif
