@@ -1,0 +1,83 @@
+#include "shard/machine.h"
+
+#define GROUP_SIZE 8
+
+enum row_change { ROW_PUT = 1, ROW_DEL = 2 };
+
+void rows_init(struct rows *r, struct kv *kv, struct kv_txn *txn, uint64_t group)
+{
+    *r = (struct rows){.kv = kv, .txn = txn, .group = group};
+}
+
+void rows_release(struct rows *r)
+{
+    bytes_release(&r->key_buffer);
+}
+
+static struct span full_key(struct rows *r, struct span key)
+{
+    /* The engine's own row is not the machine's to see. */
+    CHECK(key.n > 0);
+    CHECK(key.p[0] != 0);
+    bytes_clear(&r->key_buffer);
+    be64_put(bytes_extend(&r->key_buffer, GROUP_SIZE), r->group);
+    bytes_append_span(&r->key_buffer, key);
+    return span_bytes(&r->key_buffer);
+}
+
+enum sg_err rows_get(struct rows *r, struct span key, struct span *value)
+{
+    return kv_get(r->kv, r->txn, KV_STATE, full_key(r, key), value);
+}
+
+/* Lengths go in too, so that no two different writes look the same. */
+static void digest_change(struct rows *r, enum row_change change, struct span key, struct span value)
+{
+    CHECK(r->digester != NULL);
+    uint8_t head[9];
+    head[0] = (uint8_t)change;
+    be32_put(head + 1, (uint32_t)key.n);
+    be32_put(head + 5, (uint32_t)value.n);
+    digester_add(r->digester, span_of(head, sizeof(head)));
+    digester_add(r->digester, key);
+    digester_add(r->digester, value);
+}
+
+enum sg_err rows_put(struct rows *r, struct span key, struct span value)
+{
+    digest_change(r, ROW_PUT, key, value);
+    return kv_put(r->kv, r->txn, KV_STATE, full_key(r, key), value);
+}
+
+enum sg_err rows_del(struct rows *r, struct span key)
+{
+    digest_change(r, ROW_DEL, key, SPAN_NONE);
+    return kv_del(r->kv, r->txn, KV_STATE, full_key(r, key));
+}
+
+void rows_cursor(struct rows *r, struct kv_cursor *c, struct span prefix)
+{
+    bytes_clear(&r->key_buffer);
+    be64_put(bytes_extend(&r->key_buffer, GROUP_SIZE), r->group);
+    bytes_append_span(&r->key_buffer, prefix);
+    kv_cursor_init(c, r->kv, r->txn, KV_STATE, span_bytes(&r->key_buffer));
+    if (prefix.n == 0) {
+        rows_cursor_from(c, span_of("\x01", 1));
+    }
+}
+
+void rows_cursor_from(struct kv_cursor *c, struct span from)
+{
+    struct bytes key = BYTES_NONE;
+    CHECK(c->prefix.n >= GROUP_SIZE);
+    bytes_append(&key, c->prefix.p, GROUP_SIZE);
+    bytes_append_span(&key, from);
+    kv_cursor_from(c, span_bytes(&key));
+    bytes_release(&key);
+}
+
+struct span rows_key(const struct kv_cursor *c)
+{
+    CHECK(c->key.n > GROUP_SIZE);
+    return span_of(c->key.p + GROUP_SIZE, c->key.n - GROUP_SIZE);
+}
