@@ -65,6 +65,7 @@
 #define SUBMIT_QUEUE_MAX_BYTES (16u << 20)     /* Waiting for one shard's next entry. */
 #define SUBMIT_BATCH_TRANSFERS_MAX 2000        /* In one log entry. */
 #define SUBMIT_BATCH_SIZE_BYTES (512u << 10)
+#define SUBMIT_ENTRIES_MAX 2                   /* Of one shard under way at once. */
 
 /* --- Transfers (nacha.md sections 1 to 3) -------------------------------- */
 #define TRANSFER_ID_SIZE_MAX 64
@@ -76,6 +77,10 @@
 #define RECEIVER_NAME_SIZE_MAX 22
 #define INDIVIDUAL_ID_SIZE_MAX 15
 #define ENTRY_DESCRIPTION_SIZE_MAX 10
+#define DISCRETIONARY_SIZE_MAX 2
+#define RECEIVER_NAME_SIZE_MAX_CTX 16          /* CTX uses the first four for a count. */
+#define EFFECTIVE_YEAR_MIN 2000                /* A file has two digits for the year. */
+#define EFFECTIVE_YEAR_MAX 2099
 
 /* --- Files -------------------------------------------------------------- */
 #define ACH_RECORD_SIZE 94
@@ -88,7 +93,11 @@
 #define FILE_NAME_SIZE_MAX 128
 #define SAME_DAY_MAX_CENTS 100000000ll
 #define WINDOWS_MAX 16                         /* Of one shard a day. */
+#define WINDOW_NAME_SIZE_MAX 16
 #define MISSED_WINDOW_DAYS_MAX 10              /* How far back a leader looks. */
+#define WINDOW_GRACE_MS 60000                  /* Closed this much after its time, a window is not yet late. */
+#define WINDOW_LOOK_MS 10000                   /* A wall clock that jumped is noticed after this. */
+#define SEALING_PARKED_MAX 8                   /* Windows that cannot be sealed and must not stop the others. */
 
 /* --- Uploads ------------------------------------------------------------ */
 #define BANK_WORKERS 16                        /* Requests to banks at once on one node. */
@@ -96,6 +105,10 @@
 #define UPLOAD_RETRY_MAX_MS 60000
 #define UPLOAD_ALERT_TRIES 5                   /* Failures in a row before it needs a person. */
 #define VERIFY_WINDOW_MS (24ll * 3600 * 1000)  /* verify_window: step 11. */
+#define VERIFY_LOOK_MS (3600ll * 1000)         /* Step 11 looks again after this. */
+#define UPLOADS_OPEN_MAX 64                    /* Files of one shard that its leader works on at once. */
+#define BANK_ENDPOINT_WORKERS 4                /* Of BANK_WORKERS, for one endpoint. */
+#define BANK_PIECE_BYTES (64u << 10)           /* Data goes to a bank in pieces of this size. */
 #define RATE_LIMIT_MIN_BYTES 1024              /* Per second, when one is set. */
 
 /* --- Configuration ------------------------------------------------------ */
@@ -103,6 +116,15 @@
 #define SETTINGS_SIZE_MAX_BYTES (128u << 10)   /* Everything one shard needs, encoded. */
 #define SHARD_ORIGINATORS_MAX 200
 #define CALENDAR_EXTRA_MAX 100
+#define PATH_SIZE_MAX 1024                     /* Of an endpoint's directory. */
+#define COMPANY_NAME_SIZE_MAX 16
+#define COMPANY_ID_SIZE_MAX 10
+#define COMPANY_DISCRETIONARY_SIZE_MAX 20
+#define BANK_NAME_SIZE_MAX 23                  /* Destination and origin name. */
+#define ORIGIN_SIZE_MAX 10
+#define ODFI_SIZE 8
+#define FILE_LINES_MIN 10                      /* One block. */
+#define DURATION_MAX_MS (366ll * 86400 * 1000) /* Of any setting that is a time span. */
 
 CHECK_STATIC(FRAME_SIZE_SOFT_BYTES + APPEND_SIZE_MAX_BYTES + ENTRY_SIZE_MAX_BYTES < FRAME_SIZE_MAX_BYTES,
              "the message that crosses the soft limit must still fit");
@@ -115,5 +137,8 @@ CHECK_STATIC(TRAILING_ENTRIES_MIN >= INFLIGHT_ENTRIES_MAX, "guard G6c");
 CHECK_STATIC(ENTRY_SIZE_MAX_BYTES < RECORD_SIZE_MAX_BYTES, "an entry is one record");
 CHECK_STATIC(HEARTBEAT_MS * 4 < ELECTION_TIMEOUT_MS, "several heartbeats may be late");
 CHECK_STATIC(SNAPSHOT_CHUNK_BYTES < FRAME_SIZE_SOFT_BYTES, "a chunk fits a frame");
+
+CHECK_STATIC(BANK_ENDPOINT_WORKERS < BANK_WORKERS, "one slow bank must not occupy all workers");
+CHECK_STATIC(SUBMIT_ENTRIES_MAX < PROPOSALS_MAX, "duties and people must get a word in");
 
 #endif
