@@ -7,6 +7,9 @@
 
 #include "proto/check.h"
 
+/* --- Threads ------------------------------------------------------------ */
+#define READ_WORKERS 2                         /* Long reads at once on one lane. */
+
 /* --- Cluster ------------------------------------------------------------ */
 #define NODES_MAX 9              /* Founding and later members. */
 #define REPLICAS_MAX 5           /* Voters of one group. */
@@ -43,6 +46,9 @@
 #define FRAME_MESSAGES_MAX 65536
 #define PEER_QUEUE_MAX_BYTES (64u << 20)       /* To one node; above it messages are dropped. */
 #define NODE_HEARTBEAT_MS 500
+#define INBOUND_QUEUE_MAX_BYTES (64u << 20)    /* Received and not yet looked at; above it nothing is read. */
+#define RECONNECT_MIN_MS 50                    /* Between nodes. */
+#define RECONNECT_MAX_MS 500
 
 /* --- Store -------------------------------------------------------------- */
 #define KEY_SIZE_MAX_BYTES 500
@@ -60,6 +66,7 @@
 #define REQUESTS_INFLIGHT_MAX 1024             /* On one node. */
 #define REQUEST_TRANSFERS_MAX 5000             /* In one submit request. */
 #define REQUEST_TIMEOUT_MS 10000
+#define CONNECTION_CALLS_MAX 4096              /* In flight on one connection of a client. */
 #define LIST_ROWS_DEFAULT 1000
 #define LIST_ROWS_MAX 10000
 #define SUBMIT_QUEUE_MAX_BYTES (16u << 20)     /* Waiting for one shard's next entry. */
