@@ -1,0 +1,238 @@
+#!/usr/bin/env python3
+"""Who may include what, and who may call what.
+
+An include goes only to the left: proto <- storage <- shard <- supervisor. Each
+third-party header stays in its adapter. Code that runs on a lane reaches time,
+threads, disk and network only through the seams. Every limit stands in
+proto/limits.h.
+
+usage: layers.py [ROOT]
+"""
+
+import fnmatch
+import os
+import re
+
+import source
+
+# Narrower rules within a layer: what a directory must not include, and why.
+NOT_WITHIN = {
+    "shard/ach/": (["storage/", "shard/"], ["shard/ach/"], "ach/ is pure: only proto/ and shard/ach/"),
+    "shard/state/": (["shard/engine/"], [], "the state machine knows nothing of Raft"),
+    "shard/engine/": (["shard/ach/", "shard/state/"], [], "the engine knows nothing of ACH"),
+}
+
+# Third-party header -> (files that may include it, how many of the program's at
+# most). Tests are counted apart: they may look behind an adapter's back only
+# where this says so.
+THIRD_PARTY = [
+    ("lmdb.h", ["storage/lmdb_*.c"], 2),
+    ("raft.h", ["shard/engine/*.[ch]", "tests/unit/test_engine_*.c"], None),
+    ("uv.h", ["supervisor/*.c"], 1),
+    ("nng/*", ["supervisor/*.c"], 2),  # Between nodes, and with clients.
+    ("yaml.h", ["supervisor/*.c"], 1),
+    ("cyaml/*", ["supervisor/*.c"], 1),
+    ("jansson.h", ["supervisor/*.[ch]", "tests/unit/test_sup_*.c"], None),
+    ("sodium.h", ["proto/hash.c"], 1),
+    ("protobuf-c/*", ["proto/*.[ch]"], None),
+    ("*.pb-c.h", ["proto/*.c", "proto/*_pb.h"], None),
+    ("cmocka.h", ["tests/*"], None),
+]
+
+PURE = """assert ctype errno float inttypes iso646 limits locale math setjmp stdalign stdarg
+    stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string strings endian""".split()
+SYSTEM = """arpa/inet dirent fcntl fnmatch getopt libgen linux/fs netdb netinet/in netinet/tcp poll pthread
+    sched semaphore signal sys/epoll sys/eventfd sys/file sys/ioctl sys/mman sys/prctl sys/random sys/resource
+    sys/socket sys/stat sys/statvfs sys/sysinfo sys/time sys/timerfd sys/types sys/uio sys/un sys/wait
+    sysexits syslog termios threads time unistd""".split()
+
+# Where the world may be touched directly: the adapters under the seams, and
+# what stands outside the lanes.
+NOT_LANE = [
+    "proto/check.c", "proto/fault.c", "proto/hash.c", "proto/logger.c", "proto/mem.c",
+    "storage/lmdb_*.c", "storage/writer*.c", "storage/spool*.c", "storage/inspect*.c",
+    "supervisor/*", "tests/*",
+]
+LANE_AGAIN = ["supervisor/catalog/*"]
+
+SEAM = {
+    "the clock": ("proto/loop.h", """time clock clock_gettime gettimeofday timespec_get localtime_r gmtime_r
+        mktime timegm"""),
+    "chance": ("proto/loop.h", "getrandom getentropy arc4random arc4random_uniform randombytes_buf"),
+    "threads": ("proto/loop.h or storage/writer.h", r"""pthread_\w+ thrd_\w+ mtx_\w+ cnd_\w+ sem_wait sem_post
+        fork kill"""),
+    "files": ("storage/kv.h or shard/bank.h", """open openat creat fopen fdopen fread fwrite read pread write pwrite
+        close rename unlink fsync fdatasync mmap opendir stat fstat mkdir"""),
+    "the network": ("shard/transport.h", "socket connect bind listen accept send sendto recv recvfrom poll select"),
+    "the environment": ("a parameter", "getenv secure_getenv"),
+}
+
+# Nowhere, and what to use instead.
+BANNED = {
+    r"rand|srand|random|srandom|drand48": "loop_random() (proto/loop.h)",
+    r"sleep|usleep|nanosleep|clock_nanosleep|thrd_sleep": "an event or a timer (proto/loop.h)",
+    r"malloc|calloc|realloc|strdup|strndup|reallocarray": "proto/mem.h",
+    r"sprintf|vsprintf": "snprintf",
+    r"strcpy|strcat|strncpy|strncat|stpcpy|gets": "proto/bytes.h, memcpy or snprintf",
+    r"atoi|atol|atoll|atof|sscanf": "a parser that reports overflow",
+    r"strtok|localtime|gmtime|ctime|asctime|strerror|getpwnam|gethostbyname": "the _r variant",
+    r"setenv|putenv|unsetenv": "a parameter",
+    r"alloca|system|popen|tmpnam|mktemp|longjmp|vfork": "nothing: leave it out",
+    r"assert": "CHECK (proto/check.h), which stays on in release builds",
+}
+BANNED_BUT = [("proto/mem.c", "malloc calloc realloc"), ("tests/*", "malloc calloc realloc")]
+
+INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.MULTILINE)
+CALL = re.compile(r"(?<![\w.>])(\w+)\s*\(")
+LIMIT = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w*_(?:MAX|MIN|LIMIT)(?:_\w+)?)[ \t]+(\S.*)$", re.MULTILINE)
+
+
+def matches(name, patterns):
+    return any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
+
+
+def layer_of(name):
+    top = name.split("/")[0]
+    return source.LAYERS.index(top) if top in source.LAYERS else None
+
+
+def on_lane(name):
+    if matches(name, LANE_AGAIN):
+        return True
+    return layer_of(name) is not None and not matches(name, NOT_LANE)
+
+
+def third_party_rule(header):
+    for rule in THIRD_PARTY:
+        if fnmatch.fnmatch(header, rule[0]):
+            return rule
+    return None
+
+
+def check_own_include(name, header, known):
+    """What is wrong with name including "header", or None."""
+    top = header.split("/")[0]
+    if top == "shardgate":
+        if name.startswith(("supervisor/", "tests/", "docs/")):
+            return None
+        return f'"{header}": the public headers are the supervisor\'s'
+    if top not in source.LAYERS and top != "tests":
+        return f'"{header}": write includes from the root of the repository'
+    if header not in known:
+        return f'"{header}": no such file'
+    mine, other = layer_of(name), layer_of(header)
+    if mine is None:
+        return None
+    if other is None or other > mine:
+        return f'"{header}": an include goes only to the left ({" <- ".join(source.LAYERS)})'
+    for directory, (never, but, reason) in NOT_WITHIN.items():
+        if name.startswith(directory) and header.startswith(tuple(never)) and not header.startswith(tuple(but)):
+            return f'"{header}": {reason}'
+    return None
+
+
+def check_system_include(name, header):
+    stem = header[:-2] if header.endswith(".h") else header
+    if stem in PURE:
+        return None
+    if stem not in SYSTEM:
+        return f"<{header}>: not in the list of headers this program uses (layers.py)"
+    # unistd.h, sys/types.h and time.h also hold types and constants: calls tell.
+    if on_lane(name) and stem not in ("sys/types", "time", "unistd"):
+        return f"<{header}>: runs on a lane; reach the world through a seam"
+    return None
+
+
+def check_includes(name, text, known, users):
+    for match in INCLUDE.finditer(text):
+        line = text.count("\n", 0, match.start()) + 1
+        kind, header = match.groups()
+        rule = third_party_rule(header)
+        if rule:
+            pattern, allowed, _ = rule
+            problem = None
+            if matches(name, allowed):
+                users.setdefault(pattern, set()).add(name)
+            else:
+                problem = f"{header}: only in {', '.join(allowed)}"
+        elif kind == '"':
+            problem = check_own_include(name, header, known)
+        else:
+            problem = check_system_include(name, header)
+        if problem:
+            yield name, line, problem
+
+
+def check_calls(name, text):
+    lane = on_lane(name)
+    for match in CALL.finditer(text):
+        word = match.group(1)
+        line = text.count("\n", 0, match.start()) + 1
+        for pattern, instead in BANNED.items():
+            excused = any(matches(name, [p]) and word in w.split() for p, w in BANNED_BUT)
+            if re.fullmatch(pattern, word) and not excused:
+                yield name, line, f"{word}(): use {instead}"
+        if not lane:
+            continue
+        for what, (seam, words) in SEAM.items():
+            if any(re.fullmatch(w, word) for w in words.split()):
+                yield name, line, f"{word}(): runs on a lane; reach {what} through {seam}"
+
+
+def check_limits(name, text):
+    if name == "proto/limits.h" or layer_of(name) is None:
+        return
+    for match in LIMIT.finditer(text):
+        value = match.group(2)
+        # A limit that follows from another one, or from a type, may stand where it is used.
+        derived = re.search(r"[A-Z][A-Z0-9]*_(?:MAX|MIN|SIZE|LIMIT)|sizeof", value)
+        if re.search(r"\d", value) and not derived:
+            line = text.count("\n", 0, match.start()) + 1
+            yield name, line, f"{match.group(1)}: limits stand in proto/limits.h"
+
+
+def check_guard(name, text):
+    if not name.endswith(".h"):
+        return
+    path = name.split("/include/")[-1]
+    guard = re.sub(r"\W", "_", path).upper()
+    if not re.search(rf"^#ifndef {guard}\n#define {guard}$", text, re.MULTILINE):
+        yield name, 1, f"include guard must be {guard}"
+
+
+def check_counts(users):
+    for pattern, _, most in THIRD_PARTY:
+        here = sorted(n for n in users.get(pattern, ()) if not n.startswith("tests/"))
+        if most is not None and len(here) > most:
+            yield here[-1], 1, f"{pattern}: in {len(here)} files ({', '.join(here)}), at most {most} adapters"
+
+
+def check_unused(texts):
+    used = set()
+    for text in texts.values():
+        used.update(match.group(2) for match in INCLUDE.finditer(text))
+    for name in texts:
+        if name.endswith(".h") and "/include/" not in name and name not in used:
+            yield name, 1, "no file includes this header"
+
+
+def main():
+    root = source.root_argument()
+    names = [n for n in source.files(root, [".c", ".h"]) if layer_of(n) is not None or n.startswith("tests/")]
+    known = set(names)
+    problems, users, texts = [], {}, {}
+    for name in names:
+        code = source.read(root, name)
+        with_strings = source.without_comments(code, keep_strings=True)
+        texts[name] = with_strings
+        problems += check_includes(name, with_strings, known, users)
+        problems += check_calls(name, source.without_comments(code))
+        problems += check_limits(name, with_strings)
+        problems += check_guard(name, with_strings)
+    problems += check_counts(users)
+    problems += check_unused(texts)
+    source.report(problems)
+
+
+if __name__ == "__main__":
+    main()

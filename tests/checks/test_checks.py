@@ -1,0 +1,220 @@
+#!/usr/bin/env python3
+"""The checks' own tests: each check must pass a good tree and find what is wrong
+in a bad one. A check that cannot fail checks nothing.
+
+Each row: a reason, the check, the files of a small tree, and what the check must
+say (None: nothing).
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+
+
+def header(path, body=""):
+    guard = path.replace("/", "_").replace(".", "_").upper()
+    return f"#ifndef {guard}\n#define {guard}\n{body}#endif\n"
+
+
+GOOD = {
+    "proto/limits.h": header("proto/limits.h", "#define ROWS_MAX 16\n"),
+    "proto/a.c": '#include "proto/limits.h"\n',
+    "shard/state/b.c": '#include <string.h>\n\n#include "proto/limits.h"\n',
+}
+
+LAYERS = [
+    ("includes to the left are fine", {}, None),
+    ("an include to the right", {"storage/x.c": '#include "shard/b.h"\n', "shard/b.h": header("shard/b.h")},
+     "storage/x.c:1: \"shard/b.h\": an include goes only to the left"),
+    ("a test may include everything", {"tests/unit/t.c": '#include "shard/b.h"\n', "shard/b.h": header("shard/b.h")},
+     None),
+    ("no layer may include a test's helper",
+     {"shard/x.c": '#include "tests/support/h.h"\n', "tests/support/h.h": header("tests/support/h.h")},
+     "an include goes only to the left"),
+    ("an include in a comment is none", {"storage/x.c": '/*\n#include "shard/b.h"\n*/\n'}, None),
+    ("a path that is not from the root", {"proto/x.c": '#include "limits.h"\n'},
+     "write includes from the root of the repository"),
+    ("a header that does not exist", {"proto/x.c": '#include "proto/nowhere.h"\n'}, "no such file"),
+    ("ACH code that knows the store", {"shard/ach/x.c": '#include "storage/kv.h"\n', "storage/kv.h":
+                                       header("storage/kv.h")}, "ach/ is pure"),
+    ("the state machine that knows Raft", {"shard/state/x.c": '#include "shard/engine/e.h"\n', "shard/engine/e.h":
+                                           header("shard/engine/e.h")}, "knows nothing of Raft"),
+    ("the engine that knows ACH", {"shard/engine/x.c": '#include "shard/ach/e.h"\n', "shard/ach/e.h":
+                                   header("shard/ach/e.h")}, "knows nothing of ACH"),
+    ("LMDB outside its adapter", {"storage/x.c": "#include <lmdb.h>\n"}, "lmdb.h: only in storage/lmdb_*.c"),
+    ("LMDB in its adapter", {"storage/lmdb_kv.c": "#include <lmdb.h>\n"}, None),
+    ("libraft outside the engine", {"shard/x.c": "#include <raft.h>\n"}, "raft.h: only in"),
+    ("libuv in a second file", {"supervisor/a.c": "#include <uv.h>\n", "supervisor/b.c": "#include <uv.h>\n"},
+     "uv.h: in 2 files"),
+    ("an unknown library", {"supervisor/a.c": "#include <curses.h>\n"}, "not in the list of headers"),
+    ("a public header seen from below", {"shard/x.c": '#include "shardgate/client.h"\n'}, "the supervisor's"),
+    ("generated code outside the codecs", {"shard/x.c": '#include "entry.pb-c.h"\n'}, "only in proto/*.c"),
+    ("a clock on a lane", {"shard/x.c": "int f(void)\n{\n    return time(NULL);\n}\n"},
+     "shard/x.c:3: time(): runs on a lane"),
+    ("a clock read through the seam", {"shard/x.c": "int f(struct loop *l)\n{\n    return l->time(l);\n}\n"}, None),
+    ("a clock named in a string or comment", {"shard/x.c": 'const char *s = "time(now)"; /* time(x) */\n'}, None),
+    ("a thread on a lane", {"shard/x.c": "#include <pthread.h>\n"}, "runs on a lane"),
+    ("a thread started on a lane", {"supervisor/catalog/x.c": "int x = pthread_create(0, 0, 0, 0);\n"},
+     "pthread_create(): runs on a lane"),
+    ("a thread outside the lanes", {"supervisor/x.c": "#include <pthread.h>\n"}, None),
+    ("a file opened on a lane", {"shard/state/x.c": "int x = open(0, 0);\n"}, "open(): runs on a lane"),
+    ("chance, anywhere", {"supervisor/x.c": "int x = rand();\n"}, "rand(): use loop_random()"),
+    ("a sleep, anywhere", {"tests/unit/x.c": "int x = usleep(5);\n"}, "usleep(): use an event"),
+    ("an assertion that release builds drop", {"proto/x.c": "void f(void)\n{\n    assert(0);\n}\n"},
+     "assert(): use CHECK"),
+    ("memory outside proto/mem.h", {"shard/x.c": "void *p = malloc(5);\n"}, "malloc(): use proto/mem.h"),
+    ("a limit elsewhere", {"shard/x.c": "#define QUEUE_MAX 64\n"}, "QUEUE_MAX: limits stand in proto/limits.h"),
+    ("a limit elsewhere, with a unit", {"shard/x.c": "#define QUEUE_MAX_BYTES (1u << 20)\n"}, "limits stand in"),
+    ("a limit that follows from another", {"shard/x.c": "#define QUEUE_MAX (ROWS_MAX * 2)\n"}, None),
+    ("a wrong include guard", {"proto/limits.h": "#ifndef LIMITS\n#define LIMITS\n#endif\n"},
+     "include guard must be PROTO_LIMITS_H"),
+    ("a header nobody includes", {"proto/dead.h": header("proto/dead.h")}, "no file includes this header"),
+]
+
+WORDS = [
+    ("plain text is fine", {"README.md": "Text with nothing in it.\n"}, None),
+    ("a home directory", {"a.c": "/ho" + "me/someone/x\n"}, "a path of one machine"),
+    ("a root's directory", {"a.c": 'char *s = "/ro' + 'ot/x";\n'}, "a path of one machine"),
+    ("a build directory", {"a.c": "see /wo" + "rk/x\n"}, "a path of one machine"),
+    ("a path that only ends like one", {"a.c": "tests/wo" + "rk/x\n"}, None),
+    ("work left for later", {"a.c": "/* TO" + "DO: more */\n"}, "unfinished work"),
+    ("a merge mark", {"a.c": "<" * 7 + " HEAD\n"}, "merge mark"),
+    ("a trailing blank", {"a.c": "int a; \n"}, "blanks at the end"),
+    ("a tab", {"a.c": "\tint a;\n"}, "a tab"),
+    ("blanks in an ACH file belong to it", {"a.ach": "101 \n"}, None),
+    ("a last line without an end", {"a.c": "int a;"}, "no newline"),
+]
+
+
+def function(lines):
+    return "int f(void)\n{\n" + "    g();\n" * (lines - 3) + "}\n"
+
+
+SIZES = [
+    ("a function at the limit", {"a.c": function(70)}, None),
+    ("a function over the limit", {"a.c": function(71)}, "a.c:1: a function of 71 lines"),
+    ("a signature over two lines counts", {"a.c": "int f(int a,\n      int b)" + function(70)[11:]},
+     "a function of 71 lines"),
+    ("a comment above does not count", {"a.c": "/* Why. */\n" + function(70)}, None),
+    ("a table is no function", {"a.c": "int a[] = {\n" + "    1,\n" * 100 + "};\n"}, None),
+    ("a file at the limit", {"a.c": "\n" * 600}, None),
+    ("a file over the limit", {"a.c": "\n" * 601}, "601 lines"),
+    ("a script counts, too", {"tool": "#!/usr/bin/env bash\n" + "\n" * 600}, "601 lines"),
+]
+
+SYNTAX = [
+    ("good scripts", {"a": "#!/usr/bin/env bash\nset -euo pipefail\ntrue\n", "b.py": "x = 1\n"}, None),
+    ("a shell script that does not parse", {"a": "#!/usr/bin/env bash\nset -euo pipefail\nif true\n"}, "bash -n"),
+    ("a shell script that goes on after errors", {"a.sh": "#!/usr/bin/env bash\ntrue\n"}, "set -euo pipefail"),
+    ("what shellcheck finds", {"a.sh": "#!/usr/bin/env bash\nset -euo pipefail\nrm $1\n"}, "SC2086"),
+    ("Python that does not parse", {"b.py": "x = = 1\n"}, "does not parse"),
+]
+
+FLAGS = """cmake_minimum_required(VERSION 3.25)
+project(flags C)
+set(CMAKE_C_STANDARD 11)
+set(SHARDGATE_WERROR ON)
+include(%s/cmake/ShardgateFlags.cmake)
+add_library(x OBJECT x.c)
+target_link_libraries(x PRIVATE shardgate_flags)
+""" % ROOT
+NARROWING = "int f(long a);\n\nint f(long a)\n{\n    return a;\n}\n"
+DIVISION = "int f(int a);\n\nint f(int a)\n{\n    int b = 0;\n    return a / b;\n}\n"
+
+
+class Tree:
+    """A directory with the given files, removed afterwards."""
+
+    def __init__(self, files):
+        self.files = files
+
+    def __enter__(self):
+        self.path = tempfile.mkdtemp()
+        for name, text in self.files.items():
+            path = os.path.join(self.path, name)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text)
+        return self
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.path)
+
+    def run(self, *command):
+        done = subprocess.run(command, cwd=self.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        return done.returncode, done.stdout.decode()
+
+
+class Checks(unittest.TestCase):
+    def rows(self, check, rows, base):
+        script = os.path.join(ROOT, "scripts", "checks", check + ".py")
+        for reason, files, expected in rows:
+            with self.subTest(reason), Tree({**base, **files}) as tree:
+                status, output = tree.run(sys.executable, script)
+                if expected is None:
+                    self.assertEqual((status, output), (0, ""))
+                else:
+                    self.assertEqual(status, 1)
+                    self.assertIn(expected, output)
+
+    def test_layers(self):
+        self.rows("layers", LAYERS, GOOD)
+
+    def test_words(self):
+        self.rows("words", WORDS, {})
+
+    def test_sizes(self):
+        self.rows("sizes", SIZES, {})
+
+    def test_syntax(self):
+        self.rows("syntax", SYNTAX, {})
+
+    def test_format(self):
+        with open(os.path.join(ROOT, ".clang-format"), encoding="utf-8") as file:
+            style = file.read()
+        for text, expected in (("int f(void)\n{\n    return 1;\n}\n", 0), ("int f(void) { return 1; }\n", 1)):
+            with Tree({".clang-format": style, "a.c": text}) as tree:
+                self.assertEqual(tree.run("clang-format", "--dry-run", "-Werror", "a.c")[0], expected)
+
+    def test_tidy(self):
+        with open(os.path.join(ROOT, ".clang-tidy"), encoding="utf-8") as file:
+            configuration = file.read()
+        script = os.path.join(ROOT, "scripts", "checks", "tidy.py")
+        for text, expected in (("int f(int a);\n", 0), (DIVISION, 1)):
+            with Tree({".clang-tidy": configuration, "a.c": text}) as tree:
+                command = {"directory": tree.path, "file": os.path.join(tree.path, "a.c"),
+                           "command": "cc -o a.o -c a.c"}
+                os.mkdir(os.path.join(tree.path, "out"))
+                with open(os.path.join(tree.path, "out", "compile_commands.json"), "w", encoding="utf-8") as file:
+                    json.dump([command], file)
+                status, output = tree.run(sys.executable, script, "out")
+                self.assertEqual(status, expected, output)
+                again, _ = tree.run(sys.executable, script, "out")
+                self.assertEqual(again, expected, "what was clean or not stays so")
+
+    def test_warnings_are_errors(self):
+        for compiler in ("gcc", "clang"):
+            with Tree({"CMakeLists.txt": FLAGS, "x.c": NARROWING}) as tree:
+                status, output = tree.run("cmake", "-G", "Ninja", "-B", "out", f"-DCMAKE_C_COMPILER={compiler}")
+                self.assertEqual(status, 0, output)
+                status, output = tree.run("ninja", "-C", "out")
+                self.assertNotEqual(status, 0)
+                self.assertIn("conversion", output)
+
+    def test_another_libraft_is_refused(self):
+        old = "#define RAFT_VERSION_NUMBER 1500\n"
+        with Tree({"include/raft.h": old, "lib/libraft.a": ""}) as tree:
+            status, output = tree.run("cmake", "--preset", "release", "-S", ROOT, "-B", tree.path + "/out",
+                                      f"-DSHARDGATE_RAFT_PREFIX={tree.path}")
+            self.assertNotEqual(status, 0)
+            self.assertIn("is not libraft 0.22.1", output)
+
+
+if __name__ == "__main__":
+    unittest.main()
