@@ -9,6 +9,7 @@ say (None: nothing).
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -217,4 +218,6 @@ class Checks(unittest.TestCase):
 
 
 if __name__ == "__main__":
+    # An interrupt must unwind, so that the trees are removed.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     unittest.main()
