@@ -33,8 +33,7 @@ static void arena_grow(struct arena *a, size_t size)
     a->used = 0;
 }
 
-/* Aligned room for size bytes, not cleared. */
-static void *arena_take(struct arena *a, size_t size)
+void *arena_room(struct arena *a, size_t size)
 {
     CHECK(size <= SIZE_MAX / 2);
     size_t rounded = size == 0 ? ARENA_ALIGN : (size + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
@@ -49,7 +48,7 @@ static void *arena_take(struct arena *a, size_t size)
 
 void *arena_alloc(struct arena *a, size_t size)
 {
-    return memset(arena_take(a, size), 0, size);
+    return memset(arena_room(a, size), 0, size);
 }
 
 void *arena_array(struct arena *a, size_t count, size_t size)
@@ -64,12 +63,12 @@ struct span arena_dup(struct arena *a, struct span s)
     if (s.n == 0) {
         return SPAN_NONE;
     }
-    return span_of(memcpy(arena_take(a, s.n), s.p, s.n), s.n);
+    return span_of(memcpy(arena_room(a, s.n), s.p, s.n), s.n);
 }
 
 char *arena_cstr(struct arena *a, struct span s)
 {
-    return span_cstr(s, arena_take(a, s.n + 1), s.n + 1);
+    return span_cstr(s, arena_room(a, s.n + 1), s.n + 1);
 }
 
 char *arena_printf(struct arena *a, const char *fmt, ...)
@@ -81,7 +80,7 @@ char *arena_printf(struct arena *a, const char *fmt, ...)
     CHECK(n >= 0);
 
     size_t size = (size_t)n + 1;
-    char *text = arena_take(a, size);
+    char *text = arena_room(a, size);
     va_start(args, fmt);
     int written = vsnprintf(text, size, fmt, args);
     va_end(args);

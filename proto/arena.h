@@ -20,6 +20,8 @@ struct arena {
 
 /* size bytes of zeros, aligned for any type. */
 void *arena_alloc(struct arena *a, size_t size) __attribute__((returns_nonnull));
+/* The same, not cleared. */
+void *arena_room(struct arena *a, size_t size) __attribute__((returns_nonnull));
 /* count * size, checked for overflow. */
 void *arena_array(struct arena *a, size_t count, size_t size) __attribute__((returns_nonnull));
 struct span arena_dup(struct arena *a, struct span s);

@@ -1,0 +1,45 @@
+/* protobuf-c over our bytes and arenas. For the codecs only: it shows
+ * protobuf-c's types, which no other part of the program sees. */
+#ifndef PROTO_ARENA_PB_H
+#define PROTO_ARENA_PB_H
+
+#include <protobuf-c/protobuf-c.h>
+
+#include "proto/arena.h"
+
+/* What the wire form of a message may take in memory: so many bytes a byte of
+ * input, with a floor and a ceiling. Without it a few megabytes of empty
+ * messages would take gigabytes. */
+#define PB_MEMORY_FACTOR 32u
+#define PB_MEMORY_MIN_BYTES (64u << 10)
+#define PB_MEMORY_MAX_BYTES (64u << 20)
+
+/* Appends the encoding of m: fields by number, so equal content gives equal bytes. */
+void pb_append(const ProtobufCMessage *m, struct bytes *out);
+
+/* The message in data, or NULL when it is malformed or would take more memory
+ * than the limits above. It and all it points to live in the arena; there is
+ * nothing to free. Enums and ranges are not checked. */
+ProtobufCMessage *pb_unpack(const ProtobufCMessageDescriptor *descriptor, struct span data, struct arena *a);
+
+/* Did every field of m (not of the messages in it) have a place in the schema? */
+static inline bool pb_is_known(const ProtobufCMessage *m)
+{
+    return m->n_unknown_fields == 0;
+}
+
+/* Borrowed for packing; protobuf-c does not write to it. */
+static inline ProtobufCBinaryData pb_of_span(struct span s)
+{
+    return (ProtobufCBinaryData){s.n, (uint8_t *)(uintptr_t)s.p};
+}
+static inline struct span pb_span(ProtobufCBinaryData b)
+{
+    return span_of(b.data, b.len);
+}
+/* A span list as protobuf-c wants it; NULL when count is 0. */
+ProtobufCBinaryData *pb_of_spans(const struct span *spans, size_t count, struct arena *a);
+/* And back; NULL when count is 0. */
+struct span *pb_spans(const ProtobufCBinaryData *list, size_t count, struct arena *a);
+
+#endif
