@@ -28,8 +28,6 @@ enum command_kind {
     COMMAND_KINDS
 };
 
-#define WINDOW_NAME_SIZE_MAX 16
-
 /* A window of a day: the key of its row. */
 struct window_id {
     struct day day;

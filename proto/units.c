@@ -26,8 +26,7 @@ static struct civil civil_of(int64_t days)
     int64_t z = days + DAYS_BEFORE_1970;
     int64_t era = z / DAYS_PER_400_YEARS;
     int64_t day_of_era = z % DAYS_PER_400_YEARS;
-    int64_t year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+    int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
     int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     int64_t month_from_march = (5 * day_of_year + 2) / 153;
     int64_t month = month_from_march < 10 ? month_from_march + 3 : month_from_march - 9;
@@ -52,7 +51,7 @@ static int64_t days_of(int year, int month, int day)
 struct civil day_civil(struct day d)
 {
     CHECK(d.n >= 0);
-    CHECK(d.n < 2932897); /* 10000-01-01 */
+    CHECK(d.n <= DAY_MAX);
     return civil_of(d.n);
 }
 
@@ -145,8 +144,7 @@ unsigned aba_check_digit(uint32_t first_eight)
 static bool aba_has_known_prefix(uint32_t n)
 {
     uint32_t prefix = n / 10000000;
-    return prefix <= 12 || (prefix >= 21 && prefix <= 32) || (prefix >= 61 && prefix <= 72) ||
-           prefix == 80;
+    return prefix <= 12 || (prefix >= 21 && prefix <= 32) || (prefix >= 61 && prefix <= 72) || prefix == 80;
 }
 
 static const char *aba_fault(struct span text, uint32_t *n)
@@ -201,7 +199,7 @@ char *time_text(int64_t unix_ms, char out[TIME_TEXT_SIZE])
         days--;
     }
     /* A clock that stands outside of these years is wrong, but a log line must not die of it. */
-    if (days < -DAYS_BEFORE_1970 || days >= 2932897) {
+    if (days < -DAYS_BEFORE_1970 || days > DAY_MAX) {
         (void)snprintf(out, TIME_TEXT_SIZE, "%lldms", (long long)unix_ms);
         return out;
     }

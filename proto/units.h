@@ -23,6 +23,7 @@ struct day {
     int32_t n;
 };
 #define DAY_NONE ((struct day){INT32_MIN})
+#define DAY_MAX 2932896 /* 9999-12-31 */
 
 struct civil {
     int year;  /* 1970 to 9999 */
@@ -55,6 +56,7 @@ struct aba {
  * static text that says which rule failed. */
 MUST_USE enum sg_err aba_parse(struct span text, struct aba *out, const char **why);
 #define ABA_TEXT_SIZE 10
+#define ABA_MAX 999999999u /* Nine digits: what struct aba may hold, right or not. */
 /* Nine digits with leading zeros. Returns out. */
 char *aba_text(struct aba a, char out[ABA_TEXT_SIZE]);
 /* The check digit (0 to 9) for eight leading digits given as a number. */
