@@ -82,7 +82,7 @@ uint64_t checksum_of(struct span a, struct span b, struct span c)
     uint8_t buffer[3 * 8 + CHECKSUM_SMALL_BYTES];
     bool small = a.n <= CHECKSUM_SMALL_BYTES && b.n <= CHECKSUM_SMALL_BYTES - a.n &&
                  c.n <= CHECKSUM_SMALL_BYTES - a.n - b.n;
-    uint8_t *(*put)(uint8_t *at, struct span s) = small ? put_part : put_hashed_part;
+    uint8_t *(*put)(uint8_t * at, struct span s) = small ? put_part : put_hashed_part;
     uint8_t *end = put(put(put(buffer, a), b), c);
     return siphash(buffer, (size_t)(end - buffer));
 }

@@ -114,8 +114,7 @@ static void line_write(struct line *l)
     /* There is no place left to report to when stderr is gone. */
 }
 
-void logger_line(enum log_level level, const struct log_scope *scope, const char *event,
-                 const char *fmt, ...)
+void logger_line(enum log_level level, const struct log_scope *scope, const char *event, const char *fmt, ...)
 {
     if ((int)level < atomic_load_explicit(&logger_level, memory_order_relaxed)) {
         return;
