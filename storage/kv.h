@@ -17,6 +17,7 @@
 #ifndef STORAGE_KV_H
 #define STORAGE_KV_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "proto/bytes.h"
@@ -33,8 +34,12 @@ struct kv_txn; /* Of the implementation. */
 
 /* What an implementation provides: raw bytes, no checksums. Spans handed out
  * are valid until the transaction ends or, in a write transaction, until the
- * next put or del. */
+ * next put or del. Keys stored have 1 to KEY_SIZE_MAX_BYTES bytes; a key to
+ * seek from may be empty or one byte longer. get and seek may also answer
+ * SG_CORRUPT when the store's own pages are damaged. */
 struct kv_ops {
+    /* SG_IO; SG_BUSY: too many readers. A second write transaction is a broken
+     * program (CHECK). */
     MUST_USE enum sg_err (*begin)(void *impl, bool write, struct kv_txn **txn);
     /* Durable when it returns SG_OK. Whatever it returns, txn is gone. */
     MUST_USE enum sg_err (*commit)(void *impl, struct kv_txn *txn);
@@ -60,12 +65,26 @@ struct kv_ops {
 struct kv {
     const struct kv_ops *ops;
     void *impl;
-    const char *name; /* For messages: "lane-0". */
+    const char *name;    /* For messages: "lane-0". */
+    _Atomic bool failed; /* kv.c's: no write any more until it is opened anew. */
 };
 
+/* SG_IO: final when write, and what is answered ever after a failed write.
+ * SG_BUSY: too many readers at once. */
 MUST_USE enum sg_err kv_begin(struct kv *kv, bool write, struct kv_txn **txn);
+/* Of a write transaction. SG_OK: durable, and visible to every read
+ * transaction begun later. SG_IO: final; whether it is durable is unknown until
+ * the store is opened anew. Refuses (SG_IO, nothing written) when any put or
+ * del of the transaction failed. txn is gone in every case. */
 MUST_USE enum sg_err kv_commit(struct kv *kv, struct kv_txn *txn);
+/* End a transaction of either kind without any effect. */
 void kv_abort(struct kv *kv, struct kv_txn *txn);
+/* Close the store. No transaction may be open. kv is zeroed. */
+void kv_close(struct kv *kv);
+
+/* Refuse every later write, as after a failed one (any thread). */
+void kv_fail(struct kv *kv);
+bool kv_is_failed(struct kv *kv);
 
 /* SG_OK, SG_NOTFOUND, SG_CORRUPT (checksum), SG_IO. value is borrowed as above. */
 MUST_USE enum sg_err kv_get(struct kv *kv, struct kv_txn *txn, enum kv_table table, struct span key,
@@ -74,6 +93,17 @@ MUST_USE enum sg_err kv_get(struct kv *kv, struct kv_txn *txn, enum kv_table tab
 MUST_USE enum sg_err kv_put(struct kv *kv, struct kv_txn *txn, enum kv_table table, struct span key,
                             struct span value);
 MUST_USE enum sg_err kv_del(struct kv *kv, struct kv_txn *txn, enum kv_table table, struct span key);
+
+/* "meta", "log", "state". */
+const char *kv_table_name(enum kv_table table);
+/* Report a record that is damaged for a reason which only its reader can see
+ * (a good checksum over impossible content): one log line that names store,
+ * table and key in hexadecimal. Returns SG_CORRUPT. */
+enum sg_err kv_corrupt(struct kv *kv, enum kv_table table, struct span key, const char *why);
+/* What the last SG_CORRUPT on this thread was about, as in its log line:
+ * store, table, key in hexadecimal, why. "" when there was none. Valid until
+ * the next one on this thread. */
+const char *kv_damage(void);
 
 /* A walk over the pairs whose keys start with a prefix, in order.
  *
@@ -91,6 +121,7 @@ struct kv_cursor {
     struct bytes prefix;
     struct bytes at; /* The key last handed out, or where to start. */
     bool started;
+    bool ended; /* By a damaged page, behind which nothing can be found. */
     bool backwards;
     struct span key;
     struct span value;
@@ -99,12 +130,15 @@ struct kv_cursor {
 };
 void kv_cursor_init(struct kv_cursor *c, struct kv *kv, struct kv_txn *txn, enum kv_table table,
                     struct span prefix);
-/* Start at the first key >= from (which begins with the prefix) instead. */
+/* Start at the first key >= from (which begins with the prefix) instead or,
+ * backwards, at the last key <= from. Before the first kv_next(). */
 void kv_cursor_from(struct kv_cursor *c, struct span from);
-/* Walk from the last key of the prefix (or from the one given) to the first. */
+/* Walk from the last key of the prefix (or from the one given) to the first.
+ * Before the first kv_next(). */
 void kv_cursor_backwards(struct kv_cursor *c);
 /* SG_OK with key and value set; SG_NOTFOUND at the end; SG_CORRUPT with key
- * set (the walk may go on); SG_IO. */
+ * set (the walk may go on), or with an empty key when a page of the store is
+ * damaged (what follows cannot be reached: the next answer is SG_NOTFOUND); SG_IO. */
 MUST_USE enum sg_err kv_next(struct kv_cursor *c);
 void kv_cursor_release(struct kv_cursor *c);
 
