@@ -1,0 +1,375 @@
+#include "storage/lmdb_store.h"
+
+#include <pthread.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+#include <lmdb.h>
+
+#include "proto/logger.h"
+#include "proto/mem.h"
+
+#define READER_CHECK_BEGINS 1024
+#define IDLE_READERS 16 /* Kept at most. */
+
+struct table_cursor {
+    MDB_cursor *cursor; /* NULL: not open. */
+    bool is_stale;      /* Of an earlier use of this read transaction. */
+    bool is_placed;     /* Stands on the pair it last handed out. */
+};
+
+struct kv_txn {
+    MDB_txn *txn;
+    bool write;
+    struct table_cursor cursors[KV_TABLES];
+    struct kv_txn *next_idle;
+};
+
+/* Reset read transactions, which keep their reader slots. */
+struct lmdb_readers {
+    pthread_mutex_t mutex;
+    struct kv_txn *idle;
+    unsigned idle_count;
+};
+
+/* LMDB's damage answers, of which only a read may say SG_CORRUPT: a write that
+ * ran into them is as final as any other failed write. */
+static enum sg_err read_error(struct lmdb_store *s, const char *op, int rc)
+{
+    if (rc == MDB_NOTFOUND) {
+        return SG_NOTFOUND;
+    }
+    logger_line(LOG_ERROR, NULL, "store.failed", "store=%s op=%s error=\"%s\"", s->name, op,
+                mdb_strerror(rc));
+    return rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND ? SG_CORRUPT : SG_IO;
+}
+
+static enum sg_err write_error(struct lmdb_store *s, const char *op, int rc)
+{
+    logger_line(LOG_ERROR, NULL, "store.failed", "store=%s op=%s error=\"%s\"", s->name, op,
+                mdb_strerror(rc));
+    return SG_IO;
+}
+
+static MDB_val val_of(struct span s)
+{
+    /* LMDB does not write through a key or value that it is given. */
+    return (MDB_val){.mv_size = s.n, .mv_data = (void *)(uintptr_t)s.p};
+}
+
+static struct span span_of_val(MDB_val v)
+{
+    return span_of(v.mv_data, v.mv_size);
+}
+
+/* A killed reader keeps its slot, and with it every page freed since. */
+static void check_readers(struct lmdb_store *s)
+{
+    int dead = 0;
+    int rc = mdb_reader_check(s->env, &dead);
+    if (rc != 0) {
+        logger_line(LOG_WARN, NULL, "store.reader_check_failed", "store=%s error=\"%s\"", s->name,
+                    mdb_strerror(rc));
+    } else if (dead > 0) {
+        logger_line(LOG_INFO, NULL, "store.dead_readers_cleared", "store=%s count=%d", s->name, dead);
+    }
+}
+
+static enum sg_err begin_write(struct lmdb_store *s, struct kv_txn **out)
+{
+    CHECK(!atomic_exchange(&s->is_writing, true));
+    if (s->begins_count++ % READER_CHECK_BEGINS == 0) {
+        check_readers(s);
+    }
+    struct kv_txn *txn = mem_zalloc(1, sizeof(*txn));
+    txn->write = true;
+    int rc = mdb_txn_begin(s->env, NULL, 0, &txn->txn);
+    if (rc != 0) {
+        mem_free(txn);
+        atomic_store(&s->is_writing, false);
+        return write_error(s, "begin", rc);
+    }
+    atomic_fetch_add(&s->open_count, 1);
+    *out = txn;
+    return SG_OK;
+}
+
+static struct kv_txn *take_idle(struct lmdb_readers *r)
+{
+    (void)pthread_mutex_lock(&r->mutex);
+    struct kv_txn *txn = r->idle;
+    if (txn != NULL) {
+        r->idle = txn->next_idle;
+        r->idle_count--;
+    }
+    (void)pthread_mutex_unlock(&r->mutex);
+    return txn;
+}
+
+static bool give_idle(struct lmdb_readers *r, struct kv_txn *txn)
+{
+    (void)pthread_mutex_lock(&r->mutex);
+    bool room = r->idle_count < IDLE_READERS;
+    if (room) {
+        txn->next_idle = r->idle;
+        r->idle = txn;
+        r->idle_count++;
+    }
+    (void)pthread_mutex_unlock(&r->mutex);
+    return room;
+}
+
+static void free_reader(struct kv_txn *txn)
+{
+    for (int i = 0; i < KV_TABLES; i++) {
+        if (txn->cursors[i].cursor != NULL) {
+            mdb_cursor_close(txn->cursors[i].cursor);
+        }
+    }
+    mdb_txn_abort(txn->txn);
+    mem_free(txn);
+}
+
+static enum sg_err begin_read(struct lmdb_store *s, struct kv_txn **out)
+{
+    struct kv_txn *txn = take_idle(s->readers);
+    int rc;
+    if (txn != NULL) {
+        rc = mdb_txn_renew(txn->txn);
+        if (rc != 0) {
+            free_reader(txn);
+        }
+    } else {
+        txn = mem_zalloc(1, sizeof(*txn));
+        rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn->txn);
+        if (rc != 0) {
+            mem_free(txn);
+        }
+    }
+    if (rc != 0) {
+        return rc == MDB_READERS_FULL ? SG_BUSY : read_error(s, "begin", rc);
+    }
+    atomic_fetch_add(&s->open_count, 1);
+    *out = txn;
+    return SG_OK;
+}
+
+static enum sg_err lmdb_begin(void *impl, bool write, struct kv_txn **out)
+{
+    return write ? begin_write(impl, out) : begin_read(impl, out);
+}
+
+static void end_read(struct lmdb_store *s, struct kv_txn *txn)
+{
+    for (int i = 0; i < KV_TABLES; i++) {
+        txn->cursors[i].is_stale = true;
+        txn->cursors[i].is_placed = false;
+    }
+    mdb_txn_reset(txn->txn);
+    if (!give_idle(s->readers, txn)) {
+        free_reader(txn);
+    }
+}
+
+static void end_write(struct lmdb_store *s, struct kv_txn *txn)
+{
+    /* LMDB closed its cursors with the transaction. */
+    mem_free(txn);
+    atomic_store(&s->is_writing, false);
+}
+
+static void lmdb_abort(void *impl, struct kv_txn *txn)
+{
+    struct lmdb_store *s = impl;
+    atomic_fetch_sub(&s->open_count, 1);
+    if (txn->write) {
+        mdb_txn_abort(txn->txn);
+        end_write(s, txn);
+    } else {
+        end_read(s, txn);
+    }
+}
+
+static enum sg_err lmdb_commit(void *impl, struct kv_txn *txn)
+{
+    struct lmdb_store *s = impl;
+    CHECK(txn->write);
+    atomic_fetch_sub(&s->open_count, 1);
+    int rc = mdb_txn_commit(txn->txn);
+    end_write(s, txn);
+    return rc == 0 ? SG_OK : write_error(s, "commit", rc);
+}
+
+static enum sg_err lmdb_get(void *impl, struct kv_txn *txn, enum kv_table table, struct span key,
+                            struct span *value)
+{
+    struct lmdb_store *s = impl;
+    MDB_val k = val_of(key);
+    MDB_val v;
+    int rc = mdb_get(txn->txn, s->tables[table], &k, &v);
+    if (rc != 0) {
+        return read_error(s, "get", rc);
+    }
+    *value = span_of_val(v);
+    return SG_OK;
+}
+
+/* A cursor need not be carried over a change: LMDB would have to move it, and
+ * a search costs less than finding out whether it always does so right. */
+static void drop_cursor(struct kv_txn *txn, enum kv_table table)
+{
+    struct table_cursor *c = &txn->cursors[table];
+    if (c->cursor != NULL) {
+        mdb_cursor_close(c->cursor);
+        *c = (struct table_cursor){0};
+    }
+}
+
+static enum sg_err lmdb_put(void *impl, struct kv_txn *txn, enum kv_table table, struct span key,
+                            struct span value)
+{
+    struct lmdb_store *s = impl;
+    CHECK(txn->write);
+    drop_cursor(txn, table);
+    MDB_val k = val_of(key);
+    MDB_val v = val_of(value);
+    int rc = mdb_put(txn->txn, s->tables[table], &k, &v, 0);
+    return rc == 0 ? SG_OK : write_error(s, "put", rc);
+}
+
+static enum sg_err lmdb_del(void *impl, struct kv_txn *txn, enum kv_table table, struct span key)
+{
+    struct lmdb_store *s = impl;
+    CHECK(txn->write);
+    drop_cursor(txn, table);
+    MDB_val k = val_of(key);
+    int rc = mdb_del(txn->txn, s->tables[table], &k, NULL);
+    return rc == 0 || rc == MDB_NOTFOUND ? SG_OK : write_error(s, "del", rc);
+}
+
+static int ready_cursor(struct lmdb_store *s, struct kv_txn *txn, enum kv_table table)
+{
+    struct table_cursor *c = &txn->cursors[table];
+    int rc = 0;
+    if (c->cursor == NULL) {
+        rc = mdb_cursor_open(txn->txn, s->tables[table], &c->cursor);
+    } else if (c->is_stale) {
+        rc = mdb_cursor_renew(txn->txn, c->cursor);
+    }
+    c->is_stale = rc != 0;
+    return rc;
+}
+
+/* Does key follow at once on the pair where the cursor stands? Walks ask so. */
+static bool is_next(struct table_cursor *c, struct span key)
+{
+    MDB_val at;
+    if (!c->is_placed || mdb_cursor_get(c->cursor, &at, NULL, MDB_GET_CURRENT) != 0) {
+        return false;
+    }
+    return key.n == at.mv_size + 1 && key.p[at.mv_size] == 0 && memcmp(key.p, at.mv_data, at.mv_size) == 0;
+}
+
+static int seek_forwards(struct table_cursor *c, struct span key, MDB_val *k, MDB_val *v)
+{
+    if (key.n == 0) {
+        return mdb_cursor_get(c->cursor, k, v, MDB_FIRST);
+    }
+    if (is_next(c, key)) {
+        return mdb_cursor_get(c->cursor, k, v, MDB_NEXT);
+    }
+    *k = val_of(key);
+    return mdb_cursor_get(c->cursor, k, v, MDB_SET_RANGE);
+}
+
+static int seek_backwards(struct table_cursor *c, struct span key, MDB_val *k, MDB_val *v)
+{
+    if (key.n == 0) {
+        return MDB_NOTFOUND;
+    }
+    *k = val_of(key);
+    int rc = mdb_cursor_get(c->cursor, k, v, MDB_SET_RANGE);
+    if (rc == MDB_NOTFOUND) {
+        return mdb_cursor_get(c->cursor, k, v, MDB_LAST);
+    }
+    if (rc != 0 || span_eq(span_of_val(*k), key)) {
+        return rc;
+    }
+    return mdb_cursor_get(c->cursor, k, v, MDB_PREV);
+}
+
+static enum sg_err lmdb_seek(void *impl, struct kv_txn *txn, enum kv_table table, struct span key,
+                             bool backwards, struct span *found, struct span *value)
+{
+    struct lmdb_store *s = impl;
+    struct table_cursor *c = &txn->cursors[table];
+    MDB_val k;
+    MDB_val v;
+    int rc = ready_cursor(s, txn, table);
+    if (rc == 0) {
+        rc = backwards ? seek_backwards(c, key, &k, &v) : seek_forwards(c, key, &k, &v);
+    }
+    c->is_placed = rc == 0;
+    if (rc != 0) {
+        return read_error(s, "seek", rc);
+    }
+    *found = span_of_val(k);
+    *value = span_of_val(v);
+    return SG_OK;
+}
+
+uint64_t lmdb_store_used_bytes(void *impl)
+{
+    struct lmdb_store *s = impl;
+    MDB_envinfo info;
+    MDB_stat stat;
+    if (mdb_env_info(s->env, &info) != 0 || mdb_env_stat(s->env, &stat) != 0) {
+        return 0; /* Only for a NULL argument. */
+    }
+    return ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
+}
+
+/* What the device or the map has left, whichever is less. An unreadable device
+ * has nothing left: new work is refused, which is safe. */
+static uint64_t lmdb_free_bytes(void *impl)
+{
+    struct lmdb_store *s = impl;
+    struct statvfs device;
+    MDB_envinfo info;
+    if (statvfs(s->dir, &device) != 0 || mdb_env_info(s->env, &info) != 0) {
+        return 0;
+    }
+    uint64_t on_device = (uint64_t)device.f_bavail * device.f_frsize;
+    uint64_t used = lmdb_store_used_bytes(s);
+    uint64_t in_map = info.me_mapsize > used ? info.me_mapsize - used : 0;
+    return on_device < in_map ? on_device : in_map;
+}
+
+struct lmdb_readers *lmdb_readers_new(void)
+{
+    struct lmdb_readers *r = mem_zalloc(1, sizeof(*r));
+    CHECK(pthread_mutex_init(&r->mutex, NULL) == 0);
+    return r;
+}
+
+void lmdb_readers_free(struct lmdb_readers *r)
+{
+    for (struct kv_txn *txn; (txn = take_idle(r)) != NULL;) {
+        free_reader(txn);
+    }
+    (void)pthread_mutex_destroy(&r->mutex);
+    mem_free(r);
+}
+
+const struct kv_ops lmdb_store_ops = {
+    .begin = lmdb_begin,
+    .commit = lmdb_commit,
+    .abort = lmdb_abort,
+    .get = lmdb_get,
+    .put = lmdb_put,
+    .del = lmdb_del,
+    .seek = lmdb_seek,
+    .free_bytes = lmdb_free_bytes,
+    .used_bytes = lmdb_store_used_bytes,
+    .close = lmdb_store_close,
+};
