@@ -86,6 +86,8 @@ struct command {
             bool late;             /* Caught up after its time. */
             bool hold;             /* By missed_window: hold: sealed, not uploaded, until released. */
             struct span reason;
+            struct day processing_day; /* Local day on which it really closes and its files go out
+                                        * (effective_entry_date); not after window.day: window.day. */
         } close;
         struct {
             struct window_id window;
@@ -106,9 +108,11 @@ struct command {
     };
 };
 
+/* Appends. CHECKs numbers and node name against their ranges; ids and reasons may
+ * have any size up to an entry's, the state machine judges them. */
 void command_encode(const struct command *c, struct bytes *out);
-/* SG_INVALID: not a command this version understands. The arena takes copies
- * only of arrays; spans point into data. */
+/* SG_INVALID: not a command this version understands. The arena takes arrays
+ * and transfers; other spans point into data. Transfers are decoded, not judged. */
 MUST_USE enum sg_err command_decode(struct span data, struct arena *a, struct command *out);
 
 /* The result of one applied command, made by apply, read by the proposer. */
@@ -121,6 +125,7 @@ struct command_result {
     size_t results_count;
 };
 void command_result_encode(const struct command_result *r, struct bytes *out);
+/* SG_INVALID. The arena takes the array of results; spans point into data. */
 MUST_USE enum sg_err command_result_decode(struct span data, struct arena *a, struct command_result *out);
 
 #endif

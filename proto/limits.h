@@ -30,6 +30,9 @@
 #define APPLY_ENTRIES_MAX 64                   /* Applied in one job. */
 #define APPLY_SIZE_MAX_BYTES (4u << 20)
 #define CACHE_SIZE_MAX_BYTES (8u << 20)        /* Recent entries of one group in memory. */
+#define LOG_SIZE_SOFT_BYTES (64u << 20)        /* Behind it a group's log is trimmed however few the entries. */
+#define HELD_MESSAGES_MAX 256                  /* Of one group, waiting for term and vote to be durable. */
+#define APPEND_PIECES_MAX 4                    /* AppendEntries sent for one of libraft's, when it is large. */
 #define ELECTION_TIMEOUT_MS 1200
 #define HEARTBEAT_MS 200
 #define PROPOSALS_MAX 64                       /* Of one group, not yet applied. */
@@ -105,6 +108,11 @@
 #define WINDOW_GRACE_MS 60000                  /* Closed this much after its time, a window is not yet late. */
 #define WINDOW_LOOK_MS 10000                   /* A wall clock that jumped is noticed after this. */
 #define SEALING_PARKED_MAX 8                   /* Windows that cannot be sealed and must not stop the others. */
+
+/* --- State --------------------------------------------------------------- */
+#define REASON_SIZE_MAX 256                    /* Kept of what a person or a bank said. */
+#define EVENT_SUBJECT_SIZE_MAX 160             /* A transfer id, a window, a file name. */
+#define EVENT_TEXT_SIZE_MAX 512
 
 /* --- Uploads ------------------------------------------------------------ */
 #define BANK_WORKERS 16                        /* Requests to banks at once on one node. */

@@ -40,6 +40,7 @@ struct window_row {
     uint64_t first_file, files_count;
     struct cents debit, credit;
     uint64_t entries;
+    struct day processing_day; /* For effective dates; see COMMAND_CLOSE. */
 };
 
 /* Names as in cli.md: sealed|claimed|staged|uploaded|hold|abandoned. */

@@ -41,6 +41,7 @@ struct member {
     uint64_t seq;
     struct transfer transfer;
     struct day effective;
+    bool same_day;            /* With effective: what effective_entry_date() says. */
 };
 MUST_USE enum sg_err state_window_members(struct rows *r, const struct window_row *w,
                                           const struct settings *settings, struct arena *a,
