@@ -28,6 +28,8 @@ configure_package_config_file(cmake/shardgateConfig.cmake.in
     INSTALL_DESTINATION ${package_dir} PATH_VARS CMAKE_INSTALL_LIBDIR)
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/shardgateConfigVersion.cmake
     COMPATIBILITY SameMinorVersion)
+# Relative, so that the prefix can be chosen when installing.
+file(RELATIVE_PATH prefix_from_pkgconfig /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
 configure_file(cmake/shardgate.pc.in ${CMAKE_BINARY_DIR}/shardgate.pc @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/shardgateConfig.cmake ${CMAKE_BINARY_DIR}/shardgateConfigVersion.cmake
     DESTINATION ${package_dir})
