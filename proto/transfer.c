@@ -63,6 +63,15 @@ enum account_type account_type_parse(struct span text)
     return (enum account_type)name_find(account_type_names, ACCOUNT_TYPES, text);
 }
 
+/* What is no day of the calendar must not turn into "none": readers refuse it. */
+static uint32_t day_to_pb(struct day d)
+{
+    if (day_is_none(d)) {
+        return 0;
+    }
+    return d.n < 0 ? UINT32_MAX : (uint32_t)d.n + 1;
+}
+
 void transfer_to_pb(const struct transfer *t, struct arena *a, Shardgate__V1__Transfer *out)
 {
     shardgate__v1__transfer__init(out);
@@ -83,7 +92,7 @@ void transfer_to_pb(const struct transfer *t, struct arena *a, Shardgate__V1__Tr
     out->payment_type = (uint8_t)t->payment_type;
     out->prenote = t->prenote;
     out->same_day = t->same_day;
-    out->effective_day = day_is_none(t->effective_date) ? 0 : (uint32_t)t->effective_date.n + 1;
+    out->effective_day = day_to_pb(t->effective_date);
     out->reverses = pb_of_span(t->reverses);
     out->metadata = pb_of_span(t->metadata);
     out->n_addenda = t->addenda_count;
