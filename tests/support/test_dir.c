@@ -1,15 +1,13 @@
-/* nftw() is of POSIX's XSI part. */
-#define _XOPEN_SOURCE 700
-
 #include "tests/support/test_dir.h"
 
-#include <ftw.h>
+#include <dirent.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 
 #include "proto/check.h"
-
-#define OPEN_DIRECTORIES 16
 
 void test_dir_make(struct test_dir *d)
 {
@@ -20,15 +18,27 @@ void test_dir_make(struct test_dir *d)
     CHECK(mkdtemp(d->path) != NULL);
 }
 
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
+static void remove_tree(const char *path)
 {
-    (void)st;
-    (void)kind;
-    (void)at;
-    return remove(path);
+    struct stat st;
+    CHECK(lstat(path, &st) == 0);
+    DIR *dir = S_ISDIR(st.st_mode) ? opendir(path) : NULL;
+    for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
+            char below[PATH_MAX];
+            int n = snprintf(below, sizeof(below), "%s/%s", path, entry->d_name);
+            CHECK(n > 0);
+            CHECK((size_t)n < sizeof(below));
+            remove_tree(below);
+        }
+    }
+    if (dir != NULL) {
+        (void)closedir(dir);
+    }
+    CHECK(remove(path) == 0);
 }
 
 void test_dir_remove(struct test_dir *d)
 {
-    CHECK(nftw(d->path, remove_one, OPEN_DIRECTORIES, FTW_DEPTH | FTW_PHYS) == 0);
+    remove_tree(d->path);
 }
