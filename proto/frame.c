@@ -4,14 +4,13 @@
 
 #include "proto/arena_pb.h"
 #include "proto/hash.h"
+#include "proto/limits.h"
 #include "proto/units.h"
 #include "frame.pb-c.h"
 
 /* Field 15, length-delimited: the tag before each message of a frame. */
 #define MESSAGES_TAG 0x7a
 #define MESSAGES_FIELD 15
-#define CONFIGURATION_SIZE_MAX_BYTES 65536u /* Raft's list of servers. */
-#define TEXT_SIZE_MAX 1024                  /* A reason. */
 #define VARINT_SIZE_MAX 10
 
 _Static_assert(MESSAGES_TAG == (MESSAGES_FIELD << 3 | 2), "protobuf's tag");
@@ -127,7 +126,7 @@ static void put_snapshot_chunk(const struct message_snapshot_chunk *m, struct me
 {
     Shardgate__V1__SnapshotChunk *pb = &out->body.snapshot_chunk;
     CHECK(m->data.n <= SNAPSHOT_CHUNK_BYTES);
-    CHECK(m->conf.n <= CONFIGURATION_SIZE_MAX_BYTES);
+    CHECK(m->conf.n <= RAFT_CONFIGURATION_MAX_BYTES);
     shardgate__v1__snapshot_chunk__init(pb);
     pb->version = m->version;
     pb->term = m->term;
@@ -157,7 +156,7 @@ static void put_hello(const struct message_hello *m, struct message_pb *out)
 {
     Shardgate__V1__Hello *pb = &out->body.hello;
     CHECK(m->members_count <= NODES_MAX);
-    CHECK(m->reason.n <= TEXT_SIZE_MAX);
+    CHECK(m->reason.n <= REFUSAL_SIZE_MAX);
     shardgate__v1__hello__init(pb);
     pb->state = (Shardgate__V1__HelloState)m->state;
     pb->reply_wanted = m->reply_wanted;
@@ -402,7 +401,7 @@ static bool get_snapshot_chunk(const Shardgate__V1__SnapshotChunk *pb, struct me
         .checksum = pb->checksum,
         .data = pb_span(pb->data),
     };
-    return out->conf.n <= CONFIGURATION_SIZE_MAX_BYTES && out->data.n <= SNAPSHOT_CHUNK_BYTES &&
+    return out->conf.n <= RAFT_CONFIGURATION_MAX_BYTES && out->data.n <= SNAPSHOT_CHUNK_BYTES &&
            out->total_size <= SNAPSHOT_SIZE_MAX_BYTES && out->offset <= out->total_size &&
            out->data.n <= out->total_size - out->offset;
 }
@@ -438,7 +437,7 @@ static bool get_hello(const Shardgate__V1__Hello *pb, struct arena *a, struct me
         }
     }
     return out->node_name.n <= NAME_SIZE_MAX && out->founders_digest.n <= DIGEST_SIZE &&
-           out->reason.n <= TEXT_SIZE_MAX;
+           out->reason.n <= REFUSAL_SIZE_MAX;
 }
 
 static bool get_node_status(const Shardgate__V1__NodeStatus *pb, struct message_node_status *out)

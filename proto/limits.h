@@ -141,6 +141,21 @@
 #define FILE_LINES_MIN 10                      /* One block. */
 #define DURATION_MAX_MS (366ll * 86400 * 1000) /* Of any setting that is a time span. */
 
+/* --- Memory and texts --------------------------------------------------- */
+#define ARENA_BLOCK_MIN_BYTES 4096u
+#define ARENA_BLOCK_MAX_BYTES (256u << 10) /* Growth stops here; a larger request gets its own size. */
+/* What the wire form of a message may take in memory: so many bytes a byte of
+ * input, with a floor and a ceiling. Without it a few megabytes of empty
+ * messages would take gigabytes. */
+#define PB_MEMORY_FACTOR 32u
+#define PB_MEMORY_MIN_BYTES (64u << 10)
+#define PB_MEMORY_MAX_BYTES (64u << 20)
+#define RAFT_CONFIGURATION_MAX_BYTES 65536u /* Raft's list of servers, encoded. */
+#define REFUSAL_SIZE_MAX 1024               /* Of a refusal, between nodes. */
+#define CATALOG_CHANGES_MAX 5000            /* Of one apply. */
+#define SEARCH_DAYS_MAX 366                 /* For a banking day, from a given one. */
+#define FAULTS_MAX 16                       /* In SHARDGATE_FAULT. */
+
 CHECK_STATIC(FRAME_SIZE_SOFT_BYTES + APPEND_SIZE_MAX_BYTES + ENTRY_SIZE_MAX_BYTES < FRAME_SIZE_MAX_BYTES,
              "the message that crosses the soft limit must still fit");
 CHECK_STATIC(REQUEST_SIZE_MAX_BYTES + FRAME_SIZE_SOFT_BYTES < FRAME_SIZE_MAX_BYTES,
