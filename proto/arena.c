@@ -5,11 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proto/limits.h"
 #include "proto/mem.h"
 
 #define ARENA_ALIGN alignof(max_align_t)
-#define ARENA_BLOCK_MIN_BYTES 4096u
-#define ARENA_BLOCK_MAX_BYTES (256u << 10) /* Growth stops here; a larger request gets its own size. */
 
 struct arena_block {
     struct arena_block *next;

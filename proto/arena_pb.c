@@ -1,5 +1,7 @@
 #include "proto/arena_pb.h"
 
+#include "proto/limits.h"
+
 struct pb_memory {
     ProtobufCAllocator allocator;
     struct arena *arena;

@@ -7,13 +7,6 @@
 
 #include "proto/arena.h"
 
-/* What the wire form of a message may take in memory: so many bytes a byte of
- * input, with a floor and a ceiling. Without it a few megabytes of empty
- * messages would take gigabytes. */
-#define PB_MEMORY_FACTOR 32u
-#define PB_MEMORY_MIN_BYTES (64u << 10)
-#define PB_MEMORY_MAX_BYTES (64u << 20)
-
 /* Appends the encoding of m: fields by number, so equal content gives equal bytes. */
 void pb_append(const ProtobufCMessage *m, struct bytes *out);
 

@@ -10,9 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "proto/limits.h"
 #include "proto/mem.h"
-
-#define FAULTS_MAX 16
 
 struct fault {
     const char *name;
