@@ -35,7 +35,7 @@ struct server_stats {
 };
 
 /* Listens on all addresses, or on none when it fails, with a sentence in why:
- *   SG_INVALID  an address is malformed or of an unknown kind.
+ *   SG_INVALID  an address is malformed, of an unknown kind, or to listen on and not ours.
  *   SG_EXISTS   an address is in use.
  *   SG_IO       anything else. */
 MUST_USE enum sg_err server_open(const struct server_options *options, struct server **out, char *why,

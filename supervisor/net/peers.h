@@ -41,9 +41,9 @@ struct peers_stats {
 /* Listens, and starts to dial (does not wait). All strings are copied.
  *
  * Errors, with a sentence in why; nothing stays open:
- *   SG_INVALID  an address is malformed or of an unknown kind.
+ *   SG_INVALID  an address is malformed, of an unknown kind, or to listen on and not ours.
  *   SG_EXISTS   the listen address is in use.
- *   SG_IO       anything else: no permission, no such interface, no descriptors. */
+ *   SG_IO       anything else: no permission, no descriptors. */
 MUST_USE enum sg_err peers_open(const struct peers_options *options, struct peers **out, char *why,
                                 size_t why_size);
 /* Valid until peers_close(). */

@@ -1,0 +1,14 @@
+/* NNG's errors in our words, for the few modules that use NNG. */
+#ifndef SUPERVISOR_NET_NET_ERR_H
+#define SUPERVISOR_NET_NET_ERR_H
+
+#include <stddef.h>
+
+#include "proto/err.h"
+
+/* rv is one of NNG's numbers, not 0: SG_INVALID (the address is none), SG_EXISTS
+ * (in use), SG_TIMEOUT, SG_STOPPED (closed), SG_IO. why gets "<what> <address>:
+ * <reason>". */
+enum sg_err net_err(int rv, const char *what, const char *address, char *why, size_t why_size);
+
+#endif
