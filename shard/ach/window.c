@@ -1,0 +1,97 @@
+#include "shard/ach/window.h"
+
+#include "proto/limits.h"
+#include "shard/ach/calendar.h"
+
+/* A clock outside of these days is wrong; nothing is due by it. */
+#define DAY_FIRST 366    /* 1971 */
+#define DAY_LAST 2932000 /* 9997 */
+
+static bool is_sane(struct day day)
+{
+    return day.n >= DAY_FIRST && day.n <= DAY_LAST;
+}
+
+bool window_is_day(const struct settings *s, struct day day)
+{
+    return s->shard.every_day || calendar_is_banking_day(&s->calendar, day);
+}
+
+int64_t window_close_ms(const struct shard_settings *s, const struct zone *zone, struct day day, size_t i)
+{
+    CHECK(i < s->windows_count);
+    return zone_unix_ms(zone, day, s->windows[i].close_minute);
+}
+
+int64_t window_upload_by_ms(const struct shard_settings *s, const struct zone *zone, struct day day, size_t i)
+{
+    CHECK(i < s->windows_count);
+    const struct window_settings *w = &s->windows[i];
+    if (w->upload_by_minute < 0) {
+        return INT64_MAX;
+    }
+    struct day until = {day.n + (w->upload_by_minute > w->close_minute ? 0 : 1)};
+    return zone_unix_ms(zone, until, w->upload_by_minute);
+}
+
+int64_t window_late_until_ms(const struct shard_settings *s, const struct zone *zone, struct day day,
+                             size_t i)
+{
+    int64_t close_ms = window_close_ms(s, zone, day, i);
+    int64_t late_ms = zone_unix_ms(zone, day, s->late_until_minute);
+    return late_ms > close_ms ? late_ms : close_ms;
+}
+
+/* The first close of a day at or after from_ms. */
+static bool first_of_day(const struct settings *s, const struct zone *zone, struct day day, int64_t from_ms,
+                         struct window_time *out)
+{
+    bool found = false;
+    for (size_t i = 0; i < s->shard.windows_count; i++) {
+        int64_t close_ms = window_close_ms(&s->shard, zone, day, i);
+        if (close_ms >= from_ms && (!found || close_ms < out->close_ms)) {
+            *out = (struct window_time){.window = i, .day = day, .close_ms = close_ms};
+            found = true;
+        }
+    }
+    return found;
+}
+
+/* The last close of a day at or before until_ms. */
+static bool last_of_day(const struct settings *s, const struct zone *zone, struct day day, int64_t until_ms,
+                        struct window_time *out)
+{
+    bool found = false;
+    for (size_t i = 0; i < s->shard.windows_count; i++) {
+        int64_t close_ms = window_close_ms(&s->shard, zone, day, i);
+        if (close_ms <= until_ms && (!found || close_ms > out->close_ms)) {
+            *out = (struct window_time){.window = i, .day = day, .close_ms = close_ms};
+            found = true;
+        }
+    }
+    return found;
+}
+
+enum sg_err window_next(const struct settings *s, const struct zone *zone, int64_t now_ms,
+                        struct window_time *out)
+{
+    struct day day = zone_local(zone, now_ms).day;
+    for (int i = 0; i < SEARCH_DAYS_MAX && is_sane(day); i++, day.n++) {
+        if (window_is_day(s, day) && first_of_day(s, zone, day, now_ms, out)) {
+            return SG_OK;
+        }
+    }
+    return SG_NOTFOUND;
+}
+
+enum sg_err window_last(const struct settings *s, const struct zone *zone, int64_t now_ms,
+                        struct window_time *out)
+{
+    struct day day = zone_local(zone, now_ms).day;
+    for (int i = 0; i <= MISSED_WINDOW_DAYS_MAX && is_sane(day); i++, day.n--) {
+        if (window_is_day(s, day) && last_of_day(s, zone, day, now_ms, out)) {
+            return SG_OK;
+        }
+    }
+    return SG_NOTFOUND;
+}
