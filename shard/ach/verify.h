@@ -1,0 +1,23 @@
+/* Judging an ACH file we made, from its bytes alone. */
+#ifndef SHARD_ACH_VERIFY_H
+#define SHARD_ACH_VERIFY_H
+
+#include "shard/ach/file.h"
+
+/* Does file hold everything that a receiving operator tests (nacha.md sections
+ * 2, 3, 5 and 8)? Order of records, characters, line ends all alike, counts,
+ * entry hashes, totals, blocks and filler, check digits, transaction codes
+ * against SEC, side and amount, service class against entries, headers against
+ * controls, trace numbers ascending with the ODFI's prefix, batch numbers from
+ * 1, addenda numbering, mandatory fields.
+ *
+ * Strict: for forward files of PPD, CCD, CTX, WEB and TEL as this program
+ * writes them. For files of others use ach_parse(). It shares the field table
+ * with the builder and no arithmetic.
+ *
+ * SG_OK: found has the totals, counted anew from the entries.
+ * SG_INVALID: why (why_size bytes, may be NULL) is one sentence that names the
+ * line; found is zero. */
+MUST_USE enum sg_err ach_verify(struct span file, struct ach_totals *found, char *why, size_t why_size);
+
+#endif
