@@ -14,8 +14,9 @@
  * collected when it starts. Later jobs of the same key (a group) still run, so
  * a group stops by refusing in run() itself once it is damaged.
  * Any other error, and any error of begin or commit, is final for the
- * environment (I-11): on_failure is called once, on the loop, no done() is ever
- * called again, and submitted jobs stay where they are. */
+ * environment (I-11): the kv refuses all writes from then on, on_failure is
+ * called once, on the loop, no done() is ever called again, and submitted jobs
+ * stay where they are: their memory is the caller's again from on_failure on. */
 #ifndef STORAGE_WRITER_H
 #define STORAGE_WRITER_H
 
@@ -37,18 +38,26 @@ struct writer;
 /* kv and loop are borrowed and must outlive the writer. */
 struct writer *writer_new(struct loop *loop, struct kv *kv, void (*on_failure)(void *impl, enum sg_err err),
                           void *impl);
+/* Takes job until its done(). The batch leaves at the end of the turn, so that
+ * whatever else this turn submits goes with it. Allowed in a done(). After a
+ * failure nothing happens and job stays the caller's. */
 void writer_submit(struct writer *w, struct writer_job *job);
 /* Bytes of jobs submitted and not yet durable. */
 size_t writer_pending_bytes(const struct writer *w);
 /* Nothing submitted, nothing at work. */
 bool writer_is_idle(const struct writer *w);
 
+/* Since writer_new(), of what became durable. A batch's time runs from its
+ * hand-over to the worker to its return to the loop, by the loop's clock: it is
+ * exact to the millisecond. */
 struct writer_stats {
     uint64_t batches, jobs, bytes;
     uint64_t flush_us_total, flush_us_max;
 };
 struct writer_stats writer_stats(const struct writer *w);
-/* The writer must be idle or its environment failed. */
+/* Did on_failure come? */
+bool writer_is_failed(const struct writer *w);
+/* Not within a callback of the writer. It must be idle or failed. */
 void writer_free(struct writer *w);
 
 #endif
