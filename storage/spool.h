@@ -11,7 +11,8 @@ struct spool;
 
 /* dir is copied; NULL: memory only (the simulator). */
 struct spool *spool_new(const char *dir);
-/* SG_IO (the file), SG_TOOBIG (SNAPSHOT_SIZE_MAX_BYTES); the spool is useless then. */
+/* SG_IO (the file), SG_TOOBIG (SNAPSHOT_SIZE_MAX_BYTES); the spool is useless
+ * then: all that is asked of it is SG_IO, and it can be freed. */
 MUST_USE enum sg_err spool_append(struct spool *s, struct span data);
 uint64_t spool_size(const struct spool *s);
 /* Exactly n bytes at offset into out. SG_INVALID beyond the end, SG_IO. */
