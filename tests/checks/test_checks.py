@@ -58,6 +58,8 @@ LAYERS = [
     ("generated code outside the codecs", {"shard/x.c": '#include "entry.pb-c.h"\n'}, "only in proto/*.c"),
     ("a clock on a lane", {"shard/x.c": "int f(void)\n{\n    return time(NULL);\n}\n"},
      "shard/x.c:3: time(): runs on a lane"),
+    ("a function of the file's own that is called like one of the system's",
+     {"shard/x.c": "static int accept(int a)\n{\n    return a;\n}\n\nint b = accept(1);\n"}, None),
     ("a clock read through the seam", {"shard/x.c": "int f(struct loop *l)\n{\n    return l->time(l);\n}\n"}, None),
     ("a clock named in a string or comment", {"shard/x.c": 'const char *s = "time(now)"; /* time(x) */\n'}, None),
     ("a thread on a lane", {"shard/x.c": "#include <pthread.h>\n"}, "runs on a lane"),
