@@ -11,7 +11,7 @@
 void pb_append(const ProtobufCMessage *m, struct bytes *out);
 
 /* The message in data, or NULL when it is malformed or would take more memory
- * than the limits above. It and all it points to live in the arena; there is
+ * than PB_MEMORY_* in limits.h allow. It and all it points to live in the arena; there is
  * nothing to free. Enums and ranges are not checked. */
 ProtobufCMessage *pb_unpack(const ProtobufCMessageDescriptor *descriptor, struct span data, struct arena *a);
 

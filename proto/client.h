@@ -13,45 +13,43 @@
 
 #define CLIENT_VERSION 1
 
-/* Numbers are on the wire: append only. Where: N any node answers, L the
- * shard's leader, C the catalog's leader. */
-#define REQUEST_TABLE(X)                                        \
-    X(REQUEST_NONE, "none", 'N')                                \
-    X(REQUEST_PING, "ping", 'N')                                \
-    X(REQUEST_STATUS, "status", 'N')                            \
-    X(REQUEST_NODES_LIST, "nodes list", 'N')                    \
-    X(REQUEST_SHARDS_LIST, "shards list", 'N')                  \
-    X(REQUEST_SHARDS_SHOW, "shards show", 'L')                  \
-    X(REQUEST_LEADER_SHOW, "leader show", 'N')                  \
-    X(REQUEST_LEADER_TRANSFER, "leader transfer", 'L')          \
-    X(REQUEST_SUBMIT, "transfers submit", 'L')                  \
-    X(REQUEST_CANCEL, "transfers cancel", 'L')                  \
-    X(REQUEST_TRANSFERS_SHOW, "transfers show", 'L')            \
-    X(REQUEST_TRANSFERS_LIST, "transfers list", 'L')            \
-    X(REQUEST_TRANSFERS_TRACE, "transfers trace", 'L')          \
-    X(REQUEST_WINDOWS_CLOSE, "windows close", 'L')              \
-    X(REQUEST_WINDOWS_LIST, "windows list", 'L')                \
-    X(REQUEST_FILES_LIST, "files list", 'L')                    \
-    X(REQUEST_FILES_SHOW, "files show", 'L')                    \
-    X(REQUEST_FILES_GET, "files get", 'L')                      \
-    X(REQUEST_FILES_VERIFY, "files verify", 'L')                \
-    X(REQUEST_FILES_CANCEL, "files cancel", 'L')                \
-    X(REQUEST_FILES_RESOLVE, "files resolve", 'L')              \
-    X(REQUEST_EVENTS, "events", 'L')                            \
-    X(REQUEST_LOG_DUMP, "log dump", 'N')                        \
-    X(REQUEST_APPLY, "apply", 'C')                              \
-    X(REQUEST_EXPORT, "export", 'N')                            \
-    X(REQUEST_HASH, "hash", 'N')
+/* Numbers are on the wire: append only. Where: N any node answers, S any node
+ * that holds a replica of the shard, L the shard's leader, C the catalog's leader. */
+#define REQUEST_TABLE(X)                               \
+    X(REQUEST_NONE, "none", 'N')                       \
+    X(REQUEST_PING, "ping", 'N')                       \
+    X(REQUEST_STATUS, "status", 'N')                   \
+    X(REQUEST_NODES_LIST, "nodes list", 'N')           \
+    X(REQUEST_SHARDS_LIST, "shards list", 'N')         \
+    X(REQUEST_SHARDS_SHOW, "shards show", 'L')         \
+    X(REQUEST_LEADER_SHOW, "leader show", 'S')         \
+    X(REQUEST_LEADER_TRANSFER, "leader transfer", 'L') \
+    X(REQUEST_SUBMIT, "transfers submit", 'L')         \
+    X(REQUEST_CANCEL, "transfers cancel", 'L')         \
+    X(REQUEST_TRANSFERS_SHOW, "transfers show", 'L')   \
+    X(REQUEST_TRANSFERS_LIST, "transfers list", 'L')   \
+    X(REQUEST_TRANSFERS_TRACE, "transfers trace", 'L') \
+    X(REQUEST_WINDOWS_CLOSE, "windows close", 'L')     \
+    X(REQUEST_WINDOWS_LIST, "windows list", 'L')       \
+    X(REQUEST_FILES_LIST, "files list", 'L')           \
+    X(REQUEST_FILES_SHOW, "files show", 'L')           \
+    X(REQUEST_FILES_GET, "files get", 'L')             \
+    X(REQUEST_FILES_VERIFY, "files verify", 'L')       \
+    X(REQUEST_FILES_CANCEL, "files cancel", 'L')       \
+    X(REQUEST_FILES_RESOLVE, "files resolve", 'L')     \
+    X(REQUEST_EVENTS, "events", 'L')                   \
+    X(REQUEST_LOG_DUMP, "log dump", 'S')               \
+    X(REQUEST_APPLY, "apply", 'C')                     \
+    X(REQUEST_EXPORT, "export", 'N')                   \
+    X(REQUEST_HASH, "hash", 'S')
 
 #define REQUEST_ENUM(name, text, where) name,
 enum request_kind { REQUEST_TABLE(REQUEST_ENUM) REQUEST_KINDS };
 #undef REQUEST_ENUM
 
 const char *request_kind_name(enum request_kind kind);
-/* 'N', 'L' or 'C'. */
+/* 'N', 'S', 'L' or 'C'. */
 char request_kind_where(enum request_kind kind);
-
-#define REQUEST_ARGS_MAX 32
 
 struct request_arg {
     struct span name;
@@ -60,11 +58,11 @@ struct request_arg {
 
 struct request {
     enum request_kind kind;
-    struct aba routing_number;     /* 0: none. */
-    uint32_t timeout_ms;           /* What the client will wait; 0: the default. */
+    struct aba routing_number; /* 0: none. */
+    uint32_t timeout_ms;       /* What the client will wait; 0: the default. */
     struct request_arg *args;
     size_t args_count;
-    struct transfer *transfers;    /* REQUEST_SUBMIT. */
+    struct transfer *transfers; /* REQUEST_SUBMIT. */
     size_t transfers_count;
 };
 
@@ -75,16 +73,16 @@ struct submit_result {
     struct span id;
     struct aba shard;
     enum outcome outcome;
-    uint64_t index;      /* Log index of the first acceptance; 0 when rejected. */
-    struct span reason;  /* When rejected: what, why, what to do. */
+    uint64_t index;     /* Log index of the first acceptance; 0 when rejected. */
+    struct span reason; /* When rejected: what, why, what to do. */
 };
 
 struct reply {
     enum sg_err err;
-    struct span text;    /* With an error: what, why, what to do next. */
-    struct span leader;  /* With SG_NOTLEADER: the leader's node name, or empty. */
-    struct span json;    /* With SG_OK: one document (not for submit). */
-    struct span data;    /* files get: the bytes. */
+    struct span text;   /* With an error: what, why, what to do next. */
+    struct span leader; /* With SG_NOTLEADER: the leader's node name, or empty. */
+    struct span json;   /* With SG_OK: one document (not for submit). */
+    struct span data;   /* files get: the bytes. */
     struct submit_result *results;
     size_t results_count;
 };

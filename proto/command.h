@@ -9,22 +9,22 @@
 /* Numbers are in the log: append only. */
 enum command_kind {
     COMMAND_NONE,
-    COMMAND_SUBMIT,       /* Transfers, many at once. */
-    COMMAND_CANCEL,       /* One transfer. */
-    COMMAND_SETTINGS,     /* The shard's settings changed. */
-    COMMAND_CLOSE,        /* A window closes: what is applied before is in. */
-    COMMAND_MISSED,       /* A window passed without a quorum; what the policy did. */
-    COMMAND_SEAL,         /* One file of a closed window: members and bytes fixed. */
-    COMMAND_WINDOW_DONE,  /* No eligible transfer of the window is without a file. */
-    COMMAND_CLAIM,        /* An attempt; its number is this entry's index. */
+    COMMAND_SUBMIT,      /* Transfers, many at once. */
+    COMMAND_CANCEL,      /* One transfer. */
+    COMMAND_SETTINGS,    /* The shard's settings changed. */
+    COMMAND_CLOSE,       /* A window closes: what is applied before is in. */
+    COMMAND_MISSED,      /* A window passed without a quorum; what the policy did. */
+    COMMAND_SEAL,        /* One file of a closed window: members and bytes fixed. */
+    COMMAND_WINDOW_DONE, /* No eligible transfer of the window is without a file. */
+    COMMAND_CLAIM,       /* An attempt; its number is this entry's index. */
     COMMAND_STAGED,
     COMMAND_UPLOADED,
     COMMAND_ABANDONED,
     COMMAND_HOLD,
-    COMMAND_VERIFIED,     /* verify_window passed, T stayed absent, W is removed. */
-    COMMAND_FILE_CANCEL,  /* An operator wants the file not to be delivered. */
-    COMMAND_RESOLVE,      /* An operator ends a HOLD. */
-    COMMAND_ALERT,        /* Something needs a person (upload fails again and again, rolled back server). */
+    COMMAND_VERIFIED,    /* verify_window passed, T stayed absent, W is removed. */
+    COMMAND_FILE_CANCEL, /* An operator wants the file not to be delivered. */
+    COMMAND_RESOLVE,     /* An operator ends a HOLD. */
+    COMMAND_ALERT,       /* Something needs a person (upload fails again and again, rolled back server). */
     COMMAND_KINDS
 };
 
@@ -36,28 +36,28 @@ struct window_id {
 
 struct file_totals {
     uint32_t batches;
-    uint32_t entries;       /* Entry detail records. */
+    uint32_t entries; /* Entry detail records. */
     uint32_t addenda;
-    uint32_t lines;         /* Without filler. */
+    uint32_t lines; /* Without filler. */
     struct cents debit;
     struct cents credit;
-    uint64_t hash;          /* Entry hash of the file control record. */
+    uint64_t hash; /* Entry hash of the file control record. */
 };
 
 struct command_seal {
     struct window_id window;
-    uint64_t file;           /* Number of the file in the shard, from 1; the next one. */
-    struct span name;        /* F, rendered. */
+    uint64_t file;    /* Number of the file in the shard, from 1; the next one. */
+    struct span name; /* F, rendered. */
     char modifier;
     struct day creation_day;
     uint16_t creation_minute;
-    uint32_t trace_start;    /* First trace sequence number. */
+    uint32_t trace_start; /* First trace sequence number. */
     uint64_t settings_version;
-    struct span built_by;    /* Node name. */
+    struct span built_by; /* Node name. */
     uint64_t size_bytes;
     struct sha256 sha256;
     struct file_totals totals;
-    uint64_t *members;       /* Transfer sequence numbers in the file's order. */
+    uint64_t *members; /* Transfer sequence numbers in the file's order. */
     size_t members_count;
 };
 
@@ -65,8 +65,8 @@ enum missed_outcome { MISSED_TO_NEXT = 1, MISSED_CLOSED_LATE, MISSED_HELD };
 
 struct command {
     enum command_kind kind;
-    int64_t time_ms;         /* Unix time at the proposer. */
-    struct span node;        /* Proposer's name. */
+    int64_t time_ms;  /* Unix time at the proposer. */
+    struct span node; /* Proposer's name. */
     union {
         struct {
             struct transfer *transfers;
@@ -81,10 +81,10 @@ struct command {
         } settings;
         struct {
             struct window_id window;
-            int64_t scheduled_ms;  /* 0: closed by hand. */
+            int64_t scheduled_ms; /* 0: closed by hand. */
             bool manual;
-            bool late;             /* Caught up after its time. */
-            bool hold;             /* By missed_window: hold: sealed, not uploaded, until released. */
+            bool late; /* Caught up after its time. */
+            bool hold; /* By missed_window: hold: sealed, not uploaded, until released. */
             struct span reason;
             struct day processing_day; /* Local day on which it really closes and its files go out
                                         * (effective_entry_date); not after window.day: window.day. */
@@ -99,11 +99,11 @@ struct command {
         } window_done;
         struct {
             uint64_t file;
-            uint64_t attempt;      /* Not with CLAIM. */
-            uint64_t size_bytes;   /* STAGED. */
-            struct sha256 sha256;  /* STAGED. */
-            struct span reason;    /* HOLD, FILE_CANCEL, RESOLVE, ALERT. */
-            bool as_uploaded;      /* RESOLVE. */
+            uint64_t attempt;     /* Not with CLAIM. */
+            uint64_t size_bytes;  /* STAGED. */
+            struct sha256 sha256; /* STAGED. */
+            struct span reason;   /* HOLD, FILE_CANCEL, RESOLVE, ALERT. */
+            bool as_uploaded;     /* RESOLVE. */
         } file;
     };
 };
@@ -117,10 +117,10 @@ MUST_USE enum sg_err command_decode(struct span data, struct arena *a, struct co
 
 /* The result of one applied command, made by apply, read by the proposer. */
 struct command_result {
-    enum sg_err err;          /* SG_OK, or why the command was refused. */
+    enum sg_err err; /* SG_OK, or why the command was refused. */
     struct span reason;
-    uint64_t index;           /* Log index of the command (CLAIM: the attempt). */
-    uint64_t file;            /* CANCEL too late: in this file; SEAL: its number. */
+    uint64_t index;                /* Log index of the command (CLAIM: the attempt). */
+    uint64_t file;                 /* CANCEL too late: in this file; SEAL: its number. */
     struct submit_result *results; /* SUBMIT, in the order of the command. */
     size_t results_count;
 };

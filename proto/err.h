@@ -9,22 +9,22 @@
 #include <stdbool.h>
 
 /* name, stable text, may the same call succeed later without a change? */
-#define SG_ERR_TABLE(X)                                                        \
-    X(SG_OK, "done", false)                                                    \
-    X(SG_INVALID, "invalid input", false)                                      \
-    X(SG_NOTFOUND, "not found", false)                                         \
-    X(SG_EXISTS, "exists already", false)                                      \
-    X(SG_CONFLICT, "conflicts with what is stored", false)                     \
-    X(SG_TOOBIG, "over a limit", false)                                        \
-    X(SG_IO, "input or output failed", false)                                  \
-    X(SG_CORRUPT, "damaged data", false)                                       \
-    X(SG_NOTLEADER, "not the leader", true)                                    \
-    X(SG_UNAVAILABLE, "no leader or no quorum reached", true)                  \
-    X(SG_REFUSED, "refused by a safety check", false)                          \
-    X(SG_UNKNOWN, "outcome unknown", true)                                     \
-    X(SG_TIMEOUT, "timed out", true)                                           \
-    X(SG_BUSY, "too much is waiting already", true)                            \
-    X(SG_STOPPED, "stopped", true)                                             \
+#define SG_ERR_TABLE(X)                                       \
+    X(SG_OK, "done", false)                                   \
+    X(SG_INVALID, "invalid input", false)                     \
+    X(SG_NOTFOUND, "not found", false)                        \
+    X(SG_EXISTS, "exists already", false)                     \
+    X(SG_CONFLICT, "conflicts with what is stored", false)    \
+    X(SG_TOOBIG, "over a limit", false)                       \
+    X(SG_IO, "input or output failed", false)                 \
+    X(SG_CORRUPT, "damaged data", false)                      \
+    X(SG_NOTLEADER, "not the leader", true)                   \
+    X(SG_UNAVAILABLE, "no leader or no quorum reached", true) \
+    X(SG_REFUSED, "refused by a safety check", false)         \
+    X(SG_UNKNOWN, "outcome unknown", true)                    \
+    X(SG_TIMEOUT, "timed out", true)                          \
+    X(SG_BUSY, "too much is waiting already", true)           \
+    X(SG_STOPPED, "stopped", true)                            \
     X(SG_UNSUPPORTED, "not supported", false)
 
 #define SG_ERR_ENUM(name, text, retry) name,

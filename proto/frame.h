@@ -29,9 +29,9 @@ enum message_kind {
     MESSAGE_TIMEOUT_NOW,
     MESSAGE_SNAPSHOT_CHUNK,
     MESSAGE_SNAPSHOT_ACK,
-    MESSAGE_HELLO,          /* Who I am and what I know; asks for the same. */
-    MESSAGE_NODE_STATUS,    /* The node's heartbeat. */
-    MESSAGE_FORWARD,        /* A client's request on its way to a leader. */
+    MESSAGE_HELLO,       /* Who I am and what I know; asks for the same. */
+    MESSAGE_NODE_STATUS, /* The node's heartbeat. */
+    MESSAGE_FORWARD,     /* A client's request on its way to a leader. */
     MESSAGE_FORWARD_REPLY,
     MESSAGE_KINDS
 };
@@ -77,18 +77,18 @@ struct message_timeout_now {
  * carry the same head, so that a receiver can start or refuse at any chunk. */
 struct message_snapshot_chunk {
     uint32_t version;
-    uint64_t term;              /* The sender's. */
-    uint64_t transfer_id;       /* Chosen by the sender; a new one restarts. */
+    uint64_t term;        /* The sender's. */
+    uint64_t transfer_id; /* Chosen by the sender; a new one restarts. */
     uint64_t last_index, last_term, conf_index;
-    struct span conf;           /* Encoded configuration at last_index. */
+    struct span conf; /* Encoded configuration at last_index. */
     uint64_t offset, total_size;
-    uint64_t checksum;          /* Of the whole spool. */
+    uint64_t checksum; /* Of the whole spool. */
     struct span data;
 };
 
 struct message_snapshot_ack {
     uint64_t term, transfer_id;
-    uint64_t received;          /* Bytes held without a gap; UINT64_MAX: refused, start anew. */
+    uint64_t received; /* Bytes held without a gap; UINT64_MAX: refused, start anew. */
 };
 
 enum hello_state { HELLO_FORMING = 1, HELLO_FORMED, HELLO_REFUSED };
@@ -102,23 +102,23 @@ struct message_hello {
     enum hello_state state;
     bool reply_wanted;
     struct span node_name;
-    struct span founders_digest; /* Of the list of founding members in the configuration. */
+    struct span founders_digest;  /* Of the list of founding members in the configuration. */
     struct hello_member *members; /* What the sender knows: all founders once formed. */
     size_t members_count;
-    struct span reason;          /* With HELLO_REFUSED: why the receiver is refused. */
+    struct span reason; /* With HELLO_REFUSED: why the receiver is refused. */
 };
 
 struct message_node_status {
-    uint64_t started_ms;         /* Wall clock of the sender's start. */
+    uint64_t started_ms; /* Wall clock of the sender's start. */
     uint32_t leaders, replicas, stopped_groups;
-    bool leaving;                /* SIGTERM came: don't hand leadership to it. */
+    bool leaving; /* SIGTERM came: don't hand leadership to it. */
     struct span version;
 };
 
 struct message_forward {
-    uint64_t request_id;         /* Of the sending node. */
+    uint64_t request_id; /* Of the sending node. */
     uint32_t hops;
-    struct span request;         /* proto/client.h */
+    struct span request; /* proto/client.h */
 };
 
 struct message_forward_reply {

@@ -8,74 +8,75 @@
 #include "proto/check.h"
 
 /* --- Threads ------------------------------------------------------------ */
-#define READ_WORKERS 2                         /* Long reads at once on one lane. */
+#define READ_WORKERS 2 /* Long reads at once on one lane. */
 
 /* --- Cluster ------------------------------------------------------------ */
-#define NODES_MAX 9              /* Founding and later members. */
-#define REPLICAS_MAX 5           /* Voters of one group. */
-#define REPLICAS_MIN 2           /* G5: never fewer voters than this. */
+#define NODES_MAX 9    /* Founding and later members. */
+#define REPLICAS_MAX 5 /* Voters of one group. */
+#define REPLICAS_MIN 2 /* G5: never fewer voters than this. */
 #define LANES_MAX 16
-#define GROUPS_MAX 20000         /* On one node. */
-#define NAME_SIZE_MAX 63         /* Nodes, endpoints, originators, calendars, clusters. */
+#define GROUPS_MAX 20000 /* On one node. */
+#define NAME_SIZE_MAX 63 /* Nodes, endpoints, originators, calendars, clusters. */
 #define ADDRESS_SIZE_MAX 255
 
 /* --- Raft --------------------------------------------------------------- */
-#define ENTRY_SIZE_MAX_BYTES (1u << 20)        /* One log entry's payload. */
-#define INFLIGHT_ENTRIES_MAX 256               /* Per follower, not yet acknowledged. */
-#define APPEND_SIZE_MAX_BYTES (2u << 20)       /* Payload of one AppendEntries. */
-#define APPEND_ENTRIES_MAX 256                 /* Entries in one AppendEntries. */
+#define ENTRY_SIZE_MAX_BYTES (1u << 20)           /* One log entry's payload. */
+#define INFLIGHT_ENTRIES_MAX 256                  /* Per follower, not yet acknowledged. */
+#define APPEND_SIZE_MAX_BYTES (2u << 20)          /* Payload of one AppendEntries. */
+#define APPEND_ENTRIES_MAX 256                    /* Entries in one AppendEntries. */
 #define TRAILING_ENTRIES_MIN INFLIGHT_ENTRIES_MAX /* Kept behind a snapshot (G6c). */
 #define TRAILING_ENTRIES_DEFAULT 4096
-#define TRIM_ENTRIES_MAX 1024                  /* Deleted in one transaction. */
-#define APPLY_ENTRIES_MAX 64                   /* Applied in one job. */
+#define TRIM_ENTRIES_MAX 1024 /* Deleted in one transaction. */
+#define APPLY_ENTRIES_MAX 64  /* Applied in one job. */
 #define APPLY_SIZE_MAX_BYTES (4u << 20)
-#define CACHE_SIZE_MAX_BYTES (8u << 20)        /* Recent entries of one group in memory. */
-#define LOG_SIZE_SOFT_BYTES (64u << 20)        /* Behind it a group's log is trimmed however few the entries. */
-#define HELD_MESSAGES_MAX 256                  /* Of one group, waiting for term and vote to be durable. */
-#define APPEND_PIECES_MAX 4                    /* AppendEntries sent for one of libraft's, when it is large. */
+#define CACHE_SIZE_MAX_BYTES (8u << 20) /* Recent entries of one group in memory. */
+#define LOG_SIZE_SOFT_BYTES (64u << 20) /* Behind it a group's log is trimmed however few the entries. */
+#define HELD_MESSAGES_MAX 256           /* Of one group, waiting for term and vote to be durable. */
+#define APPEND_PIECES_MAX 4             /* AppendEntries sent for one of libraft's, when it is large. */
 #define ELECTION_TIMEOUT_MS 1200
 #define HEARTBEAT_MS 200
-#define PROPOSALS_MAX 64                       /* Of one group, not yet applied. */
+#define PROPOSALS_MAX 64 /* Of one group, not yet applied. */
 #define SNAPSHOT_CHUNK_BYTES (256u << 10)
 #define SNAPSHOT_CHUNKS_INFLIGHT 4
-#define SNAPSHOT_SENDERS_MAX 2                 /* At once on one lane. */
-#define SNAPSHOT_RETRY_MS 2000                 /* A chunk not acknowledged is sent again. */
+#define SNAPSHOT_SENDERS_MAX 2 /* At once on one lane. */
+#define SNAPSHOT_RETRY_MS 2000 /* A chunk not acknowledged is sent again. */
 #define SNAPSHOT_SIZE_MAX_BYTES (16ull << 30)
-#define SPOOL_MEMORY_MAX_BYTES (8u << 20)      /* Larger spools go to an unlinked file. */
+#define SPOOL_MEMORY_MAX_BYTES (8u << 20) /* Larger spools go to an unlinked file. */
 
 /* --- Frames between nodes ------------------------------------------------ */
-#define FRAME_SIZE_MAX_BYTES (8u << 20)        /* Hard: the receiver closes the pipe above it. */
-#define FRAME_SIZE_SOFT_BYTES (2u << 20)       /* A frame is sent when it reaches this. */
+#define FRAME_SIZE_MAX_BYTES (8u << 20)  /* Hard: the receiver closes the pipe above it. */
+#define FRAME_SIZE_SOFT_BYTES (2u << 20) /* A frame is sent when it reaches this. */
 #define FRAME_MESSAGES_MAX 65536
-#define PEER_QUEUE_MAX_BYTES (64u << 20)       /* To one node; above it messages are dropped. */
+#define PEER_QUEUE_MAX_BYTES (64u << 20) /* To one node; above it messages are dropped. */
 #define NODE_HEARTBEAT_MS 500
-#define INBOUND_QUEUE_MAX_BYTES (64u << 20)    /* Received and not yet looked at; above it nothing is read. */
-#define RECONNECT_MIN_MS 50                    /* Between nodes. */
+#define INBOUND_QUEUE_MAX_BYTES (64u << 20) /* Received and not yet looked at; above it nothing is read. */
+#define RECONNECT_MIN_MS 50                 /* Between nodes. */
 #define RECONNECT_MAX_MS 500
 
 /* --- Store -------------------------------------------------------------- */
 #define KEY_SIZE_MAX_BYTES 500
 #define RECORD_SIZE_MAX_BYTES (4u << 20)
-#define STORE_MAP_SIZE_BYTES (64ull << 30)     /* Sparse; per lane. */
+#define STORE_MAP_SIZE_BYTES (64ull << 30) /* Sparse; per lane. */
 #define STORE_READERS_MAX 256
 #define STORE_FREE_SPACE_MIN_BYTES (256ull << 20) /* New work is refused below it. */
 #define WRITER_BATCH_JOBS_MAX 4096
 #define WRITER_BATCH_SIZE_MAX_BYTES (32u << 20)
-#define WRITER_QUEUE_MAX_BYTES (128u << 20)    /* New proposals are refused above it. */
+#define WRITER_QUEUE_MAX_BYTES (128u << 20) /* New proposals are refused above it. */
 
 /* --- Requests ----------------------------------------------------------- */
 #define REQUEST_SIZE_MAX_BYTES (4u << 20)
 #define REPLY_SIZE_MAX_BYTES (6u << 20)
-#define REQUESTS_INFLIGHT_MAX 1024             /* On one node. */
-#define REQUEST_TRANSFERS_MAX 5000             /* In one submit request. */
+#define REQUESTS_INFLIGHT_MAX 1024 /* On one node. */
+#define REQUEST_ARGS_MAX 32        /* Named arguments of one request. */
+#define REQUEST_TRANSFERS_MAX 5000 /* In one submit request. */
 #define REQUEST_TIMEOUT_MS 10000
-#define CONNECTION_CALLS_MAX 4096              /* In flight on one connection of a client. */
+#define CONNECTION_CALLS_MAX 4096 /* In flight on one connection of a client. */
 #define LIST_ROWS_DEFAULT 1000
 #define LIST_ROWS_MAX 10000
-#define SUBMIT_QUEUE_MAX_BYTES (16u << 20)     /* Waiting for one shard's next entry. */
-#define SUBMIT_BATCH_TRANSFERS_MAX 2000        /* In one log entry. */
+#define SUBMIT_QUEUE_MAX_BYTES (16u << 20) /* Waiting for one shard's next entry. */
+#define SUBMIT_BATCH_TRANSFERS_MAX 2000    /* In one log entry. */
 #define SUBMIT_BATCH_SIZE_BYTES (512u << 10)
-#define SUBMIT_ENTRIES_MAX 2                   /* Of one shard under way at once. */
+#define SUBMIT_ENTRIES_MAX 2 /* Of one shard under way at once. */
 
 /* --- Transfers (nacha.md sections 1 to 3) -------------------------------- */
 #define TRANSFER_ID_SIZE_MAX 64
@@ -88,54 +89,54 @@
 #define INDIVIDUAL_ID_SIZE_MAX 15
 #define ENTRY_DESCRIPTION_SIZE_MAX 10
 #define DISCRETIONARY_SIZE_MAX 2
-#define RECEIVER_NAME_SIZE_MAX_CTX 16          /* CTX uses the first four for a count. */
-#define EFFECTIVE_YEAR_MIN 2000                /* A file has two digits for the year. */
+#define RECEIVER_NAME_SIZE_MAX_CTX 16 /* CTX uses the first four for a count. */
+#define EFFECTIVE_YEAR_MIN 2000       /* A file has two digits for the year. */
 #define EFFECTIVE_YEAR_MAX 2099
 
 /* --- Files -------------------------------------------------------------- */
 #define ACH_RECORD_SIZE 94
 #define ACH_BLOCKING_FACTOR 10
 #define FILE_LINES_DEFAULT 10000
-#define FILE_LINES_MAX 10000                   /* Keeps a SEAL within one log entry. */
+#define FILE_LINES_MAX 10000 /* Keeps a SEAL within one log entry. */
 #define FILE_CENTS_MAX 999999999999ll
-#define FILE_MODIFIERS 36                      /* A to Z, then 0 to 9, a creation date. */
+#define FILE_MODIFIERS 36 /* A to Z, then 0 to 9, a creation date. */
 #define TRACE_SEQUENCE_MAX 9999999
 #define FILE_NAME_SIZE_MAX 128
 #define SAME_DAY_MAX_CENTS 100000000ll
-#define WINDOWS_MAX 16                         /* Of one shard a day. */
+#define WINDOWS_MAX 16 /* Of one shard a day. */
 #define WINDOW_NAME_SIZE_MAX 16
-#define MISSED_WINDOW_DAYS_MAX 10              /* How far back a leader looks. */
-#define WINDOW_GRACE_MS 60000                  /* Closed this much after its time, a window is not yet late. */
-#define WINDOW_LOOK_MS 10000                   /* A wall clock that jumped is noticed after this. */
-#define SEALING_PARKED_MAX 8                   /* Windows that cannot be sealed and must not stop the others. */
+#define MISSED_WINDOW_DAYS_MAX 10 /* How far back a leader looks. */
+#define WINDOW_GRACE_MS 60000     /* Closed this much after its time, a window is not yet late. */
+#define WINDOW_LOOK_MS 10000      /* A wall clock that jumped is noticed after this. */
+#define SEALING_PARKED_MAX 8      /* Windows that cannot be sealed and must not stop the others. */
 
 /* --- State --------------------------------------------------------------- */
-#define REASON_SIZE_MAX 256                    /* Kept of what a person or a bank said. */
-#define EVENT_SUBJECT_SIZE_MAX 160             /* A transfer id, a window, a file name. */
+#define REASON_SIZE_MAX 256        /* Kept of what a person or a bank said. */
+#define EVENT_SUBJECT_SIZE_MAX 160 /* A transfer id, a window, a file name. */
 #define EVENT_TEXT_SIZE_MAX 512
 
 /* --- Uploads ------------------------------------------------------------ */
-#define BANK_WORKERS 16                        /* Requests to banks at once on one node. */
+#define BANK_WORKERS 16 /* Requests to banks at once on one node. */
 #define UPLOAD_RETRY_MIN_MS 200
 #define UPLOAD_RETRY_MAX_MS 60000
-#define UPLOAD_ALERT_TRIES 5                   /* Failures in a row before it needs a person. */
-#define VERIFY_WINDOW_MS (24ll * 3600 * 1000)  /* verify_window: step 11. */
-#define VERIFY_LOOK_MS (3600ll * 1000)         /* Step 11 looks again after this. */
-#define UPLOADS_OPEN_MAX 64                    /* Files of one shard that its leader works on at once. */
-#define BANK_ENDPOINT_WORKERS 4                /* Of BANK_WORKERS, for one endpoint. */
-#define BANK_PIECE_BYTES (64u << 10)           /* Data goes to a bank in pieces of this size. */
-#define RATE_LIMIT_MIN_BYTES 1024              /* Per second, when one is set. */
+#define UPLOAD_ALERT_TRIES 5                  /* Failures in a row before it needs a person. */
+#define VERIFY_WINDOW_MS (24ll * 3600 * 1000) /* verify_window: step 11. */
+#define VERIFY_LOOK_MS (3600ll * 1000)        /* Step 11 looks again after this. */
+#define UPLOADS_OPEN_MAX 64                   /* Files of one shard that its leader works on at once. */
+#define BANK_ENDPOINT_WORKERS 4               /* Of BANK_WORKERS, for one endpoint. */
+#define BANK_PIECE_BYTES (64u << 10)          /* Data goes to a bank in pieces of this size. */
+#define RATE_LIMIT_MIN_BYTES 1024             /* Per second, when one is set. */
 
 /* --- Configuration ------------------------------------------------------ */
 #define CONFIG_SIZE_MAX_BYTES (1u << 20)
-#define SETTINGS_SIZE_MAX_BYTES (128u << 10)   /* Everything one shard needs, encoded. */
+#define SETTINGS_SIZE_MAX_BYTES (128u << 10) /* Everything one shard needs, encoded. */
 #define SHARD_ORIGINATORS_MAX 200
 #define CALENDAR_EXTRA_MAX 100
-#define PATH_SIZE_MAX 1024                     /* Of an endpoint's directory. */
+#define PATH_SIZE_MAX 1024 /* Of an endpoint's directory. */
 #define COMPANY_NAME_SIZE_MAX 16
 #define COMPANY_ID_SIZE_MAX 10
 #define COMPANY_DISCRETIONARY_SIZE_MAX 20
-#define BANK_NAME_SIZE_MAX 23                  /* Destination and origin name. */
+#define BANK_NAME_SIZE_MAX 23 /* Destination and origin name. */
 #define ORIGIN_SIZE_MAX 10
 #define ODFI_SIZE 8
 #define FILE_LINES_MIN 10                      /* One block. */

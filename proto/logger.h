@@ -26,8 +26,8 @@ typedef void (*logger_sink)(void *impl, enum log_level level, const char *line);
 
 /* event is a dotted name; fmt makes the key=value rest (may be ""). Quote
  * values with spaces in the format. scope may be NULL. */
-void logger_line(enum log_level level, const struct log_scope *scope, const char *event,
-                 const char *fmt, ...) PRINTF_LIKE(4, 5);
+void logger_line(enum log_level level, const struct log_scope *scope, const char *event, const char *fmt, ...)
+    PRINTF_LIKE(4, 5);
 
 /* Lines below level are dropped. Default LOG_INFO. */
 void logger_set_level(enum log_level level);

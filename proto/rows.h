@@ -9,8 +9,8 @@ enum transfer_state { TRANSFER_PENDING = 1, TRANSFER_SEALED, TRANSFER_CANCELLED,
 const char *transfer_state_name(enum transfer_state s); /* "pending" "in_file" "cancelled" */
 
 struct transfer_row {
-    uint64_t seq;             /* In the order of acceptance, from 1. */
-    uint64_t index;           /* Log index of its acceptance. */
+    uint64_t seq;   /* In the order of acceptance, from 1. */
+    uint64_t index; /* Log index of its acceptance. */
     int64_t accepted_ms;
     enum transfer_state state;
     uint64_t file;            /* 0: none. */
@@ -20,7 +20,7 @@ struct transfer_row {
     struct span encoded;      /* transfer_encode() */
 };
 
-struct fold_row {             /* Keyed by transfer id: the answer given for ever. */
+struct fold_row { /* Keyed by transfer id: the answer given for ever. */
     uint64_t seq;
     uint64_t index;
     struct digest content;
@@ -32,8 +32,8 @@ const char *window_state_name(enum window_state s);
 struct window_row {
     struct window_id id;
     enum window_state state;
-    uint64_t index;           /* Of CLOSE. */
-    uint64_t last_seq;        /* Transfers up to here are in. */
+    uint64_t index;    /* Of CLOSE. */
+    uint64_t last_seq; /* Transfers up to here are in. */
     int64_t scheduled_ms, closed_ms;
     bool manual, late, hold;
     uint64_t settings_version;
@@ -44,23 +44,31 @@ struct window_row {
 };
 
 /* Names as in cli.md: sealed|claimed|staged|uploaded|hold|abandoned. */
-enum file_state { FILE_SEALED = 1, FILE_CLAIMED, FILE_STAGED, FILE_UPLOADED, FILE_HOLD, FILE_ABANDONED, FILE_STATES };
+enum file_state {
+    FILE_SEALED = 1,
+    FILE_CLAIMED,
+    FILE_STAGED,
+    FILE_UPLOADED,
+    FILE_HOLD,
+    FILE_ABANDONED,
+    FILE_STATES
+};
 const char *file_state_name(enum file_state s);
 
 struct file_row {
-    struct command_seal seal;  /* members live in a row of their own: NULL here. */
+    struct command_seal seal; /* members live in a row of their own: NULL here. */
     uint64_t seal_index;
     int64_t sealed_ms;
     enum file_state state;
-    uint64_t attempt;          /* Newest CLAIM's index; 0: none. */
-    uint64_t claim_term;       /* Term of the newest CLAIM. */
-    uint64_t staged_attempt;   /* The live STAGED; 0: none. */
+    uint64_t attempt;        /* Newest CLAIM's index; 0: none. */
+    uint64_t claim_term;     /* Term of the newest CLAIM. */
+    uint64_t staged_attempt; /* The live STAGED; 0: none. */
     uint32_t attempts_count;
     bool cancel_wanted;
     int64_t uploaded_ms;
     bool verified;
-    struct span claimed_by;    /* Node name. */
-    struct span reason;        /* Of HOLD or cancel. */
+    struct span claimed_by; /* Node name. */
+    struct span reason;     /* Of HOLD or cancel. */
 };
 
 struct counters_row {
@@ -78,9 +86,9 @@ struct event_row {
     uint64_t cursor;
     uint64_t index;
     int64_t time_ms;
-    struct span kind;          /* "transfer.accepted" (one a command), "window.closed", "file.sealed", ... */
-    struct span subject;       /* Transfer id, window, file name; may be empty. */
-    struct span text;          /* For people. */
+    struct span kind;    /* "transfer.accepted" (one a command), "window.closed", "file.sealed", ... */
+    struct span subject; /* Transfer id, window, file name; may be empty. */
+    struct span text;    /* For people. */
 };
 
 void transfer_row_encode(const struct transfer_row *r, struct bytes *out);

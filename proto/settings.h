@@ -20,52 +20,52 @@ struct endpoint_settings {
     enum endpoint_kind kind;
     struct span drop_dir;
     struct span staging_dir;
-    uint64_t rate_limit_bytes;     /* A second; 0: none. */
-    enum confirm_kind confirm;     /* Default hash for a directory. */
+    uint64_t rate_limit_bytes; /* A second; 0: none. */
+    enum confirm_kind confirm; /* Default hash for a directory. */
     int64_t verify_window_ms;
     int64_t settle_ms;
 };
 
 struct originator_settings {
-    struct span name;              /* Key in the configuration. */
-    struct span company_name;      /* 16 */
-    struct span company_id;        /* 10 */
-    struct span discretionary;     /* 20, optional */
+    struct span name;          /* Key in the configuration. */
+    struct span company_name;  /* 16 */
+    struct span company_id;    /* 10 */
+    struct span discretionary; /* 20, optional */
 };
 
 struct calendar_settings {
     struct span name;
-    bool federal_reserve;          /* holidays: federal-reserve */
-    struct day *extra;             /* Further closed days, ascending. */
+    bool federal_reserve; /* holidays: federal-reserve */
+    struct day *extra;    /* Further closed days, ascending. */
     size_t extra_count;
 };
 
 struct window_settings {
-    struct span name;              /* 1 to 16 of A-Z a-z 0-9 - _ */
-    int close_minute;              /* Of the local day, 0 to 1439. */
-    int upload_by_minute;          /* -1: not set. */
+    struct span name;     /* 1 to 16 of A-Z a-z 0-9 - _ */
+    int close_minute;     /* Of the local day, 0 to 1439. */
+    int upload_by_minute; /* -1: not set. */
 };
 
 struct shard_settings {
     struct aba routing_number;
-    struct span endpoint;          /* Names. */
+    struct span endpoint; /* Names. */
     struct span *originators;
     size_t originators_count;
-    struct span destination_name;  /* 23 */
-    struct span origin;            /* Immediate origin: 9 digits, or 10 characters as assigned. */
-    struct span origin_name;       /* 23 */
-    struct span odfi;              /* 8 digits; default the routing number's first eight. */
+    struct span destination_name;       /* 23 */
+    struct span origin;                 /* Immediate origin: 9 digits, or 10 characters as assigned. */
+    struct span origin_name;            /* 23 */
+    struct span odfi;                   /* 8 digits; default the routing number's first eight. */
     struct span replicas[REPLICAS_MAX]; /* Node names. */
     size_t replicas_count;
-    struct span preferred;         /* Node name or empty. */
-    struct span zone;              /* Time zone name, e.g. America/New_York. */
-    struct span calendar;          /* Name. */
-    bool every_day;                /* on: banking-days (false) or every-day. */
+    struct span preferred; /* Node name or empty. */
+    struct span zone;      /* Time zone name, e.g. America/New_York. */
+    struct span calendar;  /* Name. */
+    bool every_day;        /* on: banking-days (false) or every-day. */
     struct window_settings windows[WINDOWS_MAX];
     size_t windows_count;
     enum missed_policy missed;
-    int late_until_minute;         /* With MISSED_UPLOAD_LATE_UNTIL. */
-    struct span file_name;         /* Template. */
+    int late_until_minute; /* With MISSED_UPLOAD_LATE_UNTIL. */
+    struct span file_name; /* Template. */
     enum line_ends line_ends;
     uint32_t max_lines;
     struct cents max_file_cents;
@@ -75,8 +75,8 @@ struct shard_settings {
 
 /* Everything one shard needs. */
 struct settings {
-    uint64_t version;              /* Catalog index this was made from. */
-    struct span cluster;           /* Cluster id: part of attempt names. */
+    uint64_t version;    /* Catalog index this was made from. */
+    struct span cluster; /* Cluster id: part of attempt names. */
     struct shard_settings shard;
     struct endpoint_settings endpoint;
     struct originator_settings *originators;
@@ -99,13 +99,20 @@ struct cluster_settings {
 };
 
 /* Deterministic encodings; append to out. Decoders copy into the arena and
- * answer SG_INVALID for anything malformed or out of range. */
+ * answer SG_INVALID for anything malformed or out of range: an enum that was
+ * never set is out of range too (endpoint kind excepted), as are fewer lines
+ * than a block, no cents, an odfi of other than 8 digits (or none), days that do
+ * not ascend. So fill the defaults in before encoding. In struct settings an
+ * endpoint or calendar without a name is absent. */
 void endpoint_settings_encode(const struct endpoint_settings *s, struct bytes *out);
-MUST_USE enum sg_err endpoint_settings_decode(struct span data, struct arena *a, struct endpoint_settings *out);
+MUST_USE enum sg_err endpoint_settings_decode(struct span data, struct arena *a,
+                                              struct endpoint_settings *out);
 void originator_settings_encode(const struct originator_settings *s, struct bytes *out);
-MUST_USE enum sg_err originator_settings_decode(struct span data, struct arena *a, struct originator_settings *out);
+MUST_USE enum sg_err originator_settings_decode(struct span data, struct arena *a,
+                                                struct originator_settings *out);
 void calendar_settings_encode(const struct calendar_settings *s, struct bytes *out);
-MUST_USE enum sg_err calendar_settings_decode(struct span data, struct arena *a, struct calendar_settings *out);
+MUST_USE enum sg_err calendar_settings_decode(struct span data, struct arena *a,
+                                              struct calendar_settings *out);
 void shard_settings_encode(const struct shard_settings *s, struct bytes *out);
 MUST_USE enum sg_err shard_settings_decode(struct span data, struct arena *a, struct shard_settings *out);
 void settings_encode(const struct settings *s, struct bytes *out);

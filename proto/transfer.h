@@ -11,7 +11,14 @@
 /* Numbers are stored and sent: append only. */
 enum sec { SEC_NONE, SEC_PPD, SEC_CCD, SEC_CTX, SEC_WEB, SEC_TEL, SECS };
 enum side { SIDE_NONE, SIDE_CREDIT, SIDE_DEBIT, SIDES };
-enum account_type { ACCOUNT_NONE, ACCOUNT_CHECKING, ACCOUNT_SAVINGS, ACCOUNT_LEDGER, ACCOUNT_LOAN, ACCOUNT_TYPES };
+enum account_type {
+    ACCOUNT_NONE,
+    ACCOUNT_CHECKING,
+    ACCOUNT_SAVINGS,
+    ACCOUNT_LEDGER,
+    ACCOUNT_LOAN,
+    ACCOUNT_TYPES
+};
 
 /* "PPD", "credit", "checking"; "" for NONE or a foreign number. */
 const char *sec_name(enum sec sec);
@@ -23,25 +30,25 @@ enum side side_parse(struct span text);
 enum account_type account_type_parse(struct span text);
 
 struct transfer {
-    struct span id;              /* 1 to 64 printable ASCII characters. */
-    struct aba routing_number;   /* The shard: the bank our file goes to. */
-    struct span originator;      /* Name in the configuration. */
+    struct span id;            /* 1 to 64 printable ASCII characters. */
+    struct aba routing_number; /* The shard: the bank our file goes to. */
+    struct span originator;    /* Name in the configuration. */
     enum sec sec;
     struct span entry_description;
-    enum side side;              /* As seen from the receiver's account. */
+    enum side side; /* As seen from the receiver's account. */
     enum account_type account_type;
     struct aba rdfi;
     struct span account;
     struct cents amount;
     struct span name;
-    struct span individual_id;   /* The rest is optional. */
+    struct span individual_id; /* The rest is optional. */
     struct span discretionary;
-    char payment_type;           /* 'R', 'S' or 0. */
+    char payment_type; /* 'R', 'S' or 0. */
     bool prenote;
     bool same_day;
-    struct day effective_date;   /* DAY_NONE: as soon as the rules allow. */
-    struct span reverses;        /* Id of the transfer to reverse. */
-    struct span metadata;        /* JSON text, never looked at. */
+    struct day effective_date; /* DAY_NONE: as soon as the rules allow. */
+    struct span reverses;      /* Id of the transfer to reverse. */
+    struct span metadata;      /* JSON text, never looked at. */
     struct span *addenda;
     size_t addenda_count;
 };

@@ -15,17 +15,17 @@
 
 /* The C type of a member and how it travels. */
 enum wire_type {
-    WIRE_U64,    /* uint64_t: varint */
-    WIRE_U32,    /* uint32_t: varint */
-    WIRE_U16,    /* uint16_t: varint */
-    WIRE_I64,    /* int64_t or struct cents, 0 to max: varint */
-    WIRE_ENUM,   /* enum without negative numbers: varint */
-    WIRE_CHAR,   /* char: varint of its ASCII code */
-    WIRE_BOOL,   /* bool: varint 0 or 1 */
-    WIRE_DAY,    /* struct day from 1970-01-01 or none: varint of the day plus one, none is 0 */
-    WIRE_SPAN,   /* struct span: bytes, max: its size. Borrowed from the input. */
-    WIRE_NAME,   /* char[max + 1] with a final zero: bytes */
-    WIRE_FIXED   /* uint8_t[max], a hash: bytes of exactly this size, present even when zero */
+    WIRE_U64,  /* uint64_t: varint */
+    WIRE_U32,  /* uint32_t: varint */
+    WIRE_U16,  /* uint16_t: varint */
+    WIRE_I64,  /* int64_t or struct cents, 0 to max: varint */
+    WIRE_ENUM, /* enum without negative numbers: varint */
+    WIRE_CHAR, /* char: varint of its ASCII code */
+    WIRE_BOOL, /* bool: varint 0 or 1 */
+    WIRE_DAY,  /* struct day from 1970-01-01 or none: varint of the day plus one, none is 0 */
+    WIRE_SPAN, /* struct span: bytes, max: its size. Borrowed from the input. */
+    WIRE_NAME, /* char[max + 1] with a final zero: bytes */
+    WIRE_FIXED /* uint8_t[max], a hash: bytes of exactly this size, present even when zero */
 };
 
 /* One member of a struct. Numbers are 1 to 127 and ascend in a table. */
@@ -45,7 +45,10 @@ struct wire_message {
     size_t fields_count;
 };
 
-#define WIRE_MESSAGE(fields) {(fields), sizeof(fields) / sizeof((fields)[0])}
+#define WIRE_MESSAGE(fields)                           \
+    {                                                  \
+        (fields), sizeof(fields) / sizeof((fields)[0]) \
+    }
 
 /* Append the fields of *in, zeros left out. CHECKs that they are in range: what
  * could not be read again must not get into a log. */
@@ -54,7 +57,8 @@ void wire_encode(const struct wire_message *m, const void *in, struct bytes *out
 /* Fill *out (zero before) from data. rest NULL: the table is all there is.
  * Otherwise rest becomes what follows the table's fields, to be read with
  * wire_next(). SG_INVALID: not such an encoding; out is undefined. */
-MUST_USE enum sg_err wire_decode(const struct wire_message *m, struct span data, void *out, struct span *rest);
+MUST_USE enum sg_err wire_decode(const struct wire_message *m, struct span data, void *out,
+                                 struct span *rest);
 
 /* Field 1 of everything that stands alone: which version of its schema. */
 void wire_put_version(uint8_t version, struct bytes *out);
@@ -72,6 +76,7 @@ size_t wire_count(struct span data, uint8_t number);
 /* Packed numbers, without a head. */
 void wire_pack(const uint64_t *numbers, size_t count, struct bytes *out);
 /* SG_INVALID: malformed. SG_TOOBIG: more than max. */
-MUST_USE enum sg_err wire_unpack(struct span data, size_t max, struct arena *a, uint64_t **numbers, size_t *count);
+MUST_USE enum sg_err wire_unpack(struct span data, size_t max, struct arena *a, uint64_t **numbers,
+                                 size_t *count);
 
 #endif
