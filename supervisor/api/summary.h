@@ -1,0 +1,27 @@
+/* What all shards of a node look like, gathered from its lanes. */
+#ifndef SUPERVISOR_API_SUMMARY_H
+#define SUPERVISOR_API_SUMMARY_H
+
+#include "supervisor/route.h"
+
+#define SUMMARY_TROUBLE_MAX 2
+
+struct shard_summary {
+    uint64_t group, leader, term, commit_index, applied_index;
+    uint64_t pending_count;
+    struct cents pending_debit, pending_credit;
+    int64_t next_close_ms;
+    char why[256];                             /* Why it is stopped or not open. */
+    char trouble[SUMMARY_TROUBLE_MAX][320];    /* Uploads that fail again and again. */
+    size_t trouble_count;
+};
+
+struct summary {
+    struct shard_summary *shards; /* Ascending by routing number. */
+    size_t shards_count;
+};
+
+/* Calls done on lane 0, perhaps before it returns; the summary is borrowed. */
+void summary_gather(struct call *c, void (*done)(struct call *c, const struct summary *s));
+
+#endif

@@ -1,0 +1,228 @@
+/* Verbs on one routing number: changes. On the shard's lane, this node leads. */
+#include <stdio.h>
+#include <string.h>
+
+#include "supervisor/api/json.h"
+#include "supervisor/api/verbs_shard.h"
+
+#define TRANSFER_POLL_MS 2
+
+/* --- transfers submit ------------------------------------------------------------------- */
+
+static void submit_done(struct shard_submit *submit, enum sg_err err, const struct submit_result *results)
+{
+    struct call *c = CONTAINER_OF(submit, struct call, exec.submit);
+    struct reply r = {.err = SG_OK};
+
+    if (err != SG_OK) {
+        call_retry(c, err, sg_err_text(err));
+        return;
+    }
+    r.results = (struct submit_result *)(uintptr_t)results;
+    r.results_count = submit->transfers_count;
+    call_reply(c, &r);
+}
+
+void verb_submit(struct call *c, struct slot *s)
+{
+    c->exec.submit = (struct shard_submit){
+        .transfers = c->request.transfers,
+        .transfers_count = c->request.transfers_count,
+        .done = submit_done,
+    };
+    if (c->request.transfers_count == 0) {
+        call_fail(c, SG_INVALID, "the request holds no transfer");
+        return;
+    }
+    shard_submit(s->shard, &c->exec.submit);
+}
+
+/* --- One command -------------------------------------------------------------------------- */
+
+static void command_done(struct shard_command *command, enum sg_err err, const struct command_result *result)
+{
+    struct call *c = CONTAINER_OF(command, struct call, exec.command);
+    char reason[512];
+
+    if (err != SG_OK) {
+        call_retry(c, err, sg_err_text(err));
+        return;
+    }
+    (void)span_cstr(result->reason, reason, sizeof reason);
+    if (result->err != SG_OK) {
+        call_fail(c, result->err, "%s", reason);
+        return;
+    }
+    call_document(c, json_pack("{s:i,s:s,s:I,s:I,s:s,s:s}", "v", 1, "outcome", "done", "index",
+                               (json_int_t)result->index, "file", (json_int_t)result->file, "window",
+                               command->command.kind == COMMAND_CLOSE ? command->command.close.window.name : "", "text",
+                               reason));
+}
+
+static bool needs_reason(const struct call *c)
+{
+    return c->request.kind == REQUEST_FILES_RESOLVE;
+}
+
+/* The number of the file that the request names; 0: the call has been answered. */
+static uint64_t file_number(struct call *c, struct slot *s)
+{
+    struct call_view v;
+    uint64_t number;
+
+    if (!call_view_begin(c, &v, s->lane, s->group)) {
+        return 0;
+    }
+    number = view_file_number(&v.view, request_arg(&c->request, "file"));
+    call_view_end(&v);
+    if (number == 0) {
+        call_fail(c, v.view.err, "%s", v.view.why);
+    }
+    return number;
+}
+
+static bool fill_close(struct call *c, struct command *out)
+{
+    struct span window = request_arg(&c->request, "window");
+    if (window.n > WINDOW_NAME_SIZE_MAX) {
+        call_fail(c, SG_INVALID, "window: a name has at most %d characters", WINDOW_NAME_SIZE_MAX);
+        return false;
+    }
+    out->kind = COMMAND_CLOSE;
+    out->close.manual = true;
+    out->close.window.day = DAY_NONE; /* Today in the shard's zone. */
+    (void)span_cstr(window, out->close.window.name, sizeof out->close.window.name);
+    out->close.reason = request_arg(&c->request, "reason");
+    return true;
+}
+
+static bool fill_file(struct call *c, struct slot *s, struct command *out)
+{
+    struct span as = request_arg(&c->request, "as");
+    bool resolve = c->request.kind == REQUEST_FILES_RESOLVE;
+
+    if (resolve && !span_is(as, "uploaded") && !span_is(as, "abandoned")) {
+        call_fail(c, SG_INVALID, "files resolve needs --as uploaded or --as abandoned: say what the bank has");
+        return false;
+    }
+    out->kind = resolve ? COMMAND_RESOLVE : COMMAND_FILE_CANCEL;
+    out->file.as_uploaded = span_is(as, "uploaded");
+    out->file.reason = request_arg(&c->request, "reason");
+    out->file.file = file_number(c, s);
+    return out->file.file != 0;
+}
+
+static bool fill_command(struct call *c, struct slot *s, struct command *out)
+{
+    if (needs_reason(c) && request_arg(&c->request, "reason").n == 0) {
+        call_fail(c, SG_INVALID, "%s needs --reason TEXT: it stands in the events of the shard",
+                  request_kind_name(c->request.kind));
+        return false;
+    }
+    if (c->request.kind == REQUEST_WINDOWS_CLOSE) {
+        return fill_close(c, out);
+    }
+    if (c->request.kind == REQUEST_CANCEL) {
+        out->kind = COMMAND_CANCEL;
+        out->cancel.id = request_arg(&c->request, "id");
+        out->cancel.reason = request_arg(&c->request, "reason");
+        return true;
+    }
+    return fill_file(c, s, out);
+}
+
+void verb_command(struct call *c, struct slot *s)
+{
+    memset(&c->exec.command, 0, sizeof c->exec.command);
+    c->exec.command.done = command_done;
+    if (fill_command(c, s, &c->exec.command.command)) {
+        shard_command(s->shard, &c->exec.command);
+    }
+}
+
+/* --- leader transfer ------------------------------------------------------------------------- */
+
+static void transfer_outcome(struct call *c, const char *outcome, uint64_t leader, uint64_t term)
+{
+    const struct founder *f = node_founder(c->node, leader);
+    char aba[ABA_TEXT_SIZE];
+    call_document(c, json_pack("{s:i,s:s,s:s?,s:I,s:s,s:I}", "v", 1, "routing_number",
+                               aba_text(c->request.routing_number, aba), "leader", f == NULL ? NULL : f->name, "term",
+                               (json_int_t)term, "outcome", outcome, "took_ms",
+                               (json_int_t)(loop_now_ms(c->lane->loop) - c->exec.started_ms)));
+}
+
+static void transfer_poll(struct task *t)
+{
+    struct call *c = CONTAINER_OF(t, struct call, task);
+    struct slot *s = lane_slot(c->lane, c->request.routing_number.n);
+    struct group_status status;
+    bool over = loop_now_ms(c->lane->loop) >= c->deadline_ms || c->lane->leaving_stopped;
+
+    group_status(shard_group(s->shard), &status);
+    if (status.leader != 0 && status.leader != c->node->self->id) {
+        bool as_wished = c->exec.number == 0 || status.leader == c->exec.number;
+        transfer_outcome(c, as_wished ? "TRANSFERRED" : "LEADER_CHANGED", status.leader, status.term);
+    } else if ((status.is_leader && status.transferee == 0) || over) {
+        transfer_outcome(c, "TIMED_OUT", status.leader, status.term);
+    } else {
+        loop_after(c->lane->loop, &c->task, TRANSFER_POLL_MS);
+    }
+}
+
+/* The best other replica, or the one asked for; 0: the call has been answered. */
+static bool transfer_target(struct call *c, const struct group_status *status)
+{
+    struct span to = request_arg(&c->request, "to");
+    const struct founder *f = to.n == 0 ? NULL : node_founder_named(c->node, to);
+    char name[NAME_SIZE_MAX + 1];
+
+    if (to.n > 0 && f == NULL) {
+        call_fail(c, SG_NOTFOUND, "there is no node %s: 'shardgate nodes list' shows them",
+                  span_cstr(to, name, sizeof name));
+        return false;
+    }
+    if (f == c->node->self) {
+        transfer_outcome(c, "ALREADY_LEADER", status->leader, status->term);
+        return false;
+    }
+    c->exec.number = f == NULL ? 0 : f->id;
+    for (size_t i = 0; f != NULL && i < status->replicas_count; i++) {
+        const struct group_replica *r = &status->replicas[i];
+        if (r->node != f->id) {
+            continue;
+        }
+        if (!c->lane->linked[f->id - 1] || !r->is_recent) {
+            transfer_outcome(c, "UNREACHABLE", status->leader, status->term);
+            return false;
+        }
+        if (r->installing || r->match_index + INFLIGHT_ENTRIES_MAX < status->last_index) {
+            transfer_outcome(c, "LAG_TOO_HIGH", status->leader, status->term);
+            return false;
+        }
+    }
+    return true;
+}
+
+void verb_leader_transfer(struct call *c, struct slot *s)
+{
+    struct group_status status;
+    enum sg_err err;
+
+    c->exec.started_ms = loop_now_ms(c->lane->loop);
+    group_status(shard_group(s->shard), &status);
+    if (!transfer_target(c, &status)) {
+        return;
+    }
+    err = group_transfer(shard_group(s->shard), c->exec.number);
+    if (err == SG_NOTLEADER) {
+        call_retry(c, err, "this node just lost leadership");
+    } else if (err == SG_INVALID) {
+        call_fail(c, err, "that node holds no voting replica of this shard: see 'shardgate shards show'");
+    } else if (err != SG_OK) {
+        call_fail(c, err, "another transfer of leadership is under way: look again in a moment");
+    } else {
+        c->task.run = transfer_poll;
+        loop_after(c->lane->loop, &c->task, TRANSFER_POLL_MS);
+    }
+}

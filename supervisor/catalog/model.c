@@ -1,0 +1,259 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/mem.h"
+#include "supervisor/catalog/rows.h"
+
+struct catalog_model *catalog_model_new(void)
+{
+    struct catalog_model *m = mem_zalloc(1, sizeof *m);
+    m->arena = ARENA_INIT;
+    m->cluster.unknown_routing_number = UNKNOWN_REFUSE;
+    return m;
+}
+
+void catalog_model_free(struct catalog_model *m)
+{
+    arena_release(&m->arena);
+    mem_free(m);
+}
+
+/* Counts the objects of a kind, so that the arrays can be made. */
+static enum sg_err count_kind(struct rows *rows, enum catalog_kind kind, size_t *count)
+{
+    struct kv_cursor c;
+    uint8_t prefix = catalog_row_prefix(kind);
+    enum sg_err err;
+
+    *count = 0;
+    rows_cursor(rows, &c, span_of(&prefix, 1));
+    while ((err = kv_next(&c)) == SG_OK) {
+        (*count)++;
+    }
+    kv_cursor_release(&c);
+    return err == SG_NOTFOUND ? SG_OK : err;
+}
+
+static enum sg_err decode_one(struct catalog_model *m, enum catalog_kind kind, size_t i, struct span encoded,
+                              uint64_t version)
+{
+    struct arena *a = &m->arena;
+    struct defaults_settings defaults;
+    enum sg_err err;
+
+    switch (kind) {
+    case CATALOG_NODE:
+        return node_settings_decode(encoded, a, &m->nodes[i]);
+    case CATALOG_ENDPOINT:
+        m->endpoint_versions[i] = version;
+        return endpoint_settings_decode(encoded, a, &m->cluster.endpoints[i]);
+    case CATALOG_ORIGINATOR:
+        m->originator_versions[i] = version;
+        return originator_settings_decode(encoded, a, &m->cluster.originators[i]);
+    case CATALOG_CALENDAR:
+        m->calendar_versions[i] = version;
+        return calendar_settings_decode(encoded, a, &m->cluster.calendars[i]);
+    case CATALOG_SHARD:
+        m->shards[i].version = version;
+        err = shard_settings_decode(encoded, a, &m->cluster.shards[i]);
+        m->shards[i].settings = m->cluster.shards[i];
+        return err;
+    case CATALOG_DEFAULTS:
+        err = defaults_settings_decode(encoded, a, &defaults);
+        m->cluster.unknown_routing_number = defaults.unknown_routing_number;
+        return err;
+    case CATALOG_NONE:
+    case CATALOG_KINDS:
+        break;
+    }
+    return SG_INVALID;
+}
+
+static enum sg_err load_kind(struct catalog_model *m, struct rows *rows, enum catalog_kind kind, size_t count)
+{
+    struct kv_cursor c;
+    uint8_t prefix = catalog_row_prefix(kind);
+    enum sg_err err;
+    size_t i = 0;
+
+    rows_cursor(rows, &c, span_of(&prefix, 1));
+    while ((err = kv_next(&c)) == SG_OK) {
+        struct catalog_row row;
+        CHECK(i < count);
+        err = catalog_row_decode(arena_dup(&m->arena, c.value), &m->arena, &row);
+        if (err == SG_OK) {
+            err = decode_one(m, kind, i++, row.encoded, row.version);
+        }
+        if (err != SG_OK) {
+            err = SG_CORRUPT; /* It passed the checksum and was checked when written. */
+            break;
+        }
+        m->version = row.version > m->version ? row.version : m->version;
+    }
+    kv_cursor_release(&c);
+    return err == SG_NOTFOUND ? SG_OK : err;
+}
+
+static uint64_t named_version(const uint64_t *versions, size_t i, uint64_t at_least)
+{
+    return versions[i] > at_least ? versions[i] : at_least;
+}
+
+/* Names into ids, and the version of the newest object that the shard uses. */
+static void resolve(struct catalog_model *m, struct catalog_shard *s)
+{
+    for (size_t i = 0; i < s->settings.replicas_count; i++) {
+        for (size_t k = 0; k < m->nodes_count; k++) {
+            if (span_eq(m->nodes[k].name, s->settings.replicas[i])) {
+                s->replicas[s->replicas_count++] = m->nodes[k].id;
+            }
+        }
+    }
+    for (size_t k = 0; k < m->nodes_count; k++) {
+        if (span_eq(m->nodes[k].name, s->settings.preferred)) {
+            s->preferred = m->nodes[k].id;
+        }
+    }
+    for (size_t i = 0; i < m->cluster.endpoints_count; i++) {
+        if (span_eq(m->cluster.endpoints[i].name, s->settings.endpoint)) {
+            s->version = named_version(m->endpoint_versions, i, s->version);
+        }
+    }
+    for (size_t i = 0; i < m->cluster.calendars_count; i++) {
+        if (span_eq(m->cluster.calendars[i].name, s->settings.calendar)) {
+            s->version = named_version(m->calendar_versions, i, s->version);
+        }
+    }
+    for (size_t k = 0; k < s->settings.originators_count; k++) {
+        for (size_t i = 0; i < m->cluster.originators_count; i++) {
+            if (span_eq(m->cluster.originators[i].name, s->settings.originators[k])) {
+                s->version = named_version(m->originator_versions, i, s->version);
+            }
+        }
+    }
+}
+
+static enum sg_err load_all(struct catalog_model *m, struct rows *rows)
+{
+    size_t counts[CATALOG_KINDS];
+    struct arena *a = &m->arena;
+
+    for (enum catalog_kind k = CATALOG_NODE; k < CATALOG_KINDS; k++) {
+        enum sg_err err = count_kind(rows, k, &counts[k]);
+        if (err != SG_OK) {
+            return err;
+        }
+    }
+    m->nodes_count = counts[CATALOG_NODE];
+    m->nodes = arena_array(a, m->nodes_count, sizeof *m->nodes);
+    m->cluster.endpoints_count = counts[CATALOG_ENDPOINT];
+    m->cluster.endpoints = arena_array(a, counts[CATALOG_ENDPOINT], sizeof *m->cluster.endpoints);
+    m->endpoint_versions = arena_array(a, counts[CATALOG_ENDPOINT], sizeof(uint64_t));
+    m->cluster.originators_count = counts[CATALOG_ORIGINATOR];
+    m->cluster.originators = arena_array(a, counts[CATALOG_ORIGINATOR], sizeof *m->cluster.originators);
+    m->originator_versions = arena_array(a, counts[CATALOG_ORIGINATOR], sizeof(uint64_t));
+    m->cluster.calendars_count = counts[CATALOG_CALENDAR];
+    m->cluster.calendars = arena_array(a, counts[CATALOG_CALENDAR], sizeof *m->cluster.calendars);
+    m->calendar_versions = arena_array(a, counts[CATALOG_CALENDAR], sizeof(uint64_t));
+    m->cluster.shards_count = counts[CATALOG_SHARD];
+    m->cluster.shards = arena_array(a, counts[CATALOG_SHARD], sizeof *m->cluster.shards);
+    m->shards = arena_array(a, counts[CATALOG_SHARD], sizeof *m->shards);
+    for (enum catalog_kind k = CATALOG_NODE; k < CATALOG_KINDS; k++) {
+        enum sg_err err = load_kind(m, rows, k, counts[k]);
+        if (err != SG_OK) {
+            return err;
+        }
+    }
+    for (size_t i = 0; i < m->cluster.shards_count; i++) {
+        resolve(m, &m->shards[i]);
+    }
+    return SG_OK;
+}
+
+enum sg_err catalog_model_load(struct catalog_model *m, struct rows *rows)
+{
+    struct catalog_model fresh = {.arena = ARENA_INIT, .cluster.unknown_routing_number = UNKNOWN_REFUSE};
+    enum sg_err err = load_all(&fresh, rows);
+
+    if (err != SG_OK) {
+        arena_release(&fresh.arena);
+        return err;
+    }
+    arena_release(&m->arena);
+    *m = fresh;
+    return SG_OK;
+}
+
+const struct catalog_shard *catalog_model_shard(const struct catalog_model *m, struct aba routing_number)
+{
+    size_t low = 0;
+    size_t high = m->cluster.shards_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        uint32_t at = m->shards[middle].settings.routing_number.n;
+        if (at == routing_number.n) {
+            return &m->shards[middle];
+        }
+        if (at < routing_number.n) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return NULL;
+}
+
+static unsigned digits_differing(struct aba a, struct aba b)
+{
+    char x[ABA_TEXT_SIZE];
+    char y[ABA_TEXT_SIZE];
+    unsigned differing = 0;
+    (void)aba_text(a, x);
+    (void)aba_text(b, y);
+    for (unsigned i = 0; i < ABA_TEXT_SIZE - 1; i++) {
+        differing += x[i] != y[i];
+    }
+    return differing;
+}
+
+struct aba catalog_model_nearest(const struct catalog_model *m, struct aba routing_number)
+{
+    struct aba best = {0};
+    unsigned fewest = 3;
+    for (size_t i = 0; i < m->cluster.shards_count; i++) {
+        unsigned differing = digits_differing(m->shards[i].settings.routing_number, routing_number);
+        if (differing < fewest) {
+            fewest = differing;
+            best = m->shards[i].settings.routing_number;
+        }
+    }
+    return best;
+}
+
+void catalog_model_compose(const struct catalog_model *m, const struct catalog_shard *s, const char *cluster,
+                           struct bytes *out)
+{
+    struct arena a = ARENA_INIT;
+    struct settings all = {.version = s->version, .cluster = span_str(cluster), .shard = s->settings};
+
+    for (size_t i = 0; i < m->cluster.endpoints_count; i++) {
+        if (span_eq(m->cluster.endpoints[i].name, s->settings.endpoint)) {
+            all.endpoint = m->cluster.endpoints[i];
+        }
+    }
+    for (size_t i = 0; i < m->cluster.calendars_count; i++) {
+        if (span_eq(m->cluster.calendars[i].name, s->settings.calendar)) {
+            all.calendar = m->cluster.calendars[i];
+        }
+    }
+    all.originators = arena_array(&a, s->settings.originators_count, sizeof *all.originators);
+    for (size_t k = 0; k < s->settings.originators_count; k++) {
+        for (size_t i = 0; i < m->cluster.originators_count; i++) {
+            if (span_eq(m->cluster.originators[i].name, s->settings.originators[k])) {
+                all.originators[all.originators_count++] = m->cluster.originators[i];
+            }
+        }
+    }
+    settings_encode(&all, out);
+    arena_release(&a);
+}

@@ -1,0 +1,16 @@
+/* Row keys of the catalog: the kind's byte, then the object's name. Private. */
+#ifndef SUPERVISOR_CATALOG_ROWS_H
+#define SUPERVISOR_CATALOG_ROWS_H
+
+#include "supervisor/catalog/catalog.h"
+
+static inline uint8_t catalog_row_prefix(enum catalog_kind kind)
+{
+    return (uint8_t)kind; /* 0x01 and up; 0x00 is the engine's. */
+}
+
+#define CATALOG_KEY_SIZE_MAX (1 + NAME_SIZE_MAX)
+/* Writes the key of an object; returns its size. name is at most NAME_SIZE_MAX. */
+size_t catalog_row_key(enum catalog_kind kind, struct span name, uint8_t key[CATALOG_KEY_SIZE_MAX]);
+
+#endif

@@ -1,0 +1,458 @@
+#include "supervisor/route.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "proto/mem.h"
+
+#define HOPS_MAX 3
+#define PARK_RETRY_MS 20
+#define SHORT_REPLY_BYTES 1024 /* A reply that only says "not me" is shorter. */
+
+static void call_try(struct call *c);
+
+/* --- Ends -------------------------------------------------------------------------- */
+
+static void call_free(struct call *c)
+{
+    arena_release(&c->arena);
+    bytes_release(&c->raw);
+    bytes_release(&c->encoded_reply);
+    mem_free(c);
+}
+
+static void call_answer(struct task *t)
+{
+    struct call *c = CONTAINER_OF(t, struct call, task);
+    c->node->calls_count--;
+    c->reply(c->token, &c->encoded_reply);
+    call_free(c);
+}
+
+/* encoded_reply is set: back to lane 0 with it. */
+static void call_end(struct call *c)
+{
+    if (c->lane->number == 0) {
+        call_answer(&c->task);
+        return;
+    }
+    c->task.run = call_answer;
+    loop_post(c->node->lanes[0].loop, &c->task);
+}
+
+void call_reply(struct call *c, const struct reply *r)
+{
+    bytes_clear(&c->encoded_reply);
+    reply_encode(r, &c->encoded_reply);
+    if (c->encoded_reply.n > REPLY_SIZE_MAX_BYTES) {
+        struct reply big = {.err = SG_TOOBIG,
+                            .text = span_str("the answer is larger than one reply may be: ask for fewer rows")};
+        bytes_clear(&c->encoded_reply);
+        reply_encode(&big, &c->encoded_reply);
+    }
+    call_end(c);
+}
+
+void call_fail(struct call *c, enum sg_err err, const char *fmt, ...)
+{
+    char text[768];
+    va_list args;
+    struct reply r = {.err = err};
+
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    r.text = span_str(text);
+    call_reply(c, &r);
+}
+
+void call_json(struct call *c, struct span json)
+{
+    struct reply r = {.err = SG_OK, .json = json};
+    call_reply(c, &r);
+}
+
+/* --- Waiting ------------------------------------------------------------------------- */
+
+static void park(struct call *c, uint64_t delay_ms)
+{
+    c->retry_ms = loop_now_ms(c->lane->loop) + delay_ms;
+    c->next = c->lane->parked;
+    c->lane->parked = c;
+}
+
+/* May the request be carried out a second time without doing harm? A window
+ * closed by hand without a name is a new window each time. */
+static bool is_repeatable(const struct call *c)
+{
+    if (c->request.kind == REQUEST_WINDOWS_CLOSE) {
+        return request_arg(&c->request, "window").n > 0;
+    }
+    return c->request.kind != REQUEST_LEADER_TRANSFER;
+}
+
+void call_retry(struct call *c, enum sg_err err, const char *text)
+{
+    c->last_err = err;
+    (void)snprintf(c->last_text, sizeof c->last_text, "%s", text);
+    if (err == SG_UNKNOWN && !is_repeatable(c)) {
+        call_fail(c, SG_UNKNOWN, "%s: it may or may not have happened; look before you repeat it", text);
+        return;
+    }
+    c->started = c->started || err == SG_UNKNOWN;
+    park(c, PARK_RETRY_MS);
+}
+
+static void call_expire(struct call *c)
+{
+    char aba[ABA_TEXT_SIZE];
+    const char *whose = c->request.routing_number.n == 0 ? "the catalog" : aba_text(c->request.routing_number, aba);
+
+    if (c->started && request_kind_where(c->request.kind) != 'N') {
+        call_fail(c, SG_UNKNOWN, "%s: no answer in time from %s: it may or may not have happened%s",
+                  request_kind_name(c->request.kind), whose,
+                  c->request.kind == REQUEST_SUBMIT ? "; submit again with the same ids, they fold" : "");
+        return;
+    }
+    call_fail(c, SG_UNAVAILABLE,
+              "%s: %s has no leader that could be reached in time (%s): see 'shardgate status'; nothing was done, "
+              "try again",
+              request_kind_name(c->request.kind), whose,
+              c->last_text[0] != '\0' ? c->last_text : "no election has succeeded");
+}
+
+/* --- To another node ------------------------------------------------------------------ */
+
+static void forward(struct call *c, uint64_t to)
+{
+    struct message m = {.kind = MESSAGE_FORWARD, .group = c->request.routing_number.n};
+
+    if (c->hops >= HOPS_MAX) {
+        c->last_err = SG_NOTLEADER;
+        call_fail(c, SG_NOTLEADER, "the leader moved while the request was looking for it");
+        return;
+    }
+    c->request_id = c->lane->next_request_id * LANES_MAX + c->lane->number;
+    c->lane->next_request_id++;
+    c->sent_to = to;
+    m.forward.request_id = c->request_id;
+    m.forward.hops = c->hops + 1;
+    m.forward.request = span_bytes(&c->raw);
+    transport_send(&c->lane->transport, to, &m);
+    c->next = c->lane->forwarded;
+    c->lane->forwarded = c;
+}
+
+/* Unlinks and returns the forwarded call of this number, or NULL. */
+static struct call *forwarded_take(struct lane *l, uint64_t request_id)
+{
+    for (struct call **p = &l->forwarded; *p != NULL; p = &(*p)->next) {
+        if ((*p)->request_id == request_id) {
+            struct call *c = *p;
+            *p = c->next;
+            return c;
+        }
+    }
+    return NULL;
+}
+
+void route_reply(struct lane *l, const struct message_forward_reply *m)
+{
+    struct call *c = forwarded_take(l, m->request_id);
+
+    if (c == NULL) {
+        return; /* Answered, given up or repeated before. */
+    }
+    if (m->reply.n < SHORT_REPLY_BYTES) {
+        struct reply r;
+        char text[192];
+        enum sg_err err = reply_decode(m->reply, &c->arena, &r);
+        if (err != SG_OK) {
+            call_retry(c, SG_UNKNOWN, "the leader's answer could not be read");
+            return;
+        }
+        if (r.err == SG_NOTLEADER || r.err == SG_UNAVAILABLE || r.err == SG_STOPPED) {
+            call_retry(c, r.err, span_cstr(r.text, text, sizeof text));
+            return;
+        }
+    }
+    bytes_set(&c->encoded_reply, m->reply);
+    call_end(c);
+}
+
+void route_peer_down(struct lane *l, uint64_t peer)
+{
+    struct call **p = &l->forwarded;
+    while (*p != NULL) {
+        struct call *c = *p;
+        if (c->sent_to != peer) {
+            p = &c->next;
+            continue;
+        }
+        *p = c->next;
+        call_retry(c, SG_UNKNOWN, "the connection to the leader broke");
+    }
+}
+
+/* A replica of the call's shard that this node is connected to; 0: none. */
+static uint64_t replica_linked(const struct call *c)
+{
+    for (size_t i = 0; i < c->replicas_count; i++) {
+        uint64_t id = c->replicas[(i + c->hops) % c->replicas_count];
+        if (id != c->node->self->id && c->lane->linked[id - 1]) {
+            return id;
+        }
+    }
+    return 0;
+}
+
+/* --- On the lane of the group ------------------------------------------------------------ */
+
+static void call_elsewhere(struct call *c, const char *why)
+{
+    uint64_t to = replica_linked(c);
+    (void)snprintf(c->last_text, sizeof c->last_text, "%s", why);
+    if (to == 0) {
+        park(c, PARK_RETRY_MS);
+    } else {
+        forward(c, to);
+    }
+}
+
+static void call_try_shard(struct call *c)
+{
+    struct slot *s = lane_slot(c->lane, c->request.routing_number.n);
+    bool leader_only = request_kind_where(c->request.kind) == 'L';
+
+    if (s == NULL) {
+        call_elsewhere(c, "this node holds no replica of it");
+    } else if (s->shard == NULL) {
+        if (s->opening) {
+            park(c, PARK_RETRY_MS);
+        } else {
+            call_elsewhere(c, s->why);
+        }
+    } else if (!leader_only || s->led_since_ms != 0) {
+        verb_shard(c, s);
+    } else if (s->leader != 0 && s->leader != c->node->self->id && c->lane->linked[s->leader - 1]) {
+        forward(c, s->leader);
+    } else {
+        park(c, PARK_RETRY_MS);
+    }
+}
+
+static void call_try_catalog(struct call *c)
+{
+    struct node *n = c->node;
+    if (n->catalog_ready) {
+        verb_catalog(c);
+    } else if (n->catalog_leader != 0 && n->catalog_leader != n->self->id && c->lane->linked[n->catalog_leader - 1]) {
+        forward(c, n->catalog_leader);
+    } else {
+        park(c, PARK_RETRY_MS);
+    }
+}
+
+static void call_try(struct call *c)
+{
+    if (c->lane->leaving_stopped) {
+        call_fail(c, SG_STOPPED, "this node is going down: ask another one");
+    } else if (request_kind_where(c->request.kind) == 'C') {
+        call_try_catalog(c);
+    } else {
+        call_try_shard(c);
+    }
+}
+
+static void call_arrive(struct task *t)
+{
+    struct call *c = CONTAINER_OF(t, struct call, task);
+    call_try(c);
+}
+
+void route_tick(struct lane *l)
+{
+    uint64_t now = loop_now_ms(l->loop);
+    struct call *waiting = l->parked;
+
+    l->parked = NULL;
+    while (waiting != NULL) {
+        struct call *c = waiting;
+        waiting = c->next;
+        if (now >= c->deadline_ms) {
+            call_expire(c);
+        } else if (now >= c->retry_ms) {
+            call_try(c);
+        } else {
+            c->next = l->parked;
+            l->parked = c;
+        }
+    }
+    for (struct call **p = &l->forwarded; *p != NULL;) {
+        struct call *c = *p;
+        if (now < c->deadline_ms) {
+            p = &c->next;
+            continue;
+        }
+        *p = c->next;
+        c->started = true;
+        call_expire(c);
+    }
+}
+
+void route_wake(struct lane *l)
+{
+    bool any = false;
+    for (struct call *c = l->parked; c != NULL; c = c->next) {
+        c->retry_ms = 0;
+        any = true;
+    }
+    if (any && l->tick.run == lane_tick) {
+        loop_after(l->loop, &l->tick, 0);
+    }
+}
+
+void route_abandon(struct lane *l)
+{
+    struct call *lists[] = {l->parked, l->forwarded};
+    l->parked = NULL;
+    l->forwarded = NULL;
+    for (size_t i = 0; i < 2; i++) {
+        while (lists[i] != NULL) {
+            struct call *c = lists[i];
+            lists[i] = c->next;
+            call_fail(c, i == 0 && !c->started ? SG_STOPPED : SG_UNKNOWN,
+                      "this node is going down before an answer came: ask another one");
+        }
+    }
+}
+
+/* --- In --------------------------------------------------------------------------------- */
+
+/* Where the shard's replicas are, or why there is no such shard. Lane 0. */
+static bool call_locate(struct call *c)
+{
+    const struct catalog_shard *s = catalog_model_shard(c->node->model, c->request.routing_number);
+    char aba[ABA_TEXT_SIZE];
+    char near[ABA_TEXT_SIZE];
+    struct aba nearest;
+
+    if (c->request.routing_number.n == 0) {
+        call_fail(c, SG_INVALID, "%s needs a routing number", request_kind_name(c->request.kind));
+        return false;
+    }
+    if (s != NULL) {
+        memcpy(c->replicas, s->replicas, sizeof c->replicas);
+        c->replicas_count = s->replicas_count;
+        return true;
+    }
+    if (c->node->model->version == 0) {
+        /* The catalog is not loaded yet: our own groups may still know. */
+        return true;
+    }
+    nearest = catalog_model_nearest(c->node->model, c->request.routing_number);
+    call_fail(c, SG_NOTFOUND, "no shard has the routing number %s%s%s%s: 'shardgate shards list' shows them",
+              aba_text(c->request.routing_number, aba), nearest.n != 0 ? " (did you mean " : "",
+              nearest.n != 0 ? aba_text(nearest, near) : "", nearest.n != 0 ? "?)" : "");
+    return false;
+}
+
+static bool call_is_served(struct call *c)
+{
+    struct node *n = c->node;
+    enum request_kind kind = c->request.kind;
+
+    if (n->state == NODE_RUNNING || request_kind_where(kind) == 'N') {
+        return true;
+    }
+    call_fail(c, SG_UNAVAILABLE, "node %s is %s%s%s: ask another node", n->self->name, node_state_name(n->state),
+              n->refusal[0] != '\0' ? ": " : " and takes no requests yet", n->refusal);
+    return false;
+}
+
+static void call_dispatch(struct call *c)
+{
+    if (!call_is_served(c)) {
+        return;
+    }
+    switch (request_kind_where(c->request.kind)) {
+    case 'N':
+        verb_node(c);
+        break;
+    case 'C':
+        call_try(c);
+        break;
+    default:
+        if (!call_locate(c)) {
+            return;
+        }
+        c->lane = node_lane_of(c->node, c->request.routing_number.n);
+        if (c->lane->number == 0) {
+            call_try(c);
+        } else {
+            c->task.run = call_arrive;
+            loop_post(c->lane->loop, &c->task);
+        }
+    }
+}
+
+static void request_take(struct node *n, struct span request, uint32_t hops,
+                         void (*reply)(void *token, struct bytes *reply), void *token)
+{
+    struct call *c = mem_zalloc(1, sizeof *c);
+    const char *why = "";
+    uint32_t timeout_ms;
+    enum sg_err err;
+
+    c->node = n;
+    c->lane = &n->lanes[0];
+    c->arena = ARENA_INIT;
+    c->hops = hops;
+    c->reply = reply;
+    c->token = token;
+    n->calls_count++;
+    bytes_set(&c->raw, request);
+    if (n->calls_count > 2 * REQUESTS_INFLIGHT_MAX) {
+        call_fail(c, SG_BUSY, "%d requests are under way on this node: try again in a moment", 2 * REQUESTS_INFLIGHT_MAX);
+        return;
+    }
+    err = request_decode(span_bytes(&c->raw), &c->arena, &c->request, &why);
+    if (err != SG_OK) {
+        call_fail(c, err, "the request cannot be understood: %s", why);
+        return;
+    }
+    timeout_ms = c->request.timeout_ms != 0 ? c->request.timeout_ms : REQUEST_TIMEOUT_MS;
+    c->deadline_ms = loop_now_ms(n->lanes[0].loop) + timeout_ms;
+    call_dispatch(c);
+}
+
+void node_request(struct node *n, struct span request, void (*reply)(void *token, struct bytes *reply), void *token)
+{
+    request_take(n, request, 0, reply, token);
+}
+
+struct forward_token {
+    struct node *node;
+    uint64_t from;
+    uint64_t request_id;
+};
+
+static void forward_answer(void *impl, struct bytes *reply)
+{
+    struct forward_token *t = impl;
+    struct message m = {.kind = MESSAGE_FORWARD_REPLY};
+
+    m.forward_reply.request_id = t->request_id;
+    m.forward_reply.reply = span_bytes(reply);
+    transport_send(&t->node->lanes[0].transport, t->from, &m);
+    bytes_release(reply);
+    mem_free(t);
+}
+
+void route_forward(struct node *n, uint64_t from, const struct message_forward *f)
+{
+    struct forward_token *t = mem_zalloc(1, sizeof *t);
+    *t = (struct forward_token){.node = n, .from = from, .request_id = f->request_id};
+    request_take(n, f->request, f->hops, forward_answer, t);
+}
