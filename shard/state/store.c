@@ -1,0 +1,293 @@
+#include "shard/state/store.h"
+
+#include <string.h>
+
+enum sg_err store_corrupt(struct rows *r, const struct state_key *key, const char *why)
+{
+    return kv_corrupt(r->kv, KV_STATE, key_span(key), why);
+}
+
+enum sg_err store_must(struct rows *r, const struct state_key *key, enum sg_err err)
+{
+    return err == SG_NOTFOUND ? store_corrupt(r, key, "missing row") : err;
+}
+
+/* --- Index entries ----------------------------------------------------------- */
+
+enum sg_err store_mark(struct rows *r, struct state_key key, struct span value)
+{
+    return rows_put(r, key_span(&key), value);
+}
+
+enum sg_err store_unmark(struct rows *r, struct state_key key)
+{
+    return rows_del(r, key_span(&key));
+}
+
+enum sg_err store_has(struct rows *r, struct state_key key, bool *found)
+{
+    struct span value;
+    enum sg_err err = rows_get(r, key_span(&key), &value);
+    *found = err == SG_OK;
+    return err == SG_NOTFOUND ? SG_OK : err;
+}
+
+static enum sg_err put_and_release(struct rows *r, const struct state_key *key, struct bytes *value)
+{
+    enum sg_err err = rows_put(r, key_span(key), span_bytes(value));
+    bytes_release(value);
+    return err;
+}
+
+/* --- Counters ------------------------------------------------------------------ */
+
+enum sg_err store_get_counters(struct rows *r, struct counters_row *out)
+{
+    struct state_key key = key_table(TABLE_COUNTERS);
+    struct span value;
+    enum sg_err err = rows_get(r, key_span(&key), &value);
+    if (err == SG_NOTFOUND) {
+        *out = (struct counters_row){.next_seq = 1, .next_file = 1, .next_trace = 1, .next_event = 1};
+        return SG_OK;
+    }
+    if (err != SG_OK) {
+        return err;
+    }
+    return counters_row_decode(value, out) == SG_OK ? SG_OK : store_corrupt(r, &key, "counters row");
+}
+
+enum sg_err store_put_counters(struct rows *r, const struct counters_row *c)
+{
+    struct state_key key = key_table(TABLE_COUNTERS);
+    struct bytes value = BYTES_NONE;
+    counters_row_encode(c, &value);
+    return put_and_release(r, &key, &value);
+}
+
+enum sg_err store_get_window_settings(struct rows *r, const struct window_row *w, struct arena *a,
+                                      struct settings *out)
+{
+    struct state_key key = key_number(TABLE_SETTINGS, w->settings_version);
+    return store_must(r, &key, state_settings_at(r, w->settings_version, a, out));
+}
+
+/* --- Transfers ------------------------------------------------------------------- */
+
+enum sg_err store_transfer_of(struct rows *r, uint64_t seq, struct span value, struct arena *a,
+                              struct transfer_row *out)
+{
+    if (transfer_row_decode(arena_dup(a, value), out) != SG_OK || out->seq != seq) {
+        struct state_key key = key_number(TABLE_TRANSFERS, seq);
+        return store_corrupt(r, &key, "transfer row");
+    }
+    return SG_OK;
+}
+
+enum sg_err store_get_transfer(struct rows *r, uint64_t seq, struct arena *a, struct transfer_row *out)
+{
+    struct state_key key = key_number(TABLE_TRANSFERS, seq);
+    struct span value;
+    enum sg_err err = rows_get(r, key_span(&key), &value);
+    return err == SG_OK ? store_transfer_of(r, seq, value, a, out) : err;
+}
+
+enum sg_err store_put_transfer(struct rows *r, const struct transfer_row *row, struct bytes *scratch)
+{
+    struct state_key key = key_number(TABLE_TRANSFERS, row->seq);
+    bytes_clear(scratch);
+    transfer_row_encode(row, scratch);
+    return rows_put(r, key_span(&key), span_bytes(scratch));
+}
+
+enum sg_err store_get_fold(struct rows *r, struct span id, struct fold_row *out)
+{
+    struct span value;
+    if (id.n == 0 || id.n > TRANSFER_ID_SIZE_MAX) {
+        return SG_NOTFOUND;
+    }
+    struct state_key key = key_text(TABLE_FOLDS, id);
+    enum sg_err err = rows_get(r, key_span(&key), &value);
+    if (err != SG_OK) {
+        return err;
+    }
+    return fold_row_decode(value, out) == SG_OK ? SG_OK : store_corrupt(r, &key, "fold row");
+}
+
+enum sg_err store_put_fold(struct rows *r, struct span id, const struct fold_row *row)
+{
+    struct state_key key = key_text(TABLE_FOLDS, id);
+    struct bytes value = BYTES_NONE;
+    fold_row_encode(row, &value);
+    return put_and_release(r, &key, &value);
+}
+
+/* --- Windows ----------------------------------------------------------------------- */
+
+static enum sg_err window_by_key(struct rows *r, const struct state_key *key, struct window_row *out)
+{
+    struct span value;
+    enum sg_err err = rows_get(r, key_span(key), &value);
+    if (err != SG_OK) {
+        return err;
+    }
+    return window_row_decode(value, out) == SG_OK ? SG_OK : store_corrupt(r, key, "window row");
+}
+
+enum sg_err store_get_window(struct rows *r, const struct window_id *id, struct window_row *out)
+{
+    if (id->name[0] == 0) {
+        return SG_NOTFOUND;
+    }
+    struct state_key key = key_window(id);
+    return window_by_key(r, &key, out);
+}
+
+enum sg_err store_window_of(struct rows *r, struct span tail, struct window_row *out)
+{
+    struct state_key key = key_table(TABLE_WINDOWS);
+    if (tail.n > 4 + WINDOW_NAME_SIZE_MAX) {
+        return store_corrupt(r, &key, "window index");
+    }
+    memcpy(key.b + key.n, tail.p, tail.n);
+    key.n += tail.n;
+    return store_must(r, &key, window_by_key(r, &key, out));
+}
+
+enum sg_err store_put_window(struct rows *r, const struct window_row *row)
+{
+    struct state_key key = key_window(&row->id);
+    struct bytes value = BYTES_NONE;
+    window_row_encode(row, &value);
+    return put_and_release(r, &key, &value);
+}
+
+/* --- Files --------------------------------------------------------------------------- */
+
+enum sg_err store_file_of(struct rows *r, uint64_t file, struct span value, struct arena *a,
+                          struct file_row *out)
+{
+    if (file_row_decode(arena_dup(a, value), a, out) != SG_OK || out->seal.file != file) {
+        struct state_key key = key_number(TABLE_FILES, file);
+        return store_corrupt(r, &key, "file row");
+    }
+    return SG_OK;
+}
+
+enum sg_err store_get_file(struct rows *r, uint64_t file, struct arena *a, struct file_row *out)
+{
+    struct state_key key = key_number(TABLE_FILES, file);
+    struct span value;
+    enum sg_err err = rows_get(r, key_span(&key), &value);
+    return err == SG_OK ? store_file_of(r, file, value, a, out) : err;
+}
+
+enum sg_err store_put_file(struct rows *r, const struct file_row *row)
+{
+    struct state_key key = key_number(TABLE_FILES, row->seal.file);
+    struct bytes value = BYTES_NONE;
+    file_row_encode(row, &value);
+    return put_and_release(r, &key, &value);
+}
+
+enum sg_err store_get_members(struct rows *r, uint64_t file, struct arena *a, uint64_t **out, size_t *count)
+{
+    struct state_key key = key_number(TABLE_MEMBERS, file);
+    struct span value;
+    enum sg_err err = rows_get(r, key_span(&key), &value);
+    if (err != SG_OK) {
+        return err;
+    }
+    if (value.n == 0 || value.n % 8 != 0 || value.n / 8 > FILE_LINES_MAX) {
+        return store_corrupt(r, &key, "members row");
+    }
+    *count = value.n / 8;
+    *out = arena_array(a, *count, sizeof(**out));
+    for (size_t i = 0; i < *count; i++) {
+        (*out)[i] = be64_get(value.p + 8 * i);
+    }
+    return SG_OK;
+}
+
+enum sg_err store_put_members(struct rows *r, uint64_t file, const uint64_t *members, size_t count)
+{
+    struct state_key key = key_number(TABLE_MEMBERS, file);
+    struct bytes value = BYTES_NONE;
+    uint8_t *p = bytes_extend(&value, count * 8);
+    for (size_t i = 0; i < count; i++) {
+        be64_put(p + 8 * i, members[i]);
+    }
+    return put_and_release(r, &key, &value);
+}
+
+/* --- Modifiers ------------------------------------------------------------------------ */
+
+enum sg_err store_get_modifiers(struct rows *r, struct day day, uint64_t *mask)
+{
+    struct state_key key = key_modifiers(day);
+    struct span value;
+    enum sg_err err = rows_get(r, key_span(&key), &value);
+    *mask = 0;
+    if (err != SG_OK) {
+        return err == SG_NOTFOUND ? SG_OK : err;
+    }
+    if (value.n != 8) {
+        return store_corrupt(r, &key, "modifiers row");
+    }
+    *mask = be64_get(value.p);
+    return SG_OK;
+}
+
+enum sg_err store_put_modifiers(struct rows *r, struct day day, uint64_t mask)
+{
+    struct state_key key = key_modifiers(day);
+    uint8_t value[8];
+    be64_put(value, mask);
+    return rows_put(r, key_span(&key), span_of(value, sizeof(value)));
+}
+
+/* --- Walks ------------------------------------------------------------------------------ */
+
+void store_walk(struct store_walk *w, struct rows *r, enum state_table table, uint64_t after)
+{
+    struct state_key prefix = key_table(table);
+    struct state_key from = key_number(table, after == UINT64_MAX ? after : after + 1);
+    w->rows = r;
+    rows_cursor(r, &w->cursor, key_span(&prefix));
+    rows_cursor_from(&w->cursor, key_span(&from));
+}
+
+void store_walk_backwards(struct store_walk *w, struct rows *r, enum state_table table)
+{
+    struct state_key prefix = key_table(table);
+    w->rows = r;
+    rows_cursor(r, &w->cursor, key_span(&prefix));
+    kv_cursor_backwards(&w->cursor);
+}
+
+enum sg_err store_walk_next(struct store_walk *w, uint64_t *number, struct span *value)
+{
+    enum sg_err err = kv_next(&w->cursor);
+    if (err != SG_OK) {
+        return err;
+    }
+    if (!key_number_of(rows_key(&w->cursor), number)) {
+        return kv_corrupt(w->rows->kv, KV_STATE, rows_key(&w->cursor), "key without a number");
+    }
+    *value = w->cursor.value;
+    return SG_OK;
+}
+
+void store_walk_release(struct store_walk *w)
+{
+    kv_cursor_release(&w->cursor);
+}
+
+enum sg_err store_event_of(struct rows *r, uint64_t cursor, struct span value, struct arena *a,
+                           struct event_row *out)
+{
+    if (event_row_decode(arena_dup(a, value), out) != SG_OK || out->cursor != cursor) {
+        struct state_key key = key_number(TABLE_EVENTS, cursor);
+        return store_corrupt(r, &key, "event row");
+    }
+    return SG_OK;
+}
