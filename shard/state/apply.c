@@ -1,0 +1,163 @@
+#include "shard/state/apply.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "shard/state/counters.h"
+
+CHECK_STATIC(EVENT_TEXT_SIZE_MAX > REASON_SIZE_MAX, "an event can quote a reason");
+CHECK_STATIC(EVENT_SUBJECT_SIZE_MAX >= FILE_NAME_SIZE_MAX, "a file is a subject");
+
+enum sg_err apply_refuse(struct apply *a, enum sg_err err, const char *fmt, ...)
+{
+    char why[EVENT_TEXT_SIZE_MAX];
+    va_list args;
+    CHECK(err != SG_OK);
+    CHECK(!a->has_effect);
+    va_start(args, fmt);
+    (void)vsnprintf(why, sizeof(why), fmt, args);
+    va_end(args);
+    a->result.err = err;
+    a->result.reason = apply_text(a, span_str(why), sizeof(why));
+    return SG_OK;
+}
+
+enum sg_err apply_same(struct apply *a, const char *fmt, ...)
+{
+    char text[EVENT_TEXT_SIZE_MAX];
+    va_list args;
+    CHECK(!a->has_effect);
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+    a->result.reason = apply_text(a, span_str(text), sizeof(text));
+    return SG_OK;
+}
+
+enum sg_err apply_event(struct apply *a, const char *kind, struct span subject, const char *fmt, ...)
+{
+    char text[EVENT_TEXT_SIZE_MAX + 1];
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof(text), fmt, args);
+    va_end(args);
+
+    struct event_row event = {
+        .cursor = a->counters.next_event,
+        .index = a->index,
+        .time_ms = a->command->time_ms,
+        .kind = span_str(kind),
+        .subject = apply_text(a, subject, EVENT_SUBJECT_SIZE_MAX),
+        .text = apply_text(a, span_str(text), EVENT_TEXT_SIZE_MAX),
+    };
+    struct state_key key = key_number(TABLE_EVENTS, event.cursor);
+    a->counters.next_event++;
+    a->has_effect = true;
+    bytes_clear(&a->scratch);
+    event_row_encode(&event, &a->scratch);
+    return rows_put(a->rows, key_span(&key), span_bytes(&a->scratch));
+}
+
+struct span apply_text(struct apply *a, struct span text, size_t size_max)
+{
+    size_t n = text.n < size_max ? text.n : size_max;
+    if (n == 0) {
+        return SPAN_NONE;
+    }
+    uint8_t *p = arena_room(a->arena, n);
+    for (size_t i = 0; i < n; i++) {
+        bool printable = text.p[i] >= 0x20 && text.p[i] < 0x7f;
+        p[i] = printable ? text.p[i] : '?';
+    }
+    return span_of(p, n);
+}
+
+const char *apply_window_text(struct apply *a, const struct window_id *id)
+{
+    char day[DAY_TEXT_SIZE];
+    return arena_printf(a->arena, "%s/%s", day_text(id->day, day), id->name);
+}
+
+const char *apply_cents_text(struct apply *a, struct cents n)
+{
+    return arena_printf(a->arena, "%lld.%02lld", (long long)(n.n / 100), (long long)(n.n % 100));
+}
+
+static enum sg_err apply_kind(struct apply *a)
+{
+    switch (a->command->kind) {
+    case COMMAND_SUBMIT:
+        return apply_submit(a);
+    case COMMAND_CANCEL:
+        return apply_cancel(a);
+    case COMMAND_SETTINGS:
+        return apply_settings(a);
+    case COMMAND_CLOSE:
+        return apply_close(a);
+    case COMMAND_MISSED:
+        return apply_missed(a);
+    case COMMAND_SEAL:
+        return apply_seal(a);
+    case COMMAND_WINDOW_DONE:
+        return apply_window_done(a);
+    case COMMAND_CLAIM:
+    case COMMAND_STAGED:
+    case COMMAND_UPLOADED:
+    case COMMAND_ABANDONED:
+    case COMMAND_HOLD:
+    case COMMAND_VERIFIED:
+    case COMMAND_FILE_CANCEL:
+    case COMMAND_RESOLVE:
+    case COMMAND_ALERT:
+        return apply_file(a);
+    case COMMAND_NONE:
+    case COMMAND_KINDS:
+        break;
+    }
+    check_failed(__FILE__, __LINE__, "a decoded command has a kind");
+}
+
+static enum sg_err apply_decoded(struct apply *a)
+{
+    enum sg_err err = store_get_counters(a->rows, &a->counters);
+    if (err == SG_OK) {
+        err = apply_kind(a);
+    }
+    if (err != SG_OK || !a->has_effect) {
+        return err;
+    }
+    CHECK(a->result.err == SG_OK);
+    counters_check(&a->counters);
+    return store_put_counters(a->rows, &a->counters);
+}
+
+enum sg_err state_apply(struct rows *rows, uint64_t index, uint64_t term, struct span command,
+                        struct bytes *result)
+{
+    struct arena arena = ARENA_INIT;
+    struct command decoded;
+    struct apply a = {
+        .rows = rows,
+        .index = index,
+        .term = term,
+        .command = &decoded,
+        .arena = &arena,
+        .result = {.err = SG_OK, .index = index},
+    };
+    enum sg_err err = SG_OK;
+    if (command_decode(command, &arena, &decoded) == SG_OK) {
+        err = apply_decoded(&a);
+    } else {
+        a.result.err = SG_INVALID;
+        a.result.reason =
+            span_str("not a command that this version understands: the log needs a newer program");
+    }
+    CHECK(err == SG_OK || err == SG_CORRUPT || err == SG_IO);
+    if (err == SG_OK) {
+        command_result_encode(&a.result, result);
+    }
+    bytes_release(&a.scratch);
+    arena_release(&arena);
+    return err;
+}

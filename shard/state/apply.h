@@ -1,0 +1,52 @@
+/* Applying one command: what the files of the command families share.
+ *
+ * Each apply_<family>() judges first and writes after: a command is refused
+ * before it has changed anything. It returns SG_CORRUPT or SG_IO from the rows,
+ * and SG_OK for all else, refusals included. */
+#ifndef SHARD_STATE_APPLY_H
+#define SHARD_STATE_APPLY_H
+
+#include "shard/state/store.h"
+
+struct apply {
+    struct rows *rows;
+    uint64_t index, term;
+    const struct command *command;
+    struct arena *arena;            /* For as long as the command is applied. */
+    struct counters_row counters;   /* Written back after a command with an effect. */
+    struct bytes scratch;
+    bool has_effect;
+    struct command_result result;
+};
+
+MUST_USE enum sg_err apply_submit(struct apply *a);
+MUST_USE enum sg_err apply_cancel(struct apply *a);
+MUST_USE enum sg_err apply_settings(struct apply *a);
+MUST_USE enum sg_err apply_close(struct apply *a);
+MUST_USE enum sg_err apply_missed(struct apply *a);
+MUST_USE enum sg_err apply_seal(struct apply *a);
+MUST_USE enum sg_err apply_window_done(struct apply *a);
+/* CLAIM to ALERT. */
+MUST_USE enum sg_err apply_file(struct apply *a);
+
+/* Refuse the command: err and why, one sentence for a person. Returns SG_OK. */
+enum sg_err apply_refuse(struct apply *a, enum sg_err err, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* Nothing to do: it was so already. Returns SG_OK. */
+enum sg_err apply_same(struct apply *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* Append to the events; marks the command as one with an effect. The text is cut
+ * off at its limit. SG_IO. */
+MUST_USE enum sg_err apply_event(struct apply *a, const char *kind, struct span subject, const char *fmt, ...)
+    PRINTF_LIKE(4, 5);
+
+/* A text of a person as it is kept: printable ASCII, at most size_max bytes. */
+struct span apply_text(struct apply *a, struct span text, size_t size_max);
+/* "2026-11-23/morning", in the arena. */
+const char *apply_window_text(struct apply *a, const struct window_id *id);
+/* "1234.05", in the arena. */
+const char *apply_cents_text(struct apply *a, struct cents n);
+
+/* Printing spans. */
+#define SPAN_FMT "%.*s"
+#define SPAN_ARG(s) (int)(s).n, (s).n > 0 ? (const char *)(s).p : ""
+
+#endif

@@ -1,0 +1,119 @@
+#include "shard/state/member.h"
+
+#include "shard/ach/order.h"
+#include "shard/ach/validate.h"
+#include "shard/state/store.h"
+
+#define WHY_SIZE 256
+
+enum sg_err member_judge(struct rows *r, const struct window_row *w, const struct settings *settings,
+                         const struct transfer_row *row, struct arena *a, struct member *out, bool *is_member)
+{
+    char why[WHY_SIZE];
+    struct effective effective;
+    *is_member = false;
+    CHECK(row->state == TRANSFER_PENDING);
+    if (row->seq > w->last_seq) {
+        return SG_OK;
+    }
+    struct transfer t;
+    if (transfer_decode(row->encoded, a, &t) != SG_OK) {
+        struct state_key key = key_number(TABLE_TRANSFERS, row->seq);
+        return store_corrupt(r, &key, "transfer");
+    }
+    if (!effective_entry_date(settings, &t, w->processing_day, &effective) ||
+        ach_validate(settings, &t, why, sizeof(why)) != SG_OK) {
+        return SG_OK;
+    }
+    *out = (struct member){
+        .seq = row->seq, .transfer = t, .effective = effective.day, .same_day = effective.same_day};
+    *is_member = true;
+    return SG_OK;
+}
+
+/* The next pending transfer up to the window's last, if it is a member. SG_NOTFOUND: no more. */
+static enum sg_err next_member(struct store_walk *walk, const struct window_row *w,
+                               const struct settings *settings, struct arena *a, struct member *out,
+                               bool *is_member)
+{
+    uint64_t seq = 0;
+    struct span value;
+    struct transfer_row row;
+    enum sg_err err = store_walk_next(walk, &seq, &value);
+    if (err != SG_OK) {
+        return err;
+    }
+    if (seq > w->last_seq) {
+        return SG_NOTFOUND;
+    }
+    struct state_key key = key_number(TABLE_TRANSFERS, seq);
+    err = store_must(walk->rows, &key, store_get_transfer(walk->rows, seq, a, &row));
+    if (err != SG_OK) {
+        return err;
+    }
+    if (row.state != TRANSFER_PENDING) {
+        return store_corrupt(walk->rows, &key, "in the pending index, but not pending");
+    }
+    return member_judge(walk->rows, w, settings, &row, a, out, is_member);
+}
+
+enum sg_err member_any(struct rows *r, const struct window_row *w, const struct settings *settings, bool *any)
+{
+    struct arena arena = ARENA_INIT;
+    struct store_walk walk;
+    struct member m;
+    enum sg_err err = SG_OK;
+    *any = false;
+    store_walk(&walk, r, TABLE_PENDING, 0);
+    while (!*any && (err = next_member(&walk, w, settings, &arena, &m, any)) == SG_OK) {
+        arena_reset(&arena);
+    }
+    store_walk_release(&walk);
+    arena_release(&arena);
+    return err == SG_NOTFOUND ? SG_OK : err;
+}
+
+/* A copy in the file's order. */
+static struct member *members_ordered(const struct member *members, size_t count, struct arena *a)
+{
+    struct ach_entry *entries = arena_array(a, count, sizeof(*entries));
+    struct member *ordered = arena_array(a, count, sizeof(*ordered));
+    for (size_t i = 0; i < count; i++) {
+        entries[i] = (struct ach_entry){.transfer = &members[i].transfer,
+                                        .seq = members[i].seq,
+                                        .effective = members[i].effective,
+                                        .same_day = members[i].same_day};
+    }
+    ach_order(entries, count);
+    for (size_t i = 0; i < count; i++) {
+        ordered[i] = (struct member){.seq = entries[i].seq,
+                                     .transfer = *entries[i].transfer,
+                                     .effective = entries[i].effective,
+                                     .same_day = entries[i].same_day};
+    }
+    return ordered;
+}
+
+enum sg_err state_window_members(struct rows *r, const struct window_row *w, const struct settings *settings,
+                                 struct arena *a, struct member **out, size_t *count)
+{
+    struct bytes found = BYTES_NONE;
+    struct store_walk walk;
+    struct member m;
+    bool is_member = false;
+    enum sg_err err = SG_OK;
+    store_walk(&walk, r, TABLE_PENDING, 0);
+    while ((err = next_member(&walk, w, settings, a, &m, &is_member)) == SG_OK) {
+        if (is_member) {
+            bytes_append(&found, &m, sizeof(m));
+        }
+    }
+    store_walk_release(&walk);
+    if (err == SG_NOTFOUND) {
+        *count = found.n / sizeof(m);
+        *out = members_ordered((const struct member *)(const void *)found.p, *count, a);
+        err = SG_OK;
+    }
+    bytes_release(&found);
+    return err;
+}

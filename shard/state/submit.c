@@ -1,0 +1,184 @@
+#include "shard/ach/validate.h"
+#include "shard/state/apply.h"
+#include "shard/state/counters.h"
+
+#define WHY_SIZE 256
+
+/* What one SUBMIT has done so far. */
+struct submission {
+    struct settings settings;
+    struct bytes encoded; /* Of the transfer at hand. */
+    uint64_t count;
+    struct cents debit, credit;
+};
+
+static void reject(struct apply *a, struct submit_result *result, const char *why)
+{
+    result->outcome = OUTCOME_REJECTED;
+    result->reason = arena_dup(a->arena, span_str(why));
+}
+
+/* I-5: the first answer, or a refusal to give the id to something else. */
+static void answer_known(struct apply *a, const struct fold_row *fold, const struct digest *content,
+                         struct submit_result *result)
+{
+    if (span_eq(span_of(&fold->content, DIGEST_SIZE), span_of(content, DIGEST_SIZE))) {
+        result->outcome = OUTCOME_FOLDED;
+        result->index = fold->index;
+        return;
+    }
+    reject(
+        a, result,
+        arena_printf(a->arena,
+                     "id used with other content: it was accepted at log index %llu; give this transfer an "
+                     "id of its own",
+                     (unsigned long long)fold->index));
+}
+
+/* A reversal repeats what it takes back (nacha.md section 9). why is empty when it does. */
+static enum sg_err judge_reversal(struct apply *a, const struct transfer *t, const char **why)
+{
+    struct fold_row fold;
+    struct transfer_row row;
+    struct transfer original;
+    *why = "";
+    enum sg_err err = store_get_fold(a->rows, t->reverses, &fold);
+    if (err == SG_NOTFOUND) {
+        *why = "reverses: no transfer with that id was accepted for this routing number";
+        return SG_OK;
+    }
+    if (err != SG_OK) {
+        return err;
+    }
+    struct state_key key = key_number(TABLE_TRANSFERS, fold.seq);
+    err = store_must(a->rows, &key, store_get_transfer(a->rows, fold.seq, a->arena, &row));
+    if (err != SG_OK) {
+        return err;
+    }
+    if (transfer_decode(row.encoded, a->arena, &original) != SG_OK) {
+        return store_corrupt(a->rows, &key, "transfer");
+    }
+    if (original.side == t->side || original.amount.n != t->amount.n || original.sec != t->sec ||
+        !span_eq(original.originator, t->originator)) {
+        *why = "reverses: a reversal has the original's amount, SEC and originator, and the other side";
+    }
+    return SG_OK;
+}
+
+/* Never trusts the proposer: what could not be built must not be accepted. */
+static enum sg_err judge_new(struct apply *a, const struct submission *s, const struct transfer *t,
+                             struct submit_result *result)
+{
+    char why[WHY_SIZE] = "";
+    const char *reversal = "";
+    if (transfer_check(t, why, sizeof(why)) != SG_OK ||
+        ach_validate(&s->settings, t, why, sizeof(why)) != SG_OK) {
+        reject(a, result, why);
+        return SG_OK;
+    }
+    if (t->reverses.n == 0) {
+        return SG_OK;
+    }
+    enum sg_err err = judge_reversal(a, t, &reversal);
+    if (err == SG_OK && reversal[0] != 0) {
+        reject(a, result, reversal);
+    }
+    return err;
+}
+
+static enum sg_err store_accepted(struct apply *a, const struct submission *s, const struct transfer *t,
+                                  const struct digest *content)
+{
+    struct transfer_row row = {
+        .seq = a->counters.next_seq,
+        .index = a->index,
+        .accepted_ms = a->command->time_ms,
+        .state = TRANSFER_PENDING,
+        .effective = DAY_NONE,
+        .encoded = span_bytes(&s->encoded),
+    };
+    struct fold_row fold = {.seq = row.seq, .index = a->index, .content = *content};
+    a->counters.next_seq++;
+    enum sg_err err = store_put_transfer(a->rows, &row, &a->scratch);
+    if (err == SG_OK) {
+        err = store_put_fold(a->rows, t->id, &fold);
+    }
+    if (err == SG_OK) {
+        err = store_mark(a->rows, key_number(TABLE_PENDING, row.seq), SPAN_NONE);
+    }
+    return err;
+}
+
+static enum sg_err accept(struct apply *a, struct submission *s, const struct transfer *t,
+                          const struct digest *content, struct submit_result *result)
+{
+    struct cents *sum = t->side == SIDE_DEBIT ? &s->debit : &s->credit;
+    if (!counters_accept(&a->counters, t->side, t->amount)) {
+        reject(a, result, "amount: the shard's total of all time would be too large to count");
+        return SG_OK;
+    }
+    s->count++;
+    sum->n += t->amount.n; /* Less than what counters_accept() found to fit. */
+    result->outcome = OUTCOME_ACCEPTED;
+    result->index = a->index;
+    return store_accepted(a, s, t, content);
+}
+
+static enum sg_err submit_one(struct apply *a, struct submission *s, const struct transfer *t,
+                              struct submit_result *result)
+{
+    struct fold_row fold;
+    bytes_clear(&s->encoded);
+    transfer_encode(t, &s->encoded);
+    struct digest content = digest_of(span_bytes(&s->encoded));
+
+    *result = (struct submit_result){.id = t->id, .shard = t->routing_number};
+    enum sg_err err = store_get_fold(a->rows, t->id, &fold);
+    if (err == SG_OK) {
+        answer_known(a, &fold, &content, result);
+        return SG_OK;
+    }
+    if (err != SG_NOTFOUND) {
+        return err;
+    }
+    err = judge_new(a, s, t, result);
+    if (err != SG_OK || result->outcome == OUTCOME_REJECTED) {
+        return err;
+    }
+    return accept(a, s, t, &content, result);
+}
+
+static enum sg_err submit_all(struct apply *a, struct submission *s)
+{
+    const struct command *c = a->command;
+    size_t count = c->submit.transfers_count;
+    struct submit_result *results = arena_array(a->arena, count, sizeof(*results));
+    for (size_t i = 0; i < count; i++) {
+        enum sg_err err = submit_one(a, s, &c->submit.transfers[i], &results[i]);
+        if (err != SG_OK) {
+            return err;
+        }
+    }
+    a->result.results = results;
+    a->result.results_count = count;
+    if (s->count == 0) {
+        return SG_OK;
+    }
+    return apply_event(a, "transfer.accepted", SPAN_NONE, "%llu transfers accepted: debit %s, credit %s",
+                       (unsigned long long)s->count, apply_cents_text(a, s->debit),
+                       apply_cents_text(a, s->credit));
+}
+
+enum sg_err apply_submit(struct apply *a)
+{
+    struct submission s = {.count = 0};
+    enum sg_err err = state_settings(a->rows, a->arena, &s.settings);
+    if (err == SG_NOTFOUND) {
+        return apply_refuse(a, SG_UNAVAILABLE, "this routing number has no settings yet: try again");
+    }
+    if (err == SG_OK) {
+        err = submit_all(a, &s);
+    }
+    bytes_release(&s.encoded);
+    return err;
+}

@@ -1,0 +1,192 @@
+#include "shard/state/apply.h"
+#include "shard/state/life.h"
+#include "shard/state/member.h"
+
+/* Days for which every date in a file can be computed and written. */
+static bool is_file_day(struct day d)
+{
+    return d.n >= day_of(EFFECTIVE_YEAR_MIN, 1, 1).n && d.n <= day_of(EFFECTIVE_YEAR_MAX, 11, 30).n;
+}
+
+static bool is_window_name(const char *name)
+{
+    for (const char *p = name; *p != 0; p++) {
+        bool good = (*p >= 'A' && *p <= 'Z') || (*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9') ||
+                    *p == '-' || *p == '_';
+        if (!good) {
+            return false;
+        }
+    }
+    return name[0] != 0;
+}
+
+/* Is there no such window yet? If not, or if the id is none, the command is refused. */
+static enum sg_err judge_new_window(struct apply *a, const struct window_id *id, bool *good)
+{
+    struct window_row row;
+    *good = false;
+    if (!is_window_name(id->name) || !is_file_day(id->day)) {
+        return apply_refuse(a, SG_INVALID,
+                            "a window has a day in 2000 to 2099 and a name of A-Z a-z 0-9 - _");
+    }
+    enum sg_err err = store_get_window(a->rows, id, &row);
+    if (err == SG_OK) {
+        return apply_refuse(a, SG_EXISTS, "window %s is %s already", apply_window_text(a, id),
+                            window_state_name(row.state));
+    }
+    *good = err == SG_NOTFOUND;
+    return *good ? SG_OK : err;
+}
+
+static enum sg_err store_new_window(struct apply *a, const struct window_row *row)
+{
+    struct state_key key = key_window(&row->id);
+    struct span tail = key_window_tail(&key);
+    enum sg_err err = store_put_window(a->rows, row);
+    if (err == SG_OK) {
+        err = store_mark(a->rows, key_number(TABLE_WINDOW_ORDER, a->index), tail);
+    }
+    if (err == SG_OK && row->state == WINDOW_CLOSED) {
+        err = store_mark(a->rows, key_number(TABLE_WINDOW_WORK, a->index), tail);
+    }
+    return err;
+}
+
+/* O(1), however many transfers wait: who is in follows from last_seq. */
+enum sg_err apply_close(struct apply *a)
+{
+    const struct command *c = a->command;
+    struct day processing_day =
+        c->close.processing_day.n > c->close.window.day.n ? c->close.processing_day : c->close.window.day;
+    bool good = false;
+    enum sg_err err = judge_new_window(a, &c->close.window, &good);
+    if (err != SG_OK || !good) {
+        return err;
+    }
+    if (!is_file_day(processing_day)) {
+        return apply_refuse(a, SG_INVALID, "the day of processing is not in 2000 to 2099");
+    }
+    if (a->counters.settings_version == 0) {
+        return apply_refuse(a, SG_UNAVAILABLE, "this routing number has no settings yet: try again");
+    }
+    struct window_row row = {
+        .id = c->close.window,
+        .state = WINDOW_CLOSED,
+        .index = a->index,
+        .last_seq = a->counters.next_seq - 1,
+        .scheduled_ms = c->close.scheduled_ms,
+        .closed_ms = c->time_ms,
+        .manual = c->close.manual,
+        .late = c->close.late,
+        .hold = c->close.hold,
+        .settings_version = a->counters.settings_version,
+        .processing_day = processing_day,
+    };
+    err = store_new_window(a, &row);
+    if (err != SG_OK) {
+        return err;
+    }
+    struct span reason = apply_text(a, c->close.reason, REASON_SIZE_MAX);
+    return apply_event(a, "window.closed", span_str(apply_window_text(a, &row.id)),
+                       "closed%s%s%s with %llu transfers pending%s" SPAN_FMT, row.manual ? " by hand" : "",
+                       row.late ? " late" : "", row.hold ? ", its files on hold," : "",
+                       (unsigned long long)a->counters.pending_count, reason.n > 0 ? ": " : "",
+                       SPAN_ARG(reason));
+}
+
+static const char *missed_text(enum missed_outcome outcome)
+{
+    switch (outcome) {
+    case MISSED_TO_NEXT:
+        return "its transfers go into the next window";
+    case MISSED_CLOSED_LATE:
+        return "it is closed late";
+    case MISSED_HELD:
+        return "its files are held";
+    }
+    return "";
+}
+
+/* A row only when the window will never close: otherwise CLOSE makes it. */
+static enum sg_err store_missed(struct apply *a)
+{
+    const struct command *c = a->command;
+    if (c->missed.outcome != MISSED_TO_NEXT) {
+        return SG_OK;
+    }
+    struct window_row row = {
+        .id = c->missed.window,
+        .state = WINDOW_MISSED,
+        .index = a->index,
+        .closed_ms = c->time_ms,
+        .settings_version = a->counters.settings_version,
+        .processing_day = c->missed.window.day,
+    };
+    return store_new_window(a, &row);
+}
+
+enum sg_err apply_missed(struct apply *a)
+{
+    const struct window_id *id = &a->command->missed.window;
+    bool good = false;
+    enum sg_err err = judge_new_window(a, id, &good);
+    if (err != SG_OK || !good) {
+        return err;
+    }
+    err = store_missed(a);
+    if (err != SG_OK) {
+        return err;
+    }
+    return apply_event(a, "window.missed", span_str(apply_window_text(a, id)),
+                       "nobody could close it in time: %s", missed_text(a->command->missed.outcome));
+}
+
+static enum sg_err finish_window(struct apply *a, struct window_row *row)
+{
+    window_move(row, WINDOW_SEALED);
+    enum sg_err err = store_put_window(a->rows, row);
+    if (err == SG_OK) {
+        err = store_unmark(a->rows, key_number(TABLE_WINDOW_WORK, row->index));
+    }
+    if (err != SG_OK) {
+        return err;
+    }
+    return apply_event(a, "window.sealed", span_str(apply_window_text(a, &row->id)),
+                       "%llu entries in %llu files: debit %s, credit %s", (unsigned long long)row->entries,
+                       (unsigned long long)row->files_count, apply_cents_text(a, row->debit),
+                       apply_cents_text(a, row->credit));
+}
+
+enum sg_err apply_window_done(struct apply *a)
+{
+    const struct window_id *id = &a->command->window_done.window;
+    struct window_row row;
+    struct settings settings;
+    bool any = false;
+    enum sg_err err = store_get_window(a->rows, id, &row);
+    if (err == SG_NOTFOUND) {
+        return apply_refuse(a, SG_NOTFOUND, "window %s was not closed", apply_window_text(a, id));
+    }
+    if (err != SG_OK) {
+        return err;
+    }
+    if (row.state == WINDOW_SEALED) {
+        return apply_same(a, "window %s is sealed already", apply_window_text(a, id));
+    }
+    if (row.state != WINDOW_CLOSED) {
+        return apply_refuse(a, SG_CONFLICT, "window %s is %s", apply_window_text(a, id),
+                            window_state_name(row.state));
+    }
+    err = store_get_window_settings(a->rows, &row, a->arena, &settings);
+    if (err == SG_OK) {
+        err = member_any(a->rows, &row, &settings, &any);
+    }
+    if (err != SG_OK) {
+        return err;
+    }
+    if (any) {
+        return apply_refuse(a, SG_CONFLICT, "window %s has transfers that are in no file yet",
+                            apply_window_text(a, id));
+    }
+    return finish_window(a, &row);
+}
