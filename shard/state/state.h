@@ -57,13 +57,18 @@ MUST_USE enum sg_err state_files_open_work(struct rows *r, struct arena *a, stru
 MUST_USE enum sg_err state_file_members(struct rows *r, uint64_t file, struct arena *a, uint64_t **out,
                                         size_t *count);
 /* Attempts of a file that were claimed and never staged (garbage once a newer
- * term claimed, see upload-protocol): their CLAIM indexes, not yet cleaned. */
+ * term claimed, see upload-protocol): their CLAIM indexes, not yet cleaned.
+ * VERIFIED is what marks all attempts of a file as cleaned. */
 struct attempt_row {
     uint64_t file, attempt, term;
     bool staged, abandoned, cleaned;
 };
 MUST_USE enum sg_err state_attempts(struct rows *r, uint64_t file, struct arena *a, struct attempt_row **out,
                                     size_t *count);
+
+/* All attempts of a file, oldest first, for people. */
+MUST_USE enum sg_err state_attempts_all(struct rows *r, uint64_t file, struct arena *a, struct attempt_row **out,
+                                        size_t *count);
 
 /* The bytes of a sealed file, built again from the rows (I-6: the same on every
  * replica), checked against the sealed SHA-256, size and totals.
