@@ -62,8 +62,7 @@ enum sg_err catalog_command_decode(struct span data, struct arena *a, struct cat
     for (size_t i = 0; i < pb->n_changes; i++) {
         const Shardgate__V1__CatalogChange *c = pb->changes[i];
         if (c->kind == CATALOG_NONE || c->kind >= CATALOG_KINDS || c->name.len > NAME_SIZE_MAX ||
-            c->encoded.len == 0 ||
-            c->encoded.len > SETTINGS_SIZE_MAX_BYTES || !pb_is_known(&c->base)) {
+            c->encoded.len == 0 || c->encoded.len > SETTINGS_SIZE_MAX_BYTES || !pb_is_known(&c->base)) {
             return SG_INVALID;
         }
         out->changes[i] = (struct catalog_change){

@@ -70,6 +70,8 @@
 #define REQUEST_ARGS_MAX 32        /* Named arguments of one request. */
 #define REQUEST_TRANSFERS_MAX 5000 /* In one submit request. */
 #define REQUEST_TIMEOUT_MS 10000
+#define FORWARD_HOPS_MAX 3                     /* Of a request looking for its leader. */
+#define SUMMARY_TROUBLE_MAX 2                  /* Failing uploads of one shard in status. */
 #define CONNECTION_CALLS_MAX 4096 /* In flight on one connection of a client. */
 #define LIST_ROWS_DEFAULT 1000
 #define LIST_ROWS_MAX 10000
@@ -108,6 +110,7 @@
 #define MISSED_WINDOW_DAYS_MAX 10 /* How far back a leader looks. */
 #define WINDOW_GRACE_MS 60000     /* Closed this much after its time, a window is not yet late. */
 #define WINDOW_LOOK_MS 10000      /* A wall clock that jumped is noticed after this. */
+#define SETTINGS_EVENTS_BACK 4096              /* Events looked through for the newest settings. */
 #define SEALING_PARKED_MAX 8      /* Windows that cannot be sealed and must not stop the others. */
 
 /* --- State --------------------------------------------------------------- */
@@ -129,8 +132,13 @@
 
 /* --- Configuration ------------------------------------------------------ */
 #define CONFIG_SIZE_MAX_BYTES (1u << 20)
+#define CONFIG_DEPTH_MAX 16                    /* Nesting of a YAML file. */
+#define CONFIG_VALUES_MAX 400000
+#define ZONE_FILE_SIZE_MAX_BYTES (64u << 10)
+#define ZONES_MAX 256                          /* Different ones in use on a node. */
 #define SETTINGS_SIZE_MAX_BYTES (128u << 10) /* Everything one shard needs, encoded. */
 #define SHARD_ORIGINATORS_MAX 200
+#define CATALOG_CHANGES_MAX 5000               /* In one log entry. */
 #define CALENDAR_EXTRA_MAX 100
 #define PATH_SIZE_MAX 1024 /* Of an endpoint's directory. */
 #define COMPANY_NAME_SIZE_MAX 16

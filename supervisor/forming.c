@@ -96,7 +96,8 @@ static enum sg_err identity_make(struct node *n)
 }
 
 /* Reads one lane's identity; SG_NOTFOUND when it was never used. */
-static enum sg_err identity_read(struct node *n, size_t lane, struct identity *out, char *why, size_t why_size)
+static enum sg_err identity_read(struct node *n, size_t lane, struct identity *out, char *why,
+                                 size_t why_size)
 {
     struct kv *kv = n->options.lanes[lane].kv;
     char owner[2 * NAME_SIZE_MAX + 16];
@@ -151,10 +152,11 @@ enum sg_err forming_load(struct node *n, char *why, size_t why_size)
         struct identity other;
         err = identity_read(n, i, &other, why, why_size);
         if (err == SG_NOTFOUND || (err == SG_OK && memcmp(&other, &n->identity, sizeof other) != 0)) {
-            (void)snprintf(why, why_size,
-                           "the store of lane %zu is empty or of another directory: bring the right one back; its "
-                           "groups' votes must not be forgotten",
-                           i);
+            (void)snprintf(
+                why, why_size,
+                "the store of lane %zu is empty or of another directory: bring the right one back; its "
+                "groups' votes must not be forgotten",
+                i);
             err = SG_REFUSED;
         }
     }
@@ -163,7 +165,8 @@ enum sg_err forming_load(struct node *n, char *why, size_t why_size)
 
 /* --- Talking ------------------------------------------------------------------ */
 
-static void hello_send(struct node *n, uint64_t to, enum hello_state state, bool reply_wanted, const char *reason)
+static void hello_send(struct node *n, uint64_t to, enum hello_state state, bool reply_wanted,
+                       const char *reason)
 {
     struct hello_member members[NODES_MAX];
     struct digest founders = founders_digest(n);
@@ -213,9 +216,10 @@ bool forming_admits(struct node *n, uint64_t from, const struct identity *identi
     if (memcmp(&m->identity, identity, sizeof *identity) == 0) {
         return true;
     }
-    refuse(n, m,
-           "its data directory is not the one this cluster was formed with (empty, replaced or foreign disk); "
-           "it must not vote under its old name: bring the old directory back");
+    refuse(
+        n, m,
+        "its data directory is not the one this cluster was formed with (empty, replaced or foreign disk); "
+        "it must not vote under its old name: bring the old directory back");
     return false;
 }
 
@@ -312,9 +316,10 @@ static void adopt(struct node *n, const struct message_hello *hello)
             return;
         }
         if (id == n->self->id && memcmp(&hello->members[i].identity, &n->identity, sizeof n->identity) != 0) {
-            become_refused(n, "the cluster exists and knows this node under another data directory: this one is "
-                              "empty or foreign. Bring the old directory back; a node without it must not vote "
-                              "under its old name");
+            become_refused(n,
+                           "the cluster exists and knows this node under another data directory: this one is "
+                           "empty or foreign. Bring the old directory back; a node without it must not vote "
+                           "under its old name");
             return;
         }
     }
@@ -341,7 +346,8 @@ static void hello_refused(struct node *n, struct node_member *m, const struct me
     }
 }
 
-void forming_hello(struct node *n, uint64_t from, const struct identity *identity, const struct message_hello *hello)
+void forming_hello(struct node *n, uint64_t from, const struct identity *identity,
+                   const struct message_hello *hello)
 {
     struct node_member *m = &n->members[from - 1];
     struct digest founders = founders_digest(n);

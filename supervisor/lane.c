@@ -14,7 +14,8 @@ static void writer_failed(void *impl, enum sg_err err)
 {
     struct lane *l = impl;
     /* Lanes above 0 end the process as well: on_fatal is thread-safe by contract. */
-    node_fatal(l->node, err, "the store failed to write; what was acknowledged is intact, nothing is retried over it");
+    node_fatal(l->node, err,
+               "the store failed to write; what was acknowledged is intact, nothing is retried over it");
 }
 
 /* --- Slots --------------------------------------------------------------------- */

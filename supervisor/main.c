@@ -12,11 +12,10 @@
 
 static int usage(FILE *to, int status)
 {
-    (void)fprintf(to,
-                  "usage: shardgated --config FILE\n"
-                  "       shardgated --version | --help\n\n"
-                  "Runs one node of a Shardgate cluster in the foreground. Log lines go to stderr;\n"
-                  "SIGTERM hands leadership over, finishes writes and ends it.\n");
+    (void)fprintf(to, "usage: shardgated --config FILE\n"
+                      "       shardgated --version | --help\n\n"
+                      "Runs one node of a Shardgate cluster in the foreground. Log lines go to stderr;\n"
+                      "SIGTERM hands leadership over, finishes writes and ends it.\n");
     return status;
 }
 

@@ -15,8 +15,7 @@ bool member_is_alive(const struct node *n, uint64_t id)
         return n->state == NODE_RUNNING;
     }
     m = &n->members[id - 1];
-    return m->is_linked && m->heard_ms != 0 &&
-           loop_now_ms(n->lanes[0].loop) - m->heard_ms < MEMBER_SILENT_MS;
+    return m->is_linked && m->heard_ms != 0 && loop_now_ms(n->lanes[0].loop) - m->heard_ms < MEMBER_SILENT_MS;
 }
 
 void members_tick(struct node *n)

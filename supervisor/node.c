@@ -67,9 +67,10 @@ void node_fatal(struct node *n, enum sg_err err, const char *why)
 static enum sg_err options_check(const struct node_options *o, char *why, size_t why_size)
 {
     if (o->founders_count < REPLICAS_MIN || o->founders_count > NODES_MAX) {
-        (void)snprintf(why, why_size,
-                       "%zu nodes are configured: a cluster has %d to %d (a single node cannot survive the loss of one)",
-                       o->founders_count, REPLICAS_MIN, NODES_MAX);
+        (void)snprintf(
+            why, why_size,
+            "%zu nodes are configured: a cluster has %d to %d (a single node cannot survive the loss of one)",
+            o->founders_count, REPLICAS_MIN, NODES_MAX);
         return SG_INVALID;
     }
     if (o->lanes_count < 1 || o->lanes_count > LANES_MAX) {
@@ -106,7 +107,8 @@ static enum sg_err founders_copy(struct node *n, char *why, size_t why_size)
     }
     n->self = node_founder_named(n, span_str(n->options.name));
     if (n->self == NULL) {
-        (void)snprintf(why, why_size, "node %s is not among the nodes of its own configuration", n->options.name);
+        (void)snprintf(why, why_size, "node %s is not among the nodes of its own configuration",
+                       n->options.name);
         return SG_INVALID;
     }
     return SG_OK;
@@ -280,7 +282,8 @@ static void frame_reader_run(struct task *t)
     for (size_t i = 0; i < f->messages_count; i++) {
         const struct message *m = &f->messages[i];
         if (m->kind == MESSAGE_FORWARD_REPLY
-                ? (m->forward_reply.request_id % LANES_MAX) % r->lane->node->options.lanes_count == r->lane->number
+                ? (m->forward_reply.request_id % LANES_MAX) % r->lane->node->options.lanes_count ==
+                      r->lane->number
                 : m->kind != MESSAGE_NONE && node_lane_of(r->lane->node, m->group) == r->lane) {
             group_message(r->lane, f->from, m);
         }

@@ -37,28 +37,29 @@ struct lane_seams {
 
 struct node_options {
     const char *cluster;
-    const char *name;              /* One of the founders. */
+    const char *name; /* One of the founders. */
     const struct founder *founders;
-    size_t founders_count;         /* REPLICAS_MIN to NODES_MAX. */
+    size_t founders_count; /* REPLICAS_MIN to NODES_MAX. */
     struct lane_seams lanes[LANES_MAX];
-    size_t lanes_count;            /* Fixed for the life of a data directory. */
+    size_t lanes_count; /* Fixed for the life of a data directory. */
     struct link *link;
     const struct zone *(*zone)(void *impl, struct span name);
     void *zone_impl;
-    const char *spool_dir;         /* NULL: memory only. */
+    const char *spool_dir; /* NULL: memory only. */
     uint64_t trailing_entries;
     unsigned election_timeout_ms;
     unsigned heartbeat_ms;
     /* The node can't go on (its store failed): end the process. */
     void (*on_fatal)(void *impl, enum sg_err err, const char *why);
-    void (*on_left)(void *impl);   /* node_leave() is complete. */
+    void (*on_left)(void *impl); /* node_leave() is complete. */
     void *impl;
 };
 
 /* SG_INVALID (options), SG_REFUSED (the data directory belongs to another node,
  * cluster or lane count), SG_CORRUPT, SG_IO; why says which and what to do. The
  * options' strings and arrays are copied, the seams are borrowed. */
-MUST_USE enum sg_err node_new(const struct node_options *options, struct node **out, char *why, size_t why_size);
+MUST_USE enum sg_err node_new(const struct node_options *options, struct node **out, char *why,
+                              size_t why_size);
 void node_start(struct node *n);
 
 /* A frame from the link; taken over. */

@@ -21,11 +21,11 @@ struct lane;
 /* Another founding member as this node sees it. Lane 0 only. */
 struct node_member {
     const struct founder *founder;
-    bool is_linked;              /* A pipe is up. */
-    uint64_t heard_ms;           /* Monotonic, last frame accepted; 0: never. */
-    struct identity identity;    /* Heard in a HELLO while forming, or settled once formed. */
+    bool is_linked;           /* A pipe is up. */
+    uint64_t heard_ms;        /* Monotonic, last frame accepted; 0: never. */
+    struct identity identity; /* Heard in a HELLO while forming, or settled once formed. */
     bool has_identity;
-    bool is_formed;              /* By its last HELLO. */
+    bool is_formed; /* By its last HELLO. */
     uint64_t hello_sent_ms;
     uint64_t refusal_sent_ms;
     bool refuses_us;
@@ -38,15 +38,15 @@ struct node_member {
 struct slot {
     uint64_t group;
     struct lane *lane;
-    struct shard *shard;         /* NULL while opening or when it could not be opened. */
+    struct shard *shard; /* NULL while opening or when it could not be opened. */
     bool opening;
-    struct bytes settings;       /* By the catalog; empty: not known yet. */
+    struct bytes settings; /* By the catalog; empty: not known yet. */
     uint64_t settings_version;
-    uint64_t preferred;          /* Node id; 0: none. */
-    uint64_t leader, term;       /* As last seen; leader 0: unknown. */
-    uint64_t led_since_ms;       /* Monotonic, when this node leads and is ready; else 0. */
-    bool first_here;             /* Made just now: its first leader need not wait. */
-    char why[256];               /* Why it is not open. */
+    uint64_t preferred;    /* Node id; 0: none. */
+    uint64_t leader, term; /* As last seen; leader 0: unknown. */
+    uint64_t led_since_ms; /* Monotonic, when this node leads and is ready; else 0. */
+    bool first_here;       /* Made just now: its first leader need not wait. */
+    char why[256];         /* Why it is not open. */
 };
 
 struct lane {
@@ -59,18 +59,18 @@ struct lane {
     struct outbox *outbox;
     struct transport transport;
     uint32_t snapshot_senders;
-    struct slot **slots;         /* Ascending by group. */
+    struct slot **slots; /* Ascending by group. */
     size_t slots_count, slots_cap;
-    struct call *parked;         /* Calls that wait for a leader. */
-    struct call *forwarded;      /* Calls that wait for another node's answer. */
+    struct call *parked;    /* Calls that wait for a leader. */
+    struct call *forwarded; /* Calls that wait for another node's answer. */
     uint64_t next_request_id;
-    struct task tick;            /* Parked calls, preferred leaders. */
-    struct task lost;            /* Goes on with lost_peers, some groups a turn. */
+    struct task tick; /* Parked calls, preferred leaders. */
+    struct task lost; /* Goes on with lost_peers, some groups a turn. */
     uint64_t lost_peers[NODES_MAX];
     size_t lost_next[NODES_MAX];
     size_t lost_count;
-    bool linked[NODES_MAX];      /* By id - 1. */
-    uint64_t preferred_ms;       /* When preferred leaders were last looked at. */
+    bool linked[NODES_MAX];                      /* By id - 1. */
+    uint64_t preferred_ms;                       /* When preferred leaders were last looked at. */
     _Atomic uint32_t leaders, replicas, stopped; /* For lane 0 to read. */
     /* Going down: handing over, then stopping, then left. */
     bool leaving, leaving_stopped, left;
@@ -94,12 +94,12 @@ struct node {
     struct group *catalog;
     struct catalog_model *model; /* Never NULL once running. */
     uint64_t catalog_leader;
-    bool catalog_ready;          /* This node leads it. */
+    bool catalog_ready; /* This node leads it. */
     bool catalog_registering;
     char spool_dir[512];
     char cluster[NAME_SIZE_MAX + 1];
     size_t lanes_left;
-    size_t calls_count;          /* Requests taken and not answered. */
+    size_t calls_count; /* Requests taken and not answered. */
 };
 
 /* --- node.c ---------------------------------------------------------------- */
@@ -114,7 +114,8 @@ void node_run(struct node *n);
 /* --- forming.c ------------------------------------------------------------- */
 /* Reads or makes this directory's identity and, if formed, the members' ones. */
 MUST_USE enum sg_err forming_load(struct node *n, char *why, size_t why_size);
-void forming_hello(struct node *n, uint64_t from, const struct identity *identity, const struct message_hello *hello);
+void forming_hello(struct node *n, uint64_t from, const struct identity *identity,
+                   const struct message_hello *hello);
 void forming_greet(struct node *n, struct node_member *m, bool reply_wanted);
 /* May a frame of this sender be used? Answers a stranger with a refusal. */
 bool forming_admits(struct node *n, uint64_t from, const struct identity *identity);

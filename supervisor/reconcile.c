@@ -48,8 +48,8 @@ static void model_refresh(struct node *n)
     kv_abort(l->kv, txn);
     if (err != SG_OK) {
         struct log_scope scope = node_scope(n);
-        logger_line(LOG_ERROR, &scope, "catalog.unreadable", "err=%s; the configuration known before stays in force",
-                    sg_err_name(err));
+        logger_line(LOG_ERROR, &scope, "catalog.unreadable",
+                    "err=%s; the configuration known before stays in force", sg_err_name(err));
         return;
     }
     if (n->model->version == known) {
@@ -103,8 +103,8 @@ void reconcile_tick(struct node *n)
                                   .client = span_str(f->client),
                                   .identity = n->members[i].identity};
         node_settings_encode(&s, &encoded[i]);
-        changes[c.changes_count++] = (struct catalog_change){
-            .kind = CATALOG_NODE, .name = s.name, .encoded = span_bytes(&encoded[i])};
+        changes[c.changes_count++] =
+            (struct catalog_change){.kind = CATALOG_NODE, .name = s.name, .encoded = span_bytes(&encoded[i])};
     }
     catalog_command_encode(&c, &command);
     r = mem_zalloc(1, sizeof *r);
@@ -124,8 +124,8 @@ void reconcile_tick(struct node *n)
 
 /* --- The group's machine ---------------------------------------------------------------------- */
 
-static enum sg_err machine_apply(void *impl, struct rows *rows, uint64_t index, uint64_t term, struct span command,
-                                 struct bytes *result)
+static enum sg_err machine_apply(void *impl, struct rows *rows, uint64_t index, uint64_t term,
+                                 struct span command, struct bytes *result)
 {
     (void)impl;
     return catalog_apply(rows, index, term, command, result);

@@ -6,7 +6,6 @@
 
 #include "proto/mem.h"
 
-#define HOPS_MAX 3
 #define PARK_RETRY_MS 20
 #define SHORT_REPLY_BYTES 1024 /* A reply that only says "not me" is shorter. */
 
@@ -47,7 +46,8 @@ void call_reply(struct call *c, const struct reply *r)
     reply_encode(r, &c->encoded_reply);
     if (c->encoded_reply.n > REPLY_SIZE_MAX_BYTES) {
         struct reply big = {.err = SG_TOOBIG,
-                            .text = span_str("the answer is larger than one reply may be: ask for fewer rows")};
+                            .text =
+                                span_str("the answer is larger than one reply may be: ask for fewer rows")};
         bytes_clear(&c->encoded_reply);
         reply_encode(&big, &c->encoded_reply);
     }
@@ -107,7 +107,8 @@ void call_retry(struct call *c, enum sg_err err, const char *text)
 static void call_expire(struct call *c)
 {
     char aba[ABA_TEXT_SIZE];
-    const char *whose = c->request.routing_number.n == 0 ? "the catalog" : aba_text(c->request.routing_number, aba);
+    const char *whose =
+        c->request.routing_number.n == 0 ? "the catalog" : aba_text(c->request.routing_number, aba);
 
     if (c->started && request_kind_where(c->request.kind) != 'N') {
         call_fail(c, SG_UNKNOWN, "%s: no answer in time from %s: it may or may not have happened%s",
@@ -115,11 +116,12 @@ static void call_expire(struct call *c)
                   c->request.kind == REQUEST_SUBMIT ? "; submit again with the same ids, they fold" : "");
         return;
     }
-    call_fail(c, SG_UNAVAILABLE,
-              "%s: %s has no leader that could be reached in time (%s): see 'shardgate status'; nothing was done, "
-              "try again",
-              request_kind_name(c->request.kind), whose,
-              c->last_text[0] != '\0' ? c->last_text : "no election has succeeded");
+    call_fail(
+        c, SG_UNAVAILABLE,
+        "%s: %s has no leader that could be reached in time (%s): see 'shardgate status'; nothing was done, "
+        "try again",
+        request_kind_name(c->request.kind), whose,
+        c->last_text[0] != '\0' ? c->last_text : "no election has succeeded");
 }
 
 /* --- To another node ------------------------------------------------------------------ */
@@ -128,7 +130,7 @@ static void forward(struct call *c, uint64_t to)
 {
     struct message m = {.kind = MESSAGE_FORWARD, .group = c->request.routing_number.n};
 
-    if (c->hops >= HOPS_MAX) {
+    if (c->hops >= FORWARD_HOPS_MAX) {
         c->last_err = SG_NOTLEADER;
         call_fail(c, SG_NOTLEADER, "the leader moved while the request was looking for it");
         return;
@@ -247,7 +249,8 @@ static void call_try_catalog(struct call *c)
     struct node *n = c->node;
     if (n->catalog_ready) {
         verb_catalog(c);
-    } else if (n->catalog_leader != 0 && n->catalog_leader != n->self->id && c->lane->linked[n->catalog_leader - 1]) {
+    } else if (n->catalog_leader != 0 && n->catalog_leader != n->self->id &&
+               c->lane->linked[n->catalog_leader - 1]) {
         forward(c, n->catalog_leader);
     } else {
         park(c, PARK_RETRY_MS);
@@ -366,8 +369,9 @@ static bool call_is_served(struct call *c)
     if (n->state == NODE_RUNNING || request_kind_where(kind) == 'N') {
         return true;
     }
-    call_fail(c, SG_UNAVAILABLE, "node %s is %s%s%s: ask another node", n->self->name, node_state_name(n->state),
-              n->refusal[0] != '\0' ? ": " : " and takes no requests yet", n->refusal);
+    call_fail(c, SG_UNAVAILABLE, "node %s is %s%s%s: ask another node", n->self->name,
+              node_state_name(n->state), n->refusal[0] != '\0' ? ": " : " and takes no requests yet",
+              n->refusal);
     return false;
 }
 
@@ -414,7 +418,8 @@ static void request_take(struct node *n, struct span request, uint32_t hops,
     n->calls_count++;
     bytes_set(&c->raw, request);
     if (n->calls_count > 2 * REQUESTS_INFLIGHT_MAX) {
-        call_fail(c, SG_BUSY, "%d requests are under way on this node: try again in a moment", 2 * REQUESTS_INFLIGHT_MAX);
+        call_fail(c, SG_BUSY, "%d requests are under way on this node: try again in a moment",
+                  2 * REQUESTS_INFLIGHT_MAX);
         return;
     }
     err = request_decode(span_bytes(&c->raw), &c->arena, &c->request, &why);
@@ -427,7 +432,8 @@ static void request_take(struct node *n, struct span request, uint32_t hops,
     call_dispatch(c);
 }
 
-void node_request(struct node *n, struct span request, void (*reply)(void *token, struct bytes *reply), void *token)
+void node_request(struct node *n, struct span request, void (*reply)(void *token, struct bytes *reply),
+                  void *token)
 {
     request_take(n, request, 0, reply, token);
 }

@@ -12,33 +12,33 @@
 
 struct call {
     struct node *node;
-    struct lane *lane;           /* Where it is now. */
-    struct arena arena;          /* The decoded request lives here. */
-    struct bytes raw;            /* The encoded request: what the spans point into. */
+    struct lane *lane;  /* Where it is now. */
+    struct arena arena; /* The decoded request lives here. */
+    struct bytes raw;   /* The encoded request: what the spans point into. */
     struct request request;
-    uint32_t hops;               /* Forwards behind it. */
-    uint64_t deadline_ms;        /* Of this node's monotonic clock. */
-    uint64_t retry_ms;           /* Parked: not before. */
-    uint64_t request_id;         /* Forwarded under this number. */
-    uint64_t sent_to;            /* Node it was forwarded to. */
+    uint32_t hops;                   /* Forwards behind it. */
+    uint64_t deadline_ms;            /* Of this node's monotonic clock. */
+    uint64_t retry_ms;               /* Parked: not before. */
+    uint64_t request_id;             /* Forwarded under this number. */
+    uint64_t sent_to;                /* Node it was forwarded to. */
     uint64_t replicas[REPLICAS_MAX]; /* By the catalog, set on lane 0. */
     size_t replicas_count;
-    bool started;                /* Something may have happened already. */
-    enum sg_err last_err;        /* Why it waits. */
+    bool started;         /* Something may have happened already. */
+    enum sg_err last_err; /* Why it waits. */
     char last_text[192];
     void (*reply)(void *token, struct bytes *reply);
     void *token;
     struct bytes encoded_reply;
-    struct task task;            /* Between lanes. */
-    struct call *next;           /* In a list of the lane. */
-    struct {                     /* Room for what carries it out. */
+    struct task task;  /* Between lanes. */
+    struct call *next; /* In a list of the lane. */
+    struct {           /* Room for what carries it out. */
         struct shard_submit submit;
         struct shard_command command;
         struct proposal proposal;
         uint64_t number;
         uint64_t started_ms;
         struct catalog_plan plan;
-        size_t plan_next;        /* First change not yet proposed. */
+        size_t plan_next; /* First change not yet proposed. */
     } exec;
 };
 
@@ -53,8 +53,8 @@ void call_json(struct call *c, struct span json);
 void call_retry(struct call *c, enum sg_err err, const char *text);
 
 /* --- api/: what the verbs do. Called where request_kind_where() says. --------- */
-void verb_node(struct call *c);                        /* 'N', on lane 0. */
-void verb_catalog(struct call *c);                     /* 'C', on lane 0, this node leads it. */
-void verb_shard(struct call *c, struct slot *slot);    /* 'L', on the shard's lane, this node leads it. */
+void verb_node(struct call *c);                     /* 'N', on lane 0. */
+void verb_catalog(struct call *c);                  /* 'C', on lane 0, this node leads it. */
+void verb_shard(struct call *c, struct slot *slot); /* 'L', on the shard's lane, this node leads it. */
 
 #endif

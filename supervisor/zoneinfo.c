@@ -6,12 +6,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "proto/limits.h"
 #include "proto/mem.h"
 
 #define ZONEINFO_DIR "/usr/share/zoneinfo"
 #define ZONE_NAME_SIZE 64
-#define ZONE_FILE_SIZE_MAX_BYTES (64u << 10)
-#define ZONES_MAX 256
 
 struct loaded {
     char name[ZONE_NAME_SIZE];

@@ -31,7 +31,8 @@ bool call_view_begin(struct call *c, struct call_view *v, struct lane *lane, uin
         return false;
     }
     if (limit < 1 || limit > LIST_ROWS_MAX) {
-        call_fail(c, SG_INVALID, "limit: %llu rows; 1 to %d are allowed", (unsigned long long)limit, LIST_ROWS_MAX);
+        call_fail(c, SG_INVALID, "limit: %llu rows; 1 to %d are allowed", (unsigned long long)limit,
+                  LIST_ROWS_MAX);
         return false;
     }
     memset(v, 0, sizeof *v);

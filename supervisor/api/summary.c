@@ -28,8 +28,8 @@ static void fill_uploads(struct shard_summary *out, const struct shard_status *s
         const struct shard_upload_status *u = &st->uploads[i];
         if (u->tries >= UPLOAD_ALERT_TRIES) {
             (void)snprintf(out->trouble[out->trouble_count++], sizeof out->trouble[0],
-                           "file %llu: step %s failed %u times: %s", (unsigned long long)u->file, u->step, u->tries,
-                           u->last_error);
+                           "file %llu: step %s failed %u times: %s", (unsigned long long)u->file, u->step,
+                           u->tries, u->last_error);
         }
     }
 }

@@ -4,15 +4,13 @@
 
 #include "supervisor/route.h"
 
-#define SUMMARY_TROUBLE_MAX 2
-
 struct shard_summary {
     uint64_t group, leader, term, commit_index, applied_index;
     uint64_t pending_count;
     struct cents pending_debit, pending_credit;
     int64_t next_close_ms;
-    char why[256];                             /* Why it is stopped or not open. */
-    char trouble[SUMMARY_TROUBLE_MAX][320];    /* Uploads that fail again and again. */
+    char why[256];                          /* Why it is stopped or not open. */
+    char trouble[SUMMARY_TROUBLE_MAX][320]; /* Uploads that fail again and again. */
     size_t trouble_count;
 };
 

@@ -61,7 +61,8 @@ static void propose_next(struct call *c, uint64_t base_version)
     enum sg_err err;
 
     while (c->exec.plan_next < plan->changes_count && command.changes_count < CATALOG_CHANGES_MAX &&
-           (command.changes_count == 0 || size + plan->changes[c->exec.plan_next].encoded.n < COMMAND_SIZE_BYTES)) {
+           (command.changes_count == 0 ||
+            size + plan->changes[c->exec.plan_next].encoded.n < COMMAND_SIZE_BYTES)) {
         size += plan->changes[c->exec.plan_next].encoded.n;
         command.changes_count++;
         c->exec.plan_next++;
@@ -84,7 +85,8 @@ static bool zones_are_known(struct call *c, const struct cluster_settings *wante
         char aba[ABA_TEXT_SIZE];
         char zone[64];
         if (o->zone(o->zone_impl, wanted->shards[i].zone) == NULL) {
-            call_fail(c, SG_INVALID, "shard %s: zone: %s is not a time zone of this system (try America/New_York)",
+            call_fail(c, SG_INVALID,
+                      "shard %s: zone: %s is not a time zone of this system (try America/New_York)",
                       aba_text(wanted->shards[i].routing_number, aba),
                       span_cstr(wanted->shards[i].zone, zone, sizeof zone));
             return false;

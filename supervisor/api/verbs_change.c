@@ -53,10 +53,11 @@ static void command_done(struct shard_command *command, enum sg_err err, const s
         call_fail(c, result->err, "%s", reason);
         return;
     }
-    call_document(c, json_pack("{s:i,s:s,s:I,s:I,s:s,s:s}", "v", 1, "outcome", "done", "index",
-                               (json_int_t)result->index, "file", (json_int_t)result->file, "window",
-                               command->command.kind == COMMAND_CLOSE ? command->command.close.window.name : "", "text",
-                               reason));
+    call_document(c,
+                  json_pack("{s:i,s:s,s:I,s:I,s:s,s:s}", "v", 1, "outcome", "done", "index",
+                            (json_int_t)result->index, "file", (json_int_t)result->file, "window",
+                            command->command.kind == COMMAND_CLOSE ? command->command.close.window.name : "",
+                            "text", reason));
 }
 
 static bool needs_reason(const struct call *c)
@@ -102,7 +103,8 @@ static bool fill_file(struct call *c, struct slot *s, struct command *out)
     bool resolve = c->request.kind == REQUEST_FILES_RESOLVE;
 
     if (resolve && !span_is(as, "uploaded") && !span_is(as, "abandoned")) {
-        call_fail(c, SG_INVALID, "files resolve needs --as uploaded or --as abandoned: say what the bank has");
+        call_fail(c, SG_INVALID,
+                  "files resolve needs --as uploaded or --as abandoned: say what the bank has");
         return false;
     }
     out->kind = resolve ? COMMAND_RESOLVE : COMMAND_FILE_CANCEL;
@@ -147,8 +149,8 @@ static void transfer_outcome(struct call *c, const char *outcome, uint64_t leade
     const struct founder *f = node_founder(c->node, leader);
     char aba[ABA_TEXT_SIZE];
     call_document(c, json_pack("{s:i,s:s,s:s?,s:I,s:s,s:I}", "v", 1, "routing_number",
-                               aba_text(c->request.routing_number, aba), "leader", f == NULL ? NULL : f->name, "term",
-                               (json_int_t)term, "outcome", outcome, "took_ms",
+                               aba_text(c->request.routing_number, aba), "leader", f == NULL ? NULL : f->name,
+                               "term", (json_int_t)term, "outcome", outcome, "took_ms",
                                (json_int_t)(loop_now_ms(c->lane->loop) - c->exec.started_ms)));
 }
 

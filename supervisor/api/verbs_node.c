@@ -11,8 +11,8 @@
 static void verb_ping(struct call *c)
 {
     const struct node *n = c->node;
-    call_document(c, json_pack("{s:i,s:s,s:s,s:s,s:s,s:b}", "v", 1, "cluster", n->cluster, "node", n->self->name,
-                               "state", node_state_name(n->state), "why", n->refusal, "up",
+    call_document(c, json_pack("{s:i,s:s,s:s,s:s,s:s,s:b}", "v", 1, "cluster", n->cluster, "node",
+                               n->self->name, "state", node_state_name(n->state), "why", n->refusal, "up",
                                n->state == NODE_RUNNING));
 }
 
@@ -48,7 +48,7 @@ static json_t *member_json(const struct node *n, size_t i)
                          ? hex_text(span_of(is_self ? n->identity.b : m->identity.b, IDENTITY_SIZE), identity)
                          : "",
                      "started", view_time((int64_t)s.started_ms), "age_ms",
-                     is_self              ? json_integer(0)
+                     is_self            ? json_integer(0)
                      : m->heard_ms == 0 ? json_null()
                                         : json_integer((json_int_t)(now - m->heard_ms)));
 }
@@ -90,7 +90,8 @@ static void attention(json_t *list, const char *kind, const char *subject, const
 static void attention_nodes(const struct node *n, json_t *list, size_t *down)
 {
     if (n->state != NODE_RUNNING) {
-        attention(list, "node", n->self->name, n->refusal[0] != '\0' ? n->refusal : node_state_name(n->state));
+        attention(list, "node", n->self->name,
+                  n->refusal[0] != '\0' ? n->refusal : node_state_name(n->state));
         ++*down;
     }
     for (size_t i = 0; i < n->options.founders_count; i++) {
@@ -138,10 +139,10 @@ static void status_done(struct call *c, const struct summary *s)
     health = down > n->options.founders_count / 2 || n->state != NODE_RUNNING ? "unavailable"
              : json_array_size(list) > 0                                      ? "degraded"
                                                                               : "healthy";
-    call_document(c, json_pack("{s:i,s:s,s:s,s:s,s:o,s:{s:I,s:I},s:o}", "v", 1, "cluster", n->cluster, "answered_by",
-                               n->self->name, "health", health, "nodes", members_json(n), "shards", "total",
-                               (json_int_t)s->shards_count, "without_leader", (json_int_t)without_leader, "attention",
-                               list));
+    call_document(c, json_pack("{s:i,s:s,s:s,s:s,s:o,s:{s:I,s:I},s:o}", "v", 1, "cluster", n->cluster,
+                               "answered_by", n->self->name, "health", health, "nodes", members_json(n),
+                               "shards", "total", (json_int_t)s->shards_count, "without_leader",
+                               (json_int_t)without_leader, "attention", list));
 }
 
 /* --- shards list ----------------------------------------------------------------------- */
@@ -163,13 +164,15 @@ static void shards_done(struct call *c, const struct summary *s)
         json_array_append_new(
             list, json_pack("{s:s,s:s?,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:s,s:o}", "routing_number",
                             aba_text((struct aba){(uint32_t)one->group}, aba), "leader",
-                            leader == NULL ? NULL : leader->name, "term", (json_int_t)one->term, "commit_index",
-                            (json_int_t)one->commit_index, "applied_index", (json_int_t)one->applied_index,
-                            "pending_entries", (json_int_t)one->pending_count, "pending_debit_cents",
-                            (json_int_t)one->pending_debit.n, "pending_credit_cents",
+                            leader == NULL ? NULL : leader->name, "term", (json_int_t)one->term,
+                            "commit_index", (json_int_t)one->commit_index, "applied_index",
+                            (json_int_t)one->applied_index, "pending_entries", (json_int_t)one->pending_count,
+                            "pending_debit_cents", (json_int_t)one->pending_debit.n, "pending_credit_cents",
                             (json_int_t)one->pending_credit.n, "state",
-                            one->why[0] != '\0' ? "stopped" : one->leader == 0 ? "no-leader" : "ok", "why", one->why,
-                            "next_close", view_time(one->next_close_ms)));
+                            one->why[0] != '\0' ? "stopped"
+                            : one->leader == 0  ? "no-leader"
+                                                : "ok",
+                            "why", one->why, "next_close", view_time(one->next_close_ms)));
     }
     call_document(c, json_pack("{s:i,s:s,s:o}", "v", 1, "answered_by", c->node->self->name, "shards", list));
 }
@@ -186,11 +189,9 @@ static void verb_shards_list(struct call *c)
 
 void verb_node(struct call *c)
 {
-    static void (*const verbs[REQUEST_KINDS])(struct call *c) = {
-        [REQUEST_PING] = verb_ping,
-        [REQUEST_NODES_LIST] = verb_nodes_list,
-        [REQUEST_STATUS] = verb_status,
-        [REQUEST_SHARDS_LIST] = verb_shards_list,
+    static void (*const verbs[REQUEST_KINDS])(struct call * c) = {
+        [REQUEST_PING] = verb_ping,     [REQUEST_NODES_LIST] = verb_nodes_list,
+        [REQUEST_STATUS] = verb_status, [REQUEST_SHARDS_LIST] = verb_shards_list,
         [REQUEST_EXPORT] = verb_export,
     };
     if (verbs[c->request.kind] == NULL) {

@@ -6,8 +6,9 @@
 static void view_failed(struct call *c, const struct view *v)
 {
     if (v->err == SG_CORRUPT) {
-        call_fail(c, SG_CORRUPT, "%s: this replica has damaged data and does not serve it; ask another node or see the "
-                                 "log of node %s",
+        call_fail(c, SG_CORRUPT,
+                  "%s: this replica has damaged data and does not serve it; ask another node or see the "
+                  "log of node %s",
                   v->why, c->node->self->name);
         return;
     }
@@ -34,8 +35,9 @@ static void verb_leader_show(struct call *c, struct slot *s)
 {
     const struct founder *leader = node_founder(c->node, s->leader);
     char aba[ABA_TEXT_SIZE];
-    call_document(c, json_pack("{s:i,s:s,s:s?,s:I}", "v", 1, "routing_number", aba_text(c->request.routing_number, aba),
-                               "leader", leader == NULL ? NULL : leader->name, "term", (json_int_t)s->term));
+    call_document(c, json_pack("{s:i,s:s,s:s?,s:I}", "v", 1, "routing_number",
+                               aba_text(c->request.routing_number, aba), "leader",
+                               leader == NULL ? NULL : leader->name, "term", (json_int_t)s->term));
 }
 
 static json_t *read_transfer(struct call_view *v, const struct read_args *a)
@@ -85,11 +87,16 @@ static json_t *read_shard(struct call_view *v, const struct read_args *a)
 }
 
 static json_t *(*const reads[REQUEST_KINDS])(struct call_view *v, const struct read_args *a) = {
-    [REQUEST_TRANSFERS_SHOW] = read_transfer, [REQUEST_TRANSFERS_LIST] = read_transfers,
-    [REQUEST_TRANSFERS_TRACE] = read_trace,   [REQUEST_WINDOWS_LIST] = read_windows,
-    [REQUEST_FILES_LIST] = read_files,        [REQUEST_FILES_SHOW] = read_file,
-    [REQUEST_EVENTS] = read_events,           [REQUEST_LOG_DUMP] = read_log,
-    [REQUEST_HASH] = read_hash,               [REQUEST_SHARDS_SHOW] = read_shard,
+    [REQUEST_TRANSFERS_SHOW] = read_transfer,
+    [REQUEST_TRANSFERS_LIST] = read_transfers,
+    [REQUEST_TRANSFERS_TRACE] = read_trace,
+    [REQUEST_WINDOWS_LIST] = read_windows,
+    [REQUEST_FILES_LIST] = read_files,
+    [REQUEST_FILES_SHOW] = read_file,
+    [REQUEST_EVENTS] = read_events,
+    [REQUEST_LOG_DUMP] = read_log,
+    [REQUEST_HASH] = read_hash,
+    [REQUEST_SHARDS_SHOW] = read_shard,
 };
 
 static void verb_read(struct call *c, struct slot *s)
@@ -165,15 +172,11 @@ static void verb_file_read(struct call *c, struct slot *s)
 
 void verb_shard(struct call *c, struct slot *s)
 {
-    static void (*const verbs[REQUEST_KINDS])(struct call *c, struct slot *s) = {
-        [REQUEST_SUBMIT] = verb_submit,
-        [REQUEST_CANCEL] = verb_command,
-        [REQUEST_WINDOWS_CLOSE] = verb_command,
-        [REQUEST_FILES_CANCEL] = verb_command,
-        [REQUEST_FILES_RESOLVE] = verb_command,
-        [REQUEST_LEADER_TRANSFER] = verb_leader_transfer,
-        [REQUEST_LEADER_SHOW] = verb_leader_show,
-        [REQUEST_FILES_GET] = verb_file_read,
+    static void (*const verbs[REQUEST_KINDS])(struct call * c, struct slot * s) = {
+        [REQUEST_SUBMIT] = verb_submit,           [REQUEST_CANCEL] = verb_command,
+        [REQUEST_WINDOWS_CLOSE] = verb_command,   [REQUEST_FILES_CANCEL] = verb_command,
+        [REQUEST_FILES_RESOLVE] = verb_command,   [REQUEST_LEADER_TRANSFER] = verb_leader_transfer,
+        [REQUEST_LEADER_SHOW] = verb_leader_show, [REQUEST_FILES_GET] = verb_file_read,
         [REQUEST_FILES_VERIFY] = verb_file_read,
     };
     if (verbs[c->request.kind] != NULL) {

@@ -36,7 +36,8 @@ static bool node_is_new_or_same(const struct catalog_model *m, const struct cata
         if (span_eq(m->nodes[i].name, c->name)) {
             struct arena a = ARENA_INIT;
             struct node_settings wanted;
-            bool same = node_settings_decode(c->encoded, &a, &wanted) == SG_OK && wanted.id == m->nodes[i].id &&
+            bool same = node_settings_decode(c->encoded, &a, &wanted) == SG_OK &&
+                        wanted.id == m->nodes[i].id &&
                         memcmp(&wanted.identity, &m->nodes[i].identity, sizeof wanted.identity) == 0;
             arena_release(&a);
             return same;
@@ -47,8 +48,8 @@ static bool node_is_new_or_same(const struct catalog_model *m, const struct cata
 
 /* Written, read back as a whole and judged: what apply leaves behind always
  * loads and always fits together. refusal is set when it does not. */
-static enum sg_err try_changes(struct rows *rows, uint64_t index, const struct catalog_command *c, char *refusal,
-                               size_t refusal_size)
+static enum sg_err try_changes(struct rows *rows, uint64_t index, const struct catalog_command *c,
+                               char *refusal, size_t refusal_size)
 {
     struct catalog_model *m = catalog_model_new();
     enum sg_err err = SG_OK;
@@ -71,7 +72,8 @@ static enum sg_err try_changes(struct rows *rows, uint64_t index, const struct c
 }
 
 /* The rows as they were: a refused command leaves nothing behind. */
-static enum sg_err undo_changes(struct rows *rows, const struct catalog_command *c, const struct bytes *before)
+static enum sg_err undo_changes(struct rows *rows, const struct catalog_command *c,
+                                const struct bytes *before)
 {
     enum sg_err err = SG_OK;
     for (size_t i = 0; err == SG_OK && i < c->changes_count; i++) {
@@ -99,8 +101,8 @@ static enum sg_err remember(struct rows *rows, const struct catalog_command *c, 
     return SG_OK;
 }
 
-static enum sg_err change_all(struct rows *rows, uint64_t index, const struct catalog_command *c, char *refusal,
-                              size_t refusal_size)
+static enum sg_err change_all(struct rows *rows, uint64_t index, const struct catalog_command *c,
+                              char *refusal, size_t refusal_size)
 {
     struct bytes *before = mem_zalloc(c->changes_count, sizeof *before);
     enum sg_err err = remember(rows, c, before);
@@ -124,7 +126,8 @@ static void judge(const struct catalog_model *m, const struct catalog_command *c
 {
     refusal[0] = '\0';
     if (c->base_version != m->version) {
-        (void)snprintf(refusal, size, "the configuration changed meanwhile (version %llu, not %llu): apply again",
+        (void)snprintf(refusal, size,
+                       "the configuration changed meanwhile (version %llu, not %llu): apply again",
                        (unsigned long long)m->version, (unsigned long long)c->base_version);
         return;
     }
@@ -145,7 +148,8 @@ static void judge(const struct catalog_model *m, const struct catalog_command *c
     }
 }
 
-enum sg_err catalog_apply(struct rows *rows, uint64_t index, uint64_t term, struct span command, struct bytes *result)
+enum sg_err catalog_apply(struct rows *rows, uint64_t index, uint64_t term, struct span command,
+                          struct bytes *result)
 {
     struct arena a = ARENA_INIT;
     struct catalog_model *m = catalog_model_new();

@@ -11,19 +11,19 @@
 /* A shard with what the nodes need to know, resolved. */
 struct catalog_shard {
     struct shard_settings settings;
-    uint64_t version;                 /* Of the newest object that it uses. */
-    uint64_t replicas[REPLICAS_MAX];  /* Node ids. */
+    uint64_t version;                /* Of the newest object that it uses. */
+    uint64_t replicas[REPLICAS_MAX]; /* Node ids. */
     size_t replicas_count;
-    uint64_t preferred;               /* Node id; 0: none. */
+    uint64_t preferred; /* Node id; 0: none. */
 };
 
 struct catalog_model {
     struct arena arena;
-    uint64_t version;                 /* Log index of the last change; 0: never changed. */
+    uint64_t version; /* Log index of the last change; 0: never changed. */
     struct cluster_settings cluster;
     struct node_settings *nodes;
     size_t nodes_count;
-    struct catalog_shard *shards;     /* As in cluster.shards, ascending by routing number. */
+    struct catalog_shard *shards; /* As in cluster.shards, ascending by routing number. */
     uint64_t *endpoint_versions, *originator_versions, *calendar_versions;
 };
 

@@ -35,12 +35,14 @@ static enum sg_err check_endpoint(struct judge *j, const struct endpoint_setting
     char name[NAME_SIZE_MAX + 1];
     (void)span_cstr(e->name, name, sizeof name);
     if (!is_name(e->name)) {
-        (void)snprintf(j->why, j->why_size, "endpoint %s: a name has 1 to %d of A-Z a-z 0-9 - _ .", name, NAME_SIZE_MAX);
+        (void)snprintf(j->why, j->why_size, "endpoint %s: a name has 1 to %d of A-Z a-z 0-9 - _ .", name,
+                       NAME_SIZE_MAX);
         return SG_INVALID;
     }
     if (e->kind != ENDPOINT_DIRECTORY) {
         (void)snprintf(j->why, j->why_size,
-                       "endpoint %s: only kind: directory is available in this version (sftp and ftp follow)", name);
+                       "endpoint %s: only kind: directory is available in this version (sftp and ftp follow)",
+                       name);
         return SG_INVALID;
     }
     if (e->drop_dir.n == 0 || e->staging_dir.n == 0) {
@@ -48,8 +50,9 @@ static enum sg_err check_endpoint(struct judge *j, const struct endpoint_setting
         return SG_INVALID;
     }
     if (span_eq(e->drop_dir, e->staging_dir)) {
-        (void)snprintf(j->why, j->why_size,
-                       "endpoint %s: staging_dir must not be drop_dir: the bank would take files half written", name);
+        (void)snprintf(
+            j->why, j->why_size,
+            "endpoint %s: staging_dir must not be drop_dir: the bank would take files half written", name);
         return SG_INVALID;
     }
     if (e->rate_limit_bytes != 0 && e->rate_limit_bytes < RATE_LIMIT_MIN_BYTES) {
@@ -105,7 +108,8 @@ static enum sg_err check_replicas(struct judge *j, const struct shard_settings *
 static enum sg_err missing(struct judge *j, const char *aba, const char *what, struct span name)
 {
     char text[NAME_SIZE_MAX + 1];
-    (void)snprintf(j->why, j->why_size, "shard %s: there is no %s %s", aba, what, span_cstr(name, text, sizeof text));
+    (void)snprintf(j->why, j->why_size, "shard %s: there is no %s %s", aba, what,
+                   span_cstr(name, text, sizeof text));
     return SG_INVALID;
 }
 
@@ -182,11 +186,11 @@ static enum sg_err check_odfis(struct judge *j)
             char b[ABA_TEXT_SIZE];
             ach_odfi(&c->shards[k], other);
             if (strcmp(mine, other) == 0) {
-                (void)snprintf(j->why, j->why_size,
-                               "shards %s and %s both send for ODFI %s: their trace numbers would collide; give each "
-                               "an odfi of its own",
-                               aba_text(c->shards[k].routing_number, a), aba_text(c->shards[i].routing_number, b),
-                               mine);
+                (void)snprintf(
+                    j->why, j->why_size,
+                    "shards %s and %s both send for ODFI %s: their trace numbers would collide; give each "
+                    "an odfi of its own",
+                    aba_text(c->shards[k].routing_number, a), aba_text(c->shards[i].routing_number, b), mine);
                 return SG_INVALID;
             }
         }
@@ -194,8 +198,8 @@ static enum sg_err check_odfis(struct judge *j)
     return SG_OK;
 }
 
-enum sg_err catalog_check(const struct cluster_settings *c, const struct node_settings *nodes, size_t nodes_count,
-                          char *why, size_t why_size)
+enum sg_err catalog_check(const struct cluster_settings *c, const struct node_settings *nodes,
+                          size_t nodes_count, char *why, size_t why_size)
 {
     struct judge j = {.c = c, .nodes = nodes, .nodes_count = nodes_count, .why = why, .why_size = why_size};
     enum sg_err err = SG_OK;
@@ -205,7 +209,8 @@ enum sg_err catalog_check(const struct cluster_settings *c, const struct node_se
     }
     for (size_t i = 0; err == SG_OK && i < c->originators_count; i++) {
         if (!is_name(c->originators[i].name)) {
-            (void)snprintf(why, why_size, "originators: a name has 1 to %d of A-Z a-z 0-9 - _ .", NAME_SIZE_MAX);
+            (void)snprintf(why, why_size, "originators: a name has 1 to %d of A-Z a-z 0-9 - _ .",
+                           NAME_SIZE_MAX);
             err = SG_INVALID;
         }
     }

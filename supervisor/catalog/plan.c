@@ -15,7 +15,8 @@ struct planner {
     size_t why_size;
 };
 
-static struct span encoded(struct arena *a, const void *object, void (*encode)(const void *object, struct bytes *out))
+static struct span encoded(struct arena *a, const void *object,
+                           void (*encode)(const void *object, struct bytes *out))
 {
     struct bytes b = BYTES_NONE;
     struct span s;
@@ -43,8 +44,8 @@ static void encode_shard(const void *o, struct bytes *out)
 }
 
 /* Notes the change from before (NULL: new) to after, if there is one. */
-static void note(struct planner *p, enum catalog_kind kind, struct span name, const void *before, const void *after,
-                 void (*encode)(const void *object, struct bytes *out))
+static void note(struct planner *p, enum catalog_kind kind, struct span name, const void *before,
+                 const void *after, void (*encode)(const void *object, struct bytes *out))
 {
     struct catalog_plan *out = p->out;
     struct span now = encoded(p->a, after, encode);
@@ -54,8 +55,8 @@ static void note(struct planner *p, enum catalog_kind kind, struct span name, co
     }
     out->changes[out->changes_count++] = (struct catalog_change){.kind = kind, .name = name, .encoded = now};
     out->lines[out->lines_count++] =
-        span_str(arena_printf(p->a, "%s %s %.*s", before == NULL ? "+" : "~", catalog_kind_name(kind), (int)name.n,
-                              (const char *)name.p));
+        span_str(arena_printf(p->a, "%s %s %.*s", before == NULL ? "+" : "~", catalog_kind_name(kind),
+                              (int)name.n, (const char *)name.p));
 }
 
 static struct span shard_key(struct arena *a, struct aba routing_number)
@@ -66,27 +67,27 @@ static struct span shard_key(struct arena *a, struct aba routing_number)
 
 /* --- Objects that are only named ----------------------------------------------------- */
 
-#define MERGE_NAMED(field, type, kind, encode)                                                     \
-    static void merge_##field(struct planner *p)                                                   \
-    {                                                                                              \
-        size_t have = p->m->cluster.field##_count;                                                 \
-        type *all = arena_array(p->a, have + p->wanted->field##_count, sizeof *all);               \
-        size_t count = have;                                                                       \
-        if (have > 0) {                                                                            \
-            memcpy(all, p->m->cluster.field, have * sizeof *all);                                  \
-        }                                                                                          \
-        for (size_t i = 0; i < p->wanted->field##_count; i++) {                                    \
-            const type *after = &p->wanted->field[i];                                              \
-            size_t at = 0;                                                                         \
-            while (at < have && !span_eq(all[at].name, after->name)) {                             \
-                at++;                                                                              \
-            }                                                                                      \
-            note(p, kind, after->name, at < have ? &all[at] : NULL, after, encode);                \
-            at = at < have ? at : count++;                                                         \
-            all[at] = *after;                                                                      \
-        }                                                                                          \
-        p->merged.field = all;                                                                     \
-        p->merged.field##_count = count;                                                           \
+#define MERGE_NAMED(field, type, kind, encode)                                       \
+    static void merge_##field(struct planner *p)                                     \
+    {                                                                                \
+        size_t have = p->m->cluster.field##_count;                                   \
+        type *all = arena_array(p->a, have + p->wanted->field##_count, sizeof *all); \
+        size_t count = have;                                                         \
+        if (have > 0) {                                                              \
+            memcpy(all, p->m->cluster.field, have * sizeof *all);                    \
+        }                                                                            \
+        for (size_t i = 0; i < p->wanted->field##_count; i++) {                      \
+            const type *after = &p->wanted->field[i];                                \
+            size_t at = 0;                                                           \
+            while (at < have && !span_eq(all[at].name, after->name)) {               \
+                at++;                                                                \
+            }                                                                        \
+            note(p, kind, after->name, at < have ? &all[at] : NULL, after, encode);  \
+            at = at < have ? at : count++;                                           \
+            all[at] = *after;                                                        \
+        }                                                                            \
+        p->merged.field = all;                                                       \
+        p->merged.field##_count = count;                                             \
     }
 
 MERGE_NAMED(endpoints, struct endpoint_settings, CATALOG_ENDPOINT, encode_endpoint)
@@ -97,7 +98,8 @@ MERGE_NAMED(calendars, struct calendar_settings, CATALOG_CALENDAR, encode_calend
 
 /* Three nodes, those with the fewest replicas so far; ties by a rotation over
  * the routing number, so that a thousand shards spread evenly. */
-static void choose_replicas(struct planner *p, const struct shard_settings *all, size_t count, struct shard_settings *s)
+static void choose_replicas(struct planner *p, const struct shard_settings *all, size_t count,
+                            struct shard_settings *s)
 {
     size_t load[NODES_MAX] = {0};
     size_t want = p->m->nodes_count < 3 ? p->m->nodes_count : 3;
@@ -151,10 +153,11 @@ static enum sg_err merge_shard(struct planner *p, struct shard_settings *all, si
         memcpy(s.replicas, all[at].replicas, sizeof s.replicas);
         s.replicas_count = all[at].replicas_count;
     } else if (!is_new && !same_replicas(&s, &all[at])) {
-        (void)snprintf(p->why, p->why_size,
-                       "shard %s: its replicas would change; moving a replica between nodes is not available in this "
-                       "version: leave replicas: as it is ('shardgate export' shows it)",
-                       aba_text(s.routing_number, aba));
+        (void)snprintf(
+            p->why, p->why_size,
+            "shard %s: its replicas would change; moving a replica between nodes is not available in this "
+            "version: leave replicas: as it is ('shardgate export' shows it)",
+            aba_text(s.routing_number, aba));
         return SG_REFUSED;
     }
     note(p, CATALOG_SHARD, shard_key(p->a, s.routing_number), is_new ? NULL : &all[at], &s, encode_shard);
@@ -187,7 +190,8 @@ static void merge_defaults(struct planner *p)
     struct defaults_settings after = {.unknown_routing_number = p->wanted->unknown_routing_number};
     struct bytes b = BYTES_NONE;
 
-    if (after.unknown_routing_number == 0 || after.unknown_routing_number == p->m->cluster.unknown_routing_number) {
+    if (after.unknown_routing_number == 0 ||
+        after.unknown_routing_number == p->m->cluster.unknown_routing_number) {
         return;
     }
     defaults_settings_encode(&after, &b);
@@ -197,8 +201,8 @@ static void merge_defaults(struct planner *p)
     bytes_release(&b);
 }
 
-enum sg_err catalog_plan(const struct catalog_model *m, const struct cluster_settings *wanted, struct arena *a,
-                         struct catalog_plan *out, char *why, size_t why_size)
+enum sg_err catalog_plan(const struct catalog_model *m, const struct cluster_settings *wanted,
+                         struct arena *a, struct catalog_plan *out, char *why, size_t why_size)
 {
     struct planner p = {.m = m, .wanted = wanted, .a = a, .out = out, .why = why, .why_size = why_size};
     size_t most = wanted->endpoints_count + wanted->originators_count + wanted->calendars_count +

@@ -83,7 +83,8 @@ static void print_windows(const struct shard_settings *s, struct bytes *out)
         quoted(out, w->name);
         bytes_printf(out, ", close_at: \"%02d:%02d\"", w->close_minute / 60, w->close_minute % 60);
         if (w->upload_by_minute >= 0) {
-            bytes_printf(out, ", upload_by: \"%02d:%02d\"", w->upload_by_minute / 60, w->upload_by_minute % 60);
+            bytes_printf(out, ", upload_by: \"%02d:%02d\"", w->upload_by_minute / 60,
+                         w->upload_by_minute % 60);
         }
         bytes_printf(out, "}\n");
     }
@@ -112,8 +113,8 @@ static void print_shard(const struct shard_settings *s, struct bytes *out)
     field(out, "    ", "file_name", s->file_name);
     bytes_printf(out, "    output: {line_ends: %s, encoding: none}\n",
                  s->line_ends == LINE_ENDS_CRLF ? "crlf" : "lf");
-    bytes_printf(out, "    limits: {max_lines: %u, max_file_cents: %lld, same_day_max_cents: %lld}\n", s->max_lines,
-                 (long long)s->max_file_cents.n, (long long)s->same_day_max.n);
+    bytes_printf(out, "    limits: {max_lines: %u, max_file_cents: %lld, same_day_max_cents: %lld}\n",
+                 s->max_lines, (long long)s->max_file_cents.n, (long long)s->same_day_max.n);
     bytes_printf(out, "    balanced: %s\n", s->balanced ? "true" : "false");
 }
 

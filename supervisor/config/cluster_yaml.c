@@ -28,12 +28,13 @@ static size_t section_count(struct yaml_reader *r, const struct yaml_node *root,
 
 static bool read_endpoint(struct yaml_reader *r, const struct yaml_pair *pair, struct endpoint_settings *out)
 {
-    static const char *const known[] = {"kind",      "drop_dir", "staging_dir", "rate_limit", "confirm",
-                                        "verify_window", "settle", NULL};
+    static const char *const known[] = {"kind",    "drop_dir",      "staging_dir", "rate_limit",
+                                        "confirm", "verify_window", "settle",      NULL};
     int kind = 0;
     int confirm = CONFIRM_HASH;
 
-    *out = (struct endpoint_settings){.name = pair->key, .verify_window_ms = VERIFY_WINDOW_MS, .settle_ms = 60000};
+    *out = (struct endpoint_settings){
+        .name = pair->key, .verify_window_ms = VERIFY_WINDOW_MS, .settle_ms = 60000};
     if (!yaml_keys(r, pair->value, "endpoint", known)) {
         return false;
     }
@@ -56,7 +57,8 @@ static bool read_endpoint(struct yaml_reader *r, const struct yaml_pair *pair, s
     return !r->failed;
 }
 
-static bool read_originator(struct yaml_reader *r, const struct yaml_pair *pair, struct originator_settings *out)
+static bool read_originator(struct yaml_reader *r, const struct yaml_pair *pair,
+                            struct originator_settings *out)
 {
     static const char *const known[] = {"company_name", "company_id", "discretionary", NULL};
 
@@ -87,7 +89,8 @@ static bool read_calendar(struct yaml_reader *r, const struct yaml_pair *pair, s
         size_t at = i;
         struct day day;
         if (day_parse(days[i], &day) != SG_OK) {
-            return yaml_fail(r, yaml_get(pair->value, "extra")->line, "extra: days as YYYY-MM-DD are expected");
+            return yaml_fail(r, yaml_get(pair->value, "extra")->line,
+                             "extra: days as YYYY-MM-DD are expected");
         }
         for (; at > 0 && out->extra[at - 1].n > day.n; at--) {
             out->extra[at] = out->extra[at - 1];
@@ -161,8 +164,8 @@ static bool read_missed(struct yaml_reader *r, const struct yaml_node *shard, st
         return true;
     }
     if (text.n != sizeof late - 1 + 5 || memcmp(text.p, late, sizeof late - 1) != 0 ||
-        sscanf(span_cstr(span_of(text.p + sizeof late - 1, 5), clock, sizeof clock), "%2d:%2d%c", &hour, &minute,
-               &rest) != 2 ||
+        sscanf(span_cstr(span_of(text.p + sizeof late - 1, 5), clock, sizeof clock), "%2d:%2d%c", &hour,
+               &minute, &rest) != 2 ||
         hour < 0 || hour > 23 || minute < 0 || minute > 59) {
         return yaml_fail(r, n->line,
                          "missed_window: next_window, hold or \"upload_late_until HH:MM\" is expected");
@@ -180,8 +183,9 @@ static bool read_output(struct yaml_reader *r, const struct yaml_node *shard, st
     int ends = LINE_ENDS_LF;
     int encoding = 1;
 
-    if (n != NULL && (!yaml_keys(r, n, "output", known) || !yaml_choice(r, n, "line_ends", line_end_words, &ends) ||
-                      !yaml_choice(r, n, "encoding", encodings, &encoding))) {
+    if (n != NULL &&
+        (!yaml_keys(r, n, "output", known) || !yaml_choice(r, n, "line_ends", line_end_words, &ends) ||
+         !yaml_choice(r, n, "encoding", encodings, &encoding))) {
         return false;
     }
     out->line_ends = (enum line_ends)ends;
@@ -196,10 +200,10 @@ static bool read_limits(struct yaml_reader *r, const struct yaml_node *shard, st
     uint64_t file = FILE_CENTS_MAX;
     uint64_t same_day = SAME_DAY_MAX_CENTS;
 
-    if (n != NULL && (!yaml_keys(r, n, "limits", known) ||
-                      !yaml_number(r, n, "max_lines", 10, FILE_LINES_MAX, &lines) ||
-                      !yaml_number(r, n, "max_file_cents", 1, FILE_CENTS_MAX, &file) ||
-                      !yaml_number(r, n, "same_day_max_cents", 0, AMOUNT_MAX_CENTS, &same_day))) {
+    if (n != NULL &&
+        (!yaml_keys(r, n, "limits", known) || !yaml_number(r, n, "max_lines", 10, FILE_LINES_MAX, &lines) ||
+         !yaml_number(r, n, "max_file_cents", 1, FILE_CENTS_MAX, &file) ||
+         !yaml_number(r, n, "same_day_max_cents", 0, AMOUNT_MAX_CENTS, &same_day))) {
         return false;
     }
     out->max_lines = (uint32_t)lines;
@@ -222,9 +226,9 @@ static bool read_replicas(struct yaml_reader *r, const struct yaml_node *shard, 
 
 static bool read_shard(struct yaml_reader *r, const struct yaml_pair *pair, struct shard_settings *out)
 {
-    static const char *const known[] = {"endpoint", "destination_name", "origin",        "origin_name",
-                                        "odfi",     "originators",      "replicas",      "preferred",
-                                        "windows",  "missed_window",    "file_name",     "output",
+    static const char *const known[] = {"endpoint", "destination_name", "origin",    "origin_name",
+                                        "odfi",     "originators",      "replicas",  "preferred",
+                                        "windows",  "missed_window",    "file_name", "output",
                                         "limits",   "balanced",         NULL};
     const char *why = "";
 
@@ -248,7 +252,8 @@ static bool read_shard(struct yaml_reader *r, const struct yaml_pair *pair, stru
     return yaml_texts(r, pair->value, "originators", SHARD_ORIGINATORS_MAX, NAME_SIZE_MAX, &out->originators,
                       &out->originators_count) &&
            read_replicas(r, pair->value, out) && read_windows(r, pair->value, out) &&
-           read_missed(r, pair->value, out) && read_output(r, pair->value, out) && read_limits(r, pair->value, out);
+           read_missed(r, pair->value, out) && read_output(r, pair->value, out) &&
+           read_limits(r, pair->value, out);
 }
 
 static bool read_all(struct yaml_reader *r, const struct yaml_node *root, struct cluster_settings *out)
@@ -265,7 +270,8 @@ static bool read_all(struct yaml_reader *r, const struct yaml_node *root, struct
     for (size_t i = 0; n != NULL && i < n->count; i++) {
         (void)read_endpoint(r, &n->pairs[i], &out->endpoints[out->endpoints_count++]);
     }
-    out->originators = arena_array(r->arena, section_count(r, root, "originators", &n), sizeof *out->originators);
+    out->originators =
+        arena_array(r->arena, section_count(r, root, "originators", &n), sizeof *out->originators);
     for (size_t i = 0; n != NULL && i < n->count; i++) {
         (void)read_originator(r, &n->pairs[i], &out->originators[out->originators_count++]);
     }
@@ -294,8 +300,9 @@ static bool names_once(struct yaml_reader *r, const struct yaml_node *root)
             for (size_t k = 0; k < i; k++) {
                 if (span_eq(section->pairs[k].key, section->pairs[i].key)) {
                     char name[NAME_SIZE_MAX + 1];
-                    return yaml_fail(r, section->pairs[i].line, "%s stands here for the second time (first in line %zu)",
-                                     span_cstr(section->pairs[i].key, name, sizeof name), section->pairs[k].line);
+                    return yaml_fail(
+                        r, section->pairs[i].line, "%s stands here for the second time (first in line %zu)",
+                        span_cstr(section->pairs[i].key, name, sizeof name), section->pairs[k].line);
                 }
             }
         }
@@ -303,8 +310,8 @@ static bool names_once(struct yaml_reader *r, const struct yaml_node *root)
     return true;
 }
 
-enum sg_err cluster_yaml_parse(struct span text, const char *source, struct arena *a, struct cluster_settings *out,
-                               char *why, size_t why_size)
+enum sg_err cluster_yaml_parse(struct span text, const char *source, struct arena *a,
+                               struct cluster_settings *out, char *why, size_t why_size)
 {
     struct yaml_reader r = {.source = source, .arena = a, .why = why, .why_size = why_size};
     const struct yaml_node *root = yaml_load(&r, text);

@@ -14,7 +14,8 @@ static enum sg_err file_read(const char *path, struct bytes *out, char *why, siz
     ssize_t n;
 
     if (fd < 0) {
-        (void)snprintf(why, why_size, "%s: %s: name the file that describes this node", path, strerror(errno));
+        (void)snprintf(why, why_size, "%s: %s: name the file that describes this node", path,
+                       strerror(errno));
         return errno == ENOENT ? SG_NOTFOUND : SG_IO;
     }
     do {
@@ -31,8 +32,8 @@ static enum sg_err file_read(const char *path, struct bytes *out, char *why, siz
     return n < 0 ? SG_IO : SG_OK;
 }
 
-static bool copy_text(struct yaml_reader *r, const struct yaml_node *map, const char *key, bool required, char *out,
-                      size_t size)
+static bool copy_text(struct yaml_reader *r, const struct yaml_node *map, const char *key, bool required,
+                      char *out, size_t size)
 {
     struct span text = SPAN_NONE;
     if (!yaml_text(r, map, key, required, size - 1, &text)) {
@@ -46,11 +47,13 @@ static bool copy_text(struct yaml_reader *r, const struct yaml_node *map, const 
 static bool address_is_good(struct yaml_reader *r, size_t line, const char *key, const char *address)
 {
     if (strncmp(address, "tls+tcp://", 10) == 0) {
-        return yaml_fail(r, line, "%s: %s: TLS is not available in this version: use tcp:// on a network of its own",
+        return yaml_fail(r, line,
+                         "%s: %s: TLS is not available in this version: use tcp:// on a network of its own",
                          key, address);
     }
     if (strncmp(address, "tcp://", 6) != 0 && strncmp(address, "ipc://", 6) != 0) {
-        return yaml_fail(r, line, "%s: %s: an address as tcp://HOST:PORT or ipc:///PATH is expected", key, address);
+        return yaml_fail(r, line, "%s: %s: an address as tcp://HOST:PORT or ipc:///PATH is expected", key,
+                         address);
     }
     return true;
 }
@@ -66,7 +69,8 @@ static bool read_founder(struct yaml_reader *r, const struct yaml_pair *pair, st
     return yaml_keys(r, pair->value, "node", known) &&
            copy_text(r, pair->value, "peer", true, out->peer, sizeof out->peer) &&
            copy_text(r, pair->value, "client", true, out->client, sizeof out->client) &&
-           address_is_good(r, pair->line, "peer", out->peer) && address_is_good(r, pair->line, "client", out->client);
+           address_is_good(r, pair->line, "peer", out->peer) &&
+           address_is_good(r, pair->line, "client", out->client);
 }
 
 static bool read_founders(struct yaml_reader *r, const struct yaml_node *root, struct node_config *out)
@@ -74,10 +78,12 @@ static bool read_founders(struct yaml_reader *r, const struct yaml_node *root, s
     const struct yaml_node *n = yaml_get(root, "nodes");
 
     if (n == NULL) {
-        return yaml_fail(r, root->line, "the key nodes is missing: name the founding members, the same on every node");
+        return yaml_fail(r, root->line,
+                         "the key nodes is missing: name the founding members, the same on every node");
     }
     if (n->kind != YAML_MAP || n->count < REPLICAS_MIN || n->count > NODES_MAX) {
-        return yaml_fail(r, n->line, "nodes: %d to %d nodes with peer and client are expected", REPLICAS_MIN, NODES_MAX);
+        return yaml_fail(r, n->line, "nodes: %d to %d nodes with peer and client are expected", REPLICAS_MIN,
+                         NODES_MAX);
     }
     for (size_t i = 0; i < n->count; i++) {
         for (size_t k = 0; k < i; k++) {
@@ -122,12 +128,14 @@ static bool read_numbers(struct yaml_reader *r, const struct yaml_node *root, st
     out->trailing_entries = TRAILING_ENTRIES_DEFAULT;
     if (!yaml_number(r, root, "lanes", 1, LANES_MAX, &lanes) ||
         !yaml_number(r, root, "trailing_entries", TRAILING_ENTRIES_MIN, 1u << 20, &out->trailing_entries) ||
-        !yaml_duration(r, root, "election_timeout", &election) || !yaml_duration(r, root, "heartbeat", &heartbeat)) {
+        !yaml_duration(r, root, "election_timeout", &election) ||
+        !yaml_duration(r, root, "heartbeat", &heartbeat)) {
         return false;
     }
     if (heartbeat < 10 || heartbeat * 4 > election || election > 60000) {
-        return yaml_fail(r, root->line,
-                         "election_timeout must be at least four times heartbeat (10ms or more) and at most 60s");
+        return yaml_fail(
+            r, root->line,
+            "election_timeout must be at least four times heartbeat (10ms or more) and at most 60s");
     }
     out->lanes = (size_t)lanes;
     out->election_timeout_ms = (unsigned)election;
@@ -137,10 +145,10 @@ static bool read_numbers(struct yaml_reader *r, const struct yaml_node *root, st
 
 static bool read_config(struct yaml_reader *r, const struct yaml_node *root, struct node_config *out)
 {
-    static const char *const known[] = {"cluster",     "node",  "data_dir",         "peer",
-                                        "client",      "http",  "nodes",            "lanes",
-                                        "secrets_dir", "tls",   "trailing_entries", "election_timeout",
-                                        "heartbeat",   NULL};
+    static const char *const known[] = {
+        "cluster",   "node",  "data_dir",    "peer", "client",           "http",
+        "nodes",     "lanes", "secrets_dir", "tls",  "trailing_entries", "election_timeout",
+        "heartbeat", NULL};
     static const char *const missing[] = {"http", "tls"};
 
     if (!yaml_keys(r, root, "node configuration", known)) {

@@ -17,10 +17,10 @@ struct node_config {
     size_t clients_count;
     struct founder founders[NODES_MAX];
     size_t founders_count;
-    size_t lanes;                           /* Default 1. */
-    uint64_t trailing_entries;              /* Key trailing_entries; default TRAILING_ENTRIES_DEFAULT. */
-    unsigned election_timeout_ms;           /* Key election_timeout ("1200ms", "2s"); default in limits.h. */
-    unsigned heartbeat_ms;                  /* Key heartbeat. */
+    size_t lanes;                 /* Default 1. */
+    uint64_t trailing_entries;    /* Key trailing_entries; default TRAILING_ENTRIES_DEFAULT. */
+    unsigned election_timeout_ms; /* Key election_timeout ("1200ms", "2s"); default in limits.h. */
+    unsigned heartbeat_ms;        /* Key heartbeat. */
 };
 
 /* SG_NOTFOUND, SG_IO (the file), SG_INVALID: why is one sentence with file and

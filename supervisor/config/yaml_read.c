@@ -72,13 +72,15 @@ bool yaml_keys(struct yaml_reader *r, const struct yaml_node *n, const char *wha
             char all[256];
             list_words(known, all, sizeof all);
             return near != NULL
-                       ? yaml_fail(r, n->pairs[i].line, "%s: unknown key %s: did you mean %s?", what, key, near)
+                       ? yaml_fail(r, n->pairs[i].line, "%s: unknown key %s: did you mean %s?", what, key,
+                                   near)
                        : yaml_fail(r, n->pairs[i].line, "%s: unknown key %s: known are %s", what, key, all);
         }
         for (size_t j = 0; j < i; j++) {
             if (span_eq(n->pairs[j].key, n->pairs[i].key)) {
-                return yaml_fail(r, n->pairs[i].line, "%s: key %s stands here for the second time (first in line %zu)",
-                                 what, key, n->pairs[j].line);
+                return yaml_fail(r, n->pairs[i].line,
+                                 "%s: key %s stands here for the second time (first in line %zu)", what, key,
+                                 n->pairs[j].line);
             }
         }
     }
@@ -146,8 +148,8 @@ static bool leading_number(struct span text, uint64_t *number, struct span *rest
     return i > 0;
 }
 
-bool yaml_number(struct yaml_reader *r, const struct yaml_node *map, const char *key, uint64_t min, uint64_t max,
-                 uint64_t *out)
+bool yaml_number(struct yaml_reader *r, const struct yaml_node *map, const char *key, uint64_t min,
+                 uint64_t max, uint64_t *out)
 {
     const struct yaml_node *n = scalar(r, map, key, false);
     uint64_t number;
@@ -157,8 +159,8 @@ bool yaml_number(struct yaml_reader *r, const struct yaml_node *map, const char 
         return !r->failed;
     }
     if (!leading_number(n->text, &number, &rest) || rest.n > 0 || number < min || number > max) {
-        return yaml_fail(r, n->line, "%s: a number from %llu to %llu is expected", key, (unsigned long long)min,
-                         (unsigned long long)max);
+        return yaml_fail(r, n->line, "%s: a number from %llu to %llu is expected", key,
+                         (unsigned long long)min, (unsigned long long)max);
     }
     *out = number;
     return true;
@@ -242,8 +244,8 @@ bool yaml_duration(struct yaml_reader *r, const struct yaml_node *map, const cha
 
 bool yaml_rate(struct yaml_reader *r, const struct yaml_node *map, const char *key, uint64_t *out_bytes)
 {
-    static const struct unit units[] = {
-        {"B/s", 1}, {"KiB/s", 1024}, {"MiB/s", 1048576}, {"KB/s", 1000}, {"MB/s", 1000000}, {NULL, 0}};
+    static const struct unit units[] = {{"B/s", 1},     {"KiB/s", 1024},   {"MiB/s", 1048576},
+                                        {"KB/s", 1000}, {"MB/s", 1000000}, {NULL, 0}};
     const struct yaml_node *n = scalar(r, map, key, false);
 
     if (n == NULL) {
@@ -259,7 +261,8 @@ bool yaml_rate(struct yaml_reader *r, const struct yaml_node *map, const char *k
     return true;
 }
 
-bool yaml_choice(struct yaml_reader *r, const struct yaml_node *map, const char *key, const char *const *words, int *out)
+bool yaml_choice(struct yaml_reader *r, const struct yaml_node *map, const char *key,
+                 const char *const *words, int *out)
 {
     const struct yaml_node *n = scalar(r, map, key, false);
     char all[256];
@@ -277,8 +280,8 @@ bool yaml_choice(struct yaml_reader *r, const struct yaml_node *map, const char 
     return yaml_fail(r, n->line, "%s: one of %s is expected", key, all);
 }
 
-bool yaml_texts(struct yaml_reader *r, const struct yaml_node *map, const char *key, size_t max, size_t max_chars,
-                struct span **out, size_t *count)
+bool yaml_texts(struct yaml_reader *r, const struct yaml_node *map, const char *key, size_t max,
+                size_t max_chars, struct span **out, size_t *count)
 {
     const struct yaml_node *n = r->failed ? NULL : yaml_get(map, key);
 
@@ -296,7 +299,8 @@ bool yaml_texts(struct yaml_reader *r, const struct yaml_node *map, const char *
     *out = arena_array(r->arena, n->count, sizeof **out);
     for (size_t i = 0; i < n->count; i++) {
         if (n->items[i]->kind != YAML_SCALAR || n->items[i]->text.n == 0 || n->items[i]->text.n > max_chars) {
-            return yaml_fail(r, n->items[i]->line, "%s: a text of 1 to %zu characters is expected", key, max_chars);
+            return yaml_fail(r, n->items[i]->line, "%s: a text of 1 to %zu characters is expected", key,
+                             max_chars);
         }
         (*out)[i] = n->items[i]->text;
     }

@@ -8,9 +8,6 @@
 
 #include "proto/limits.h"
 
-#define DEPTH_MAX 16
-#define NODES_IN_FILE_MAX 400000
-
 bool yaml_fail(struct yaml_reader *r, size_t line, const char *fmt, ...)
 {
     char text[384];
@@ -128,7 +125,7 @@ static struct yaml_node *load_value(struct loader *l, const yaml_event_t *first,
     size_t line = first->start_mark.line + 1;
     struct yaml_node *n;
 
-    if (depth >= DEPTH_MAX || ++l->nodes > NODES_IN_FILE_MAX) {
+    if (depth >= CONFIG_DEPTH_MAX || ++l->nodes > CONFIG_VALUES_MAX) {
         (void)yaml_fail(l->r, line, "the text is nested too deep or too large");
         return NULL;
     }
@@ -159,8 +156,8 @@ static struct yaml_node *load_document(struct loader *l)
             return NULL;
         }
         type = event.type;
-        if (type == YAML_SCALAR_EVENT || type == YAML_MAPPING_START_EVENT || type == YAML_SEQUENCE_START_EVENT ||
-            type == YAML_ALIAS_EVENT) {
+        if (type == YAML_SCALAR_EVENT || type == YAML_MAPPING_START_EVENT ||
+            type == YAML_SEQUENCE_START_EVENT || type == YAML_ALIAS_EVENT) {
             if (root != NULL) {
                 (void)yaml_fail(l->r, event.start_mark.line + 1, "only one document is allowed");
             } else {

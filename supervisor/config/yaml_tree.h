@@ -19,15 +19,15 @@ struct yaml_pair {
 };
 struct yaml_node {
     enum yaml_kind kind;
-    size_t line;             /* From 1. */
-    struct span text;        /* SCALAR. */
-    struct yaml_pair *pairs; /* MAP. */
+    size_t line;              /* From 1. */
+    struct span text;         /* SCALAR. */
+    struct yaml_pair *pairs;  /* MAP. */
     struct yaml_node **items; /* LIST. */
     size_t count;
 };
 
 struct yaml_reader {
-    const char *source;      /* Name of the text in messages. */
+    const char *source; /* Name of the text in messages. */
     struct arena *arena;
     char *why;
     size_t why_size;
@@ -50,8 +50,8 @@ const struct yaml_node *yaml_get(const struct yaml_node *map, const char *key);
  * unless required. min and max bound a text's characters. */
 bool yaml_text(struct yaml_reader *r, const struct yaml_node *map, const char *key, bool required, size_t max,
                struct span *out);
-bool yaml_number(struct yaml_reader *r, const struct yaml_node *map, const char *key, uint64_t min, uint64_t max,
-                 uint64_t *out);
+bool yaml_number(struct yaml_reader *r, const struct yaml_node *map, const char *key, uint64_t min,
+                 uint64_t max, uint64_t *out);
 bool yaml_bool(struct yaml_reader *r, const struct yaml_node *map, const char *key, bool *out);
 /* "HH:MM" into minutes of the day. */
 bool yaml_clock(struct yaml_reader *r, const struct yaml_node *map, const char *key, bool required, int *out);
@@ -60,10 +60,10 @@ bool yaml_duration(struct yaml_reader *r, const struct yaml_node *map, const cha
 /* "256KiB/s", "1MiB/s", "5000B/s", "none". */
 bool yaml_rate(struct yaml_reader *r, const struct yaml_node *map, const char *key, uint64_t *out_bytes);
 /* One of words (NULL-ended) into its position plus one. */
-bool yaml_choice(struct yaml_reader *r, const struct yaml_node *map, const char *key, const char *const *words,
-                 int *out);
+bool yaml_choice(struct yaml_reader *r, const struct yaml_node *map, const char *key,
+                 const char *const *words, int *out);
 /* A list of texts (a single text counts as a list of one). */
-bool yaml_texts(struct yaml_reader *r, const struct yaml_node *map, const char *key, size_t max, size_t max_chars,
-                struct span **out, size_t *count);
+bool yaml_texts(struct yaml_reader *r, const struct yaml_node *map, const char *key, size_t max,
+                size_t max_chars, struct span **out, size_t *count);
 
 #endif

@@ -14,12 +14,12 @@
 
 /* Where to read from, and how to say why not. */
 struct view {
-    struct rows *rows;      /* A read transaction on the shard's group. */
+    struct rows *rows; /* A read transaction on the shard's group. */
     struct aba routing_number;
     bool reveal;
-    size_t limit;           /* Rows; 0: LIST_ROWS_DEFAULT. */
-    enum sg_err err;        /* Set when a function returns NULL. */
-    char why[384];          /* What, why, what to do next. */
+    size_t limit;    /* Rows; 0: LIST_ROWS_DEFAULT. */
+    enum sg_err err; /* Set when a function returns NULL. */
+    char why[384];   /* What, why, what to do next. */
     /* The name of a node id, or NULL. */
     const char *(*node_name)(void *impl, uint64_t id);
     void *impl;
