@@ -138,7 +138,6 @@
 #define ZONES_MAX 256                          /* Different ones in use on a node. */
 #define SETTINGS_SIZE_MAX_BYTES (128u << 10) /* Everything one shard needs, encoded. */
 #define SHARD_ORIGINATORS_MAX 200
-#define CATALOG_CHANGES_MAX 5000               /* In one log entry. */
 #define CALENDAR_EXTRA_MAX 100
 #define PATH_SIZE_MAX 1024 /* Of an endpoint's directory. */
 #define COMPANY_NAME_SIZE_MAX 16
