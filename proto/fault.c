@@ -111,6 +111,12 @@ void fault_set_handler(void (*handler)(void *impl, const char *name), void *impl
     (void)pthread_mutex_unlock(&fault_lock);
 }
 
+void fault_set_bugs(const char *names)
+{
+    (void)pthread_once(&fault_once, fault_read_environment);
+    fault_bugs = names;
+}
+
 bool fault_bug(const char *name)
 {
     (void)pthread_once(&fault_once, fault_read_environment);

@@ -21,6 +21,8 @@ void fault_set_handler(void (*handler)(void *impl, const char *name), void *impl
 /* Is the planted bug of this name switched on (SHARDGATE_BUG, a comma list)?
  * Used to show that tests and the simulator find what they must find. */
 bool fault_bug(const char *name);
+/* For tests: this list (a literal) from now on instead of the environment's. */
+void fault_set_bugs(const char *names);
 #define FAULT_POINT(name) fault_point(name)
 #define FAULT_BUG(name) fault_bug(name)
 #else
