@@ -1,0 +1,293 @@
+/* Committed entries to the machine, in the writer's transaction (I-2). One job
+ * of a group is under way; what commits meanwhile makes the next one. */
+#include "proto/fault.h"
+#include "proto/mem.h"
+#include "shard/engine/engine.h"
+
+struct apply_item {
+    struct entry *entry; /* A reference; NULL: to be read from the log. */
+    uint64_t term;       /* Once applied. */
+    size_t result_at, result_size;
+};
+
+struct apply_job {
+    struct group_job base;
+    uint64_t first;
+    bool wants_results;
+    struct applied_row row; /* After the newest entry. */
+    struct bytes conf;      /* Its configuration. */
+    struct bytes read;      /* An entry's payload, read from the log. */
+    struct bytes result;    /* Of one entry. */
+    struct bytes results;   /* Of all. */
+    size_t items_count;
+    struct apply_item items[];
+};
+
+static void digest_entry(struct digester *d, const struct applied_row *row, uint64_t index,
+                         const struct log_entry *e)
+{
+    uint8_t head[17];
+    be64_put(head, index);
+    be64_put(head + 8, e->term);
+    head[16] = e->type;
+    digester_init(d);
+    digester_add(d, span_of(row->digest.b, DIGEST_SIZE));
+    digester_add(d, span_of(head, sizeof(head)));
+}
+
+static void keep_result(struct apply_job *job, struct apply_item *item)
+{
+    item->result_at = job->results.n;
+    item->result_size = job->wants_results ? job->result.n : 0;
+    bytes_append(&job->results, job->result.p, item->result_size);
+}
+
+static enum sg_err apply_entry(struct apply_job *job, struct rows *rows, struct apply_item *item,
+                               const struct log_entry *e, struct applied_row *row)
+{
+    struct machine *machine = &job->base.g->o.machine;
+    struct digester digester;
+    enum sg_err err = SG_OK;
+    digest_entry(&digester, row, e->index, e);
+    bytes_clear(&job->result);
+    if (e->type == RAFT_COMMAND) {
+        rows->digester = &digester;
+        err = machine->ops->apply(machine->impl, rows, e->index, e->term, e->data, &job->result);
+        rows->digester = NULL;
+    } else if (e->type == RAFT_CHANGE) {
+        digester_add(&digester, e->data);
+        bytes_set(&job->conf, e->data);
+        row->conf_index = e->index;
+    }
+    row->index = e->index;
+    row->term = e->term;
+    row->digest = digester_end(&digester);
+    item->term = e->term;
+    keep_result(job, item);
+    return err;
+}
+
+static enum sg_err read_entry(struct apply_job *job, struct rows *rows, size_t i, struct log_entry *out)
+{
+    struct entry *e = job->items[i].entry;
+    if (e != NULL) {
+        *out = (struct log_entry){job->first + i, e->term, e->type, entry_data(e)};
+        return SG_OK;
+    }
+    enum sg_err err = log_get(rows->kv, rows->txn, rows->group, job->first + i, out);
+    if (err == SG_OK) {
+        bytes_set(&job->read, out->data);
+        out->data = span_bytes(&job->read);
+    }
+    return err == SG_NOTFOUND ? SG_CORRUPT : err;
+}
+
+/* The row of the newest applied entry; zeros before the first. */
+static enum sg_err read_row(struct apply_job *job, struct rows *rows, struct applied_row *row)
+{
+    *row = (struct applied_row){0};
+    enum sg_err err = applied_row_get(rows, row);
+    if (err != SG_OK && err != SG_NOTFOUND) {
+        return err;
+    }
+    bytes_set(&job->conf, row->conf);
+    if (row->index + 1 != job->first) {
+        uint8_t key[8];
+        be64_put(key, rows->group);
+        return kv_corrupt(rows->kv, KV_STATE, span_of(key, sizeof(key)),
+                          "applied row is not the one expected");
+    }
+    return SG_OK;
+}
+
+static enum sg_err apply_all(struct apply_job *job, struct rows *rows)
+{
+    struct applied_row *row = &job->row;
+    enum sg_err err = read_row(job, rows, row);
+    for (size_t i = 0; i < job->items_count && err == SG_OK; i++) {
+        struct log_entry e;
+        err = read_entry(job, rows, i, &e);
+        if (err == SG_OK) {
+            err = apply_entry(job, rows, &job->items[i], &e, row);
+        }
+    }
+    row->conf = span_bytes(&job->conf);
+    if (err != SG_OK || FAULT_BUG("applied-separately")) {
+        return err;
+    }
+    return applied_row_put(rows->kv, rows->txn, rows->group, row); /* I-2 */
+}
+
+static enum sg_err apply_run(struct writer_job *writer_job, struct kv *kv, struct kv_txn *txn)
+{
+    struct apply_job *job = (struct apply_job *)(void *)writer_job;
+    struct rows rows;
+    if (group_job_refused(&job->base)) {
+        return SG_OK;
+    }
+    FAULT_POINT("engine.before-apply");
+    bytes_clear(&job->results);
+    rows_init(&rows, kv, txn, job->base.g->o.id);
+    enum sg_err err = apply_all(job, &rows);
+    rows_release(&rows);
+    FAULT_POINT("engine.after-apply");
+    return group_job_result(&job->base, err);
+}
+
+/* The planted bug: a crash between the two transactions applies entries twice. */
+struct separate_job {
+    struct group_job base;
+    struct applied_row row;
+    struct bytes conf;
+};
+
+static enum sg_err separate_run(struct writer_job *writer_job, struct kv *kv, struct kv_txn *txn)
+{
+    struct separate_job *job = (struct separate_job *)(void *)writer_job;
+    return applied_row_put(kv, txn, job->base.g->o.id, &job->row);
+}
+
+static void separate_done(struct writer_job *writer_job, enum sg_err err)
+{
+    struct separate_job *job = (struct separate_job *)(void *)writer_job;
+    (void)group_job_ok(&job->base, err);
+    bytes_release(&job->conf);
+    group_job_end(job->base.g);
+    mem_free(job);
+}
+
+static void write_row_separately(struct group *g, const struct apply_job *applied)
+{
+    struct separate_job *job = mem_zalloc(1, sizeof(*job));
+    job->base.g = g;
+    job->base.job.run = separate_run;
+    job->base.job.done = separate_done;
+    bytes_set(&job->conf, span_bytes(&applied->conf));
+    job->row = applied->row;
+    job->row.conf = span_bytes(&job->conf);
+    group_job_submit(g, &job->base, sizeof(*job));
+}
+
+static void answer(struct group *g, struct apply_job *job)
+{
+    while (g->waiting.head != NULL && g->waiting.head->index < job->first + job->items_count) {
+        struct proposal *p = proposal_pop(&g->waiting);
+        CHECK(p->index >= job->first);
+        struct apply_item *item = &job->items[p->index - job->first];
+        /* Another entry took the place of the proposal's. */
+        enum sg_err err = item->term == p->term ? SG_OK : SG_UNKNOWN;
+        p->result = err == SG_OK ? span_of(job->results.p + item->result_at, item->result_size) : SPAN_NONE;
+        p->done(p, err);
+    }
+}
+
+static void apply_job_free(struct apply_job *job)
+{
+    for (size_t i = 0; i < job->items_count; i++) {
+        if (job->items[i].entry != NULL) {
+            entry_unref(job->items[i].entry);
+        }
+    }
+    bytes_release(&job->conf);
+    bytes_release(&job->read);
+    bytes_release(&job->result);
+    bytes_release(&job->results);
+    mem_free(job);
+}
+
+static void apply_done(struct writer_job *writer_job, enum sg_err err)
+{
+    struct apply_job *job = (struct apply_job *)(void *)writer_job;
+    struct group *g = job->base.g;
+    CHECK(g->applying == job);
+    g->applying = NULL;
+    if (group_job_ok(&job->base, err)) {
+        g->applied = job->first + job->items_count - 1;
+        g->digest = job->row.digest;
+        if (FAULT_BUG("applied-separately")) {
+            write_row_separately(g, job);
+        }
+        apply_start(g);
+        apply_evict(g);
+        group_later(g);
+        answer(g, job);
+        if (!g->stopped) {
+            g->o.machine.ops->applied(g->o.machine.impl, job->first + job->items_count - 1);
+        }
+        if (!g->stopped) {
+            snapshot_take_maybe(g);
+        }
+    }
+    apply_job_free(job);
+    group_job_end(g);
+}
+
+static size_t gather(struct group *g, struct apply_item *items, size_t *size)
+{
+    size_t n = 0;
+    *size = 0;
+    for (uint64_t index = g->applied + 1; index <= g->commit && n < APPLY_ENTRIES_MAX; index++) {
+        struct entry *e = cache_get(&g->cache, index);
+        /* Of one that must be read the size is not known: take it for large. */
+        size_t entry_size = e == NULL ? APPLY_SIZE_MAX_BYTES / 8 : e->size;
+        if (n > 0 && *size + entry_size > APPLY_SIZE_MAX_BYTES) {
+            break;
+        }
+        *size += entry_size;
+        items[n++] = (struct apply_item){.entry = e};
+    }
+    return n;
+}
+
+void apply_start(struct group *g)
+{
+    struct apply_item items[APPLY_ENTRIES_MAX];
+    size_t size = 0;
+    if (g->applying != NULL || g->installing != NULL || g->raft.snapshot.installing ||
+        g->applied >= g->commit) {
+        return;
+    }
+    size_t n = gather(g, items, &size);
+    struct apply_job *job = mem_zalloc(1, sizeof(*job) + n * sizeof(struct apply_item));
+    job->base.g = g;
+    job->base.job.run = apply_run;
+    job->base.job.done = apply_done;
+    job->first = g->applied + 1;
+    job->wants_results = g->waiting.head != NULL;
+    job->items_count = n;
+    for (size_t i = 0; i < n; i++) {
+        job->items[i] = items[i];
+        if (items[i].entry != NULL) {
+            (void)entry_ref(items[i].entry);
+        }
+    }
+    g->applying = job;
+    group_job_submit(g, &job->base, size);
+}
+
+/* The lowest index a peer that answers may still be sent. */
+static uint64_t lowest_match(const struct group *g)
+{
+    uint64_t lowest = UINT64_MAX;
+    uint64_t now = loop_now_ms(g->o.loop);
+    for (size_t i = 0; i < g->peers_count && g->raft.state == RAFT_LEADER; i++) {
+        const struct peer *p = &g->peers[i];
+        raft_index match = 0;
+        if (p->heard_ms + g->o.election_timeout_ms > now &&
+            raft_match_index(&g->raft, p->node, &match) == 0 && match < lowest) {
+            lowest = match;
+        }
+    }
+    return lowest;
+}
+
+void apply_evict(struct group *g)
+{
+    uint64_t match = lowest_match(g);
+    uint64_t stored = g->appends_head != NULL ? g->appends_head->logs[0].index - 1 : g->last_index;
+    uint64_t upto = stored < g->applied ? stored : g->applied;
+    while (g->cache.count > 0 && g->cache.first <= upto &&
+           (g->cache.first <= match || g->cache.size_bytes > CACHE_SIZE_MAX_BYTES)) {
+        cache_evict(&g->cache);
+    }
+}

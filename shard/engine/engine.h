@@ -1,0 +1,261 @@
+/* The engine's inside: one struct for a group and what its files give each
+ * other. Only files of this directory include it (it includes raft.h).
+ *
+ * Rules between the functions:
+ * - group_step() is the only caller of raft_step(). What a step asks for is
+ *   carried out before the next one: writes are queued, then messages pass the
+ *   gate, then a new commit index is told back (CONFIGURATION) and applied.
+ * - Callbacks of the owner (role, failed, done of lost proposals) are never made
+ *   inside a step but from the task `later`, at the end of the turn.
+ * - After anything that can step, look at g->stopped.
+ * - Jobs of a group reach the writer in the order of the steps that made them,
+ *   and it keeps that order: {term and vote, truncate, append, apply, mark,
+ *   trim, install} is one queue. */
+#ifndef SHARD_ENGINE_ENGINE_H
+#define SHARD_ENGINE_ENGINE_H
+
+#include <raft.h>
+
+#include "shard/engine/cache.h"
+#include "shard/engine/group.h"
+#include "storage/log.h"
+#include "storage/spool.h"
+
+_Static_assert(RAFT_VERSION_NUMBER == 2201, "memory ownership and guards are those of libraft 0.22.1");
+
+#define PEERS_MAX (REPLICAS_MAX * 2)
+
+/* --- Jobs ----------------------------------------------------------------- */
+
+/* A job with the writer. A group that is damaged writes nothing any more, not
+ * even what stands behind the damaged job in the same batch. */
+struct group_job {
+    struct writer_job job;
+    struct group *g;
+    bool refused; /* run() did nothing: the group is damaged. */
+};
+
+/* Term and vote, a truncation and entries: what one step wants stored. */
+struct persist_job {
+    struct group_job base;
+    struct persist_job *next; /* Appends in flight, oldest first. */
+    bool has_hard_state;
+    struct log_hard_state hard_state;
+    uint64_t gate;          /* Hard states queued up to this one. */
+    uint64_t truncate_from; /* 0: nothing to remove. */
+    uint64_t first, last;   /* What to report when durable; 0: nothing (any more). */
+    size_t entries_count;
+    struct entry **entries; /* References. */
+    struct log_entry *logs;
+};
+
+/* --- Parts ---------------------------------------------------------------- */
+
+/* A message that waits for term and vote to be durable. */
+struct held_message {
+    uint64_t gate;
+    uint64_t peer;
+    struct message message; /* Entries of an AppendEntries are read when it leaves. */
+};
+
+/* A configuration change in the log whose commit libraft does not know yet. */
+struct conf_change {
+    uint64_t index;
+    struct bytes data;
+};
+
+struct peer {
+    uint64_t node;
+    uint64_t heard_ms; /* Loop time of its last AppendEntries result; 0: never. */
+    struct snapshot_sender *sender;
+};
+
+struct role {
+    bool is_ready;
+    uint64_t term;
+    uint64_t leader;
+};
+
+struct proposal_list {
+    struct proposal *head, *tail;
+    size_t count;
+};
+
+struct apply_job;
+struct snapshot_stage;
+struct install_job;
+struct mark_job;
+struct trim_job;
+
+struct group {
+    struct group_options o;
+    struct log_scope scope;
+    char address[24]; /* Our id in decimal: what libraft knows a server by. */
+    struct raft raft;
+    bool stopped;
+    enum sg_err failed; /* SG_OK: not. */
+    bool failed_told;
+    char *why;
+    size_t jobs_count; /* With the writer or elsewhere. */
+    struct task later; /* End of the turn. */
+
+    /* Time. The group's clock is the loop's plus clock_ahead_ms. */
+    struct task timer;
+    uint64_t clock_ahead_ms;
+    uint64_t timer_at_ms;     /* Loop time the timer is armed for. */
+    uint64_t last_timeout_ms; /* Loop time; 0: never fired. */
+    uint64_t hurry_until_ms;  /* A leader was lost for certain: pre-votes are repeated soon. */
+    uint64_t lost_ms;         /* Since when there is no leader; 0: there is one. */
+
+    /* The log. */
+    struct cache cache;
+    uint64_t last_index;
+    uint64_t commit; /* Never goes back (G3), never below applied. */
+    struct conf_change *changes;
+    size_t changes_count;
+    uint64_t log_bytes; /* Payload appended since the mark, about. */
+
+    /* Writes under way. */
+    struct persist_job *appends_head, *appends_tail;
+    uint64_t persisted; /* Durable and not yet told to libraft; 0: nothing. */
+    uint64_t hard_states_queued, hard_states_durable;
+    struct held_message *held;
+    size_t held_count, held_cap;
+
+    /* Applied: as durable here. */
+    uint64_t applied;
+    struct digest digest;
+    struct apply_job *applying;
+    struct proposal_list waiting; /* In the order of their indexes. */
+    struct proposal_list lost;    /* To be told SG_UNKNOWN or SG_STOPPED. */
+
+    /* Role. */
+    uint64_t ready_index; /* Applied up to here, a leader may act (I-8). */
+    struct role told;
+    uint64_t elections;
+
+    /* Snapshots. */
+    uint64_t mark_index;
+    bool marking;
+    bool trimming;
+    uint64_t trimmed; /* Entries up to here are gone from the store. */
+    struct peer peers[PEERS_MAX];
+    size_t peers_count;
+    struct snapshot_stage *stage; /* Being received. */
+    struct install_job *installing;
+    uint64_t snapshots_sent, snapshots_installed;
+
+    /* Of the writer's thread; the loop reads damage after a done(). */
+    bool damaged;
+    char *damage;
+};
+
+/* --- group.c -------------------------------------------------------------- */
+
+/* Stop for good: a damaged record or a broken engine. Only the first counts. */
+void group_fail(struct group *g, enum sg_err err, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* Run the end-of-turn task. */
+void group_later(struct group *g);
+/* Submit a job; run and done must be set in base.job. */
+void group_job_submit(struct group *g, struct group_job *job, size_t size_bytes);
+/* At the start of run(): is the group damaged? Then return SG_OK. */
+bool group_job_refused(struct group_job *job);
+/* At the end of run(): remembers damage. Returns err. */
+enum sg_err group_job_result(struct group_job *job, enum sg_err err);
+/* At the start of done(): false when the group is stopped or stops now. */
+bool group_job_ok(struct group_job *job, enum sg_err err);
+/* At the end of done(): the group may be freed after it. */
+void group_job_end(struct group *g);
+/* The peer's slot; made when it is new and there is room, else NULL. */
+struct peer *group_peer(struct group *g, uint64_t node);
+
+/* --- step.c --------------------------------------------------------------- */
+
+struct step {
+    struct raft_event event;
+    struct entry *submitted; /* SUBMIT: the one entry, taken over when it succeeds. */
+    bool is_stale;           /* G1 */
+};
+/* 0, or libraft's refusal of a SUBMIT or TRANSFER (nothing happened then). Any
+ * other failure stops the group before a message leaves (G11). */
+int group_step(struct group *g, struct step *s);
+
+/* --- timer.c -------------------------------------------------------------- */
+
+uint64_t timer_clock_ms(struct group *g);
+void timer_update(struct group *g);
+void timer_run(struct task *task);
+void timer_entries_stored(struct group *g);
+
+/* --- conf.c --------------------------------------------------------------- */
+
+/* Encoded configuration of voters, the same whatever the order of nodes. */
+void conf_encode(const uint64_t *nodes, size_t nodes_count, struct bytes *out);
+/* data must have passed guard_g11_configuration(). out is libraft's to free. */
+void conf_decode(struct span data, struct raft_configuration *out);
+void conf_note(struct group *g, uint64_t index, struct span data);
+void conf_truncate(struct group *g, uint64_t from);
+/* Tell libraft each change that its commit index has reached. */
+void conf_feed(struct group *g);
+
+/* --- persist.c ------------------------------------------------------------ */
+
+/* Queue what the step wants stored, and take it into the cache. */
+void persist_update(struct group *g, struct step *s, const struct raft_update *u);
+/* Tell libraft what became durable in this turn. */
+void persist_report(struct group *g);
+/* The log was replaced: report nothing that is in flight. */
+void persist_forget(struct group *g);
+
+/* --- gate.c and send.c ---------------------------------------------------- */
+
+bool gate_is_open(const struct group *g);
+void gate_send(struct group *g, uint64_t peer, const struct message *m);
+void gate_release(struct group *g);
+void gate_clear(struct group *g);
+void send_messages(struct group *g, const struct step *s, const struct raft_update *u);
+/* Past the gate. */
+void send_now(struct group *g, uint64_t peer, const struct message *m);
+
+/* --- apply.c, applied_row.c ----------------------------------------------- */
+
+void apply_start(struct group *g);
+MUST_USE enum sg_err applied_row_put(struct kv *kv, struct kv_txn *txn, uint64_t group,
+                                     const struct applied_row *row);
+/* SG_CORRUPT: not a row. Spans point into data. */
+MUST_USE enum sg_err applied_row_decode(struct span data, struct applied_row *out);
+/* Forget entries that nobody needs from memory. */
+void apply_evict(struct group *g);
+
+/* --- propose.c, role.c ---------------------------------------------------- */
+
+void proposal_push(struct proposal_list *list, struct proposal *p);
+struct proposal *proposal_pop(struct proposal_list *list);
+/* Move all that wait to the lost ones. */
+void proposals_lose(struct group *g);
+void proposals_tell_lost(struct group *g);
+/* An own entry of this term, so that older ones commit and is_ready comes true. */
+void propose_barrier(struct group *g);
+uint64_t role_leader(const struct group *g);
+bool role_is_ready(const struct group *g);
+/* After a step that began in state with term and leader as given. */
+void role_after_step(struct group *g, unsigned state, const struct role *before);
+struct role role_now(const struct group *g);
+void role_tell(struct group *g);
+
+/* --- snapshot_take.c, snapshot_send.c, snapshot_recv.c --------------------- */
+
+void snapshot_take_maybe(struct group *g);
+void snapshot_trim(struct group *g);
+/* libraft wants peer to have a snapshot. */
+void snapshot_send_start(struct group *g, uint64_t peer);
+void snapshot_send_ack(struct group *g, uint64_t from, const struct message_snapshot_ack *ack);
+/* The peer answered an AppendEntries: is its installation over? */
+void snapshot_send_heard(struct group *g, struct peer *p);
+void snapshot_send_stop_all(struct group *g);
+void snapshot_recv_chunk(struct group *g, uint64_t from, const struct message_snapshot_chunk *c);
+/* Carry out UPDATE_SNAPSHOT. */
+void snapshot_recv_install(struct group *g, const struct raft_update *u);
+void snapshot_recv_stop(struct group *g);
+
+#endif

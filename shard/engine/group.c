@@ -1,0 +1,335 @@
+#include "shard/engine/group.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "proto/mem.h"
+#include "shard/engine/engine.h"
+#include "shard/engine/guards.h"
+#include "shard/engine/load.h"
+#include "shard/engine/trail.h"
+
+#define WHY_SIZE 256
+
+/* --- Jobs ------------------------------------------------------------------- */
+
+void group_job_submit(struct group *g, struct group_job *job, size_t size_bytes)
+{
+    job->job.size_bytes = size_bytes;
+    g->jobs_count++;
+    writer_submit(g->o.writer, &job->job);
+}
+
+bool group_job_refused(struct group_job *job)
+{
+    job->refused = job->g->damaged;
+    return job->refused;
+}
+
+enum sg_err group_job_result(struct group_job *job, enum sg_err err)
+{
+    if (err == SG_CORRUPT && !job->g->damaged) {
+        job->g->damaged = true;
+        job->g->damage = mem_strdup(kv_damage());
+    }
+    return err;
+}
+
+bool group_job_ok(struct group_job *job, enum sg_err err)
+{
+    struct group *g = job->g;
+    if (!g->stopped && (err != SG_OK || job->refused)) {
+        group_fail(g, SG_CORRUPT, "%s", g->damage == NULL ? sg_err_text(err) : g->damage);
+    }
+    return !g->stopped;
+}
+
+void group_job_end(struct group *g)
+{
+    CHECK(g->jobs_count > 0);
+    g->jobs_count--;
+}
+
+/* --- The end of a turn, and the end ----------------------------------------- */
+
+void group_later(struct group *g)
+{
+    loop_defer(g->o.loop, &g->later);
+}
+
+static void tell_failed(struct group *g)
+{
+    if (g->failed != SG_OK && !g->failed_told) {
+        g->failed_told = true;
+        role_tell(g);
+        g->o.machine.ops->failed(g->o.machine.impl, g->failed, g->why);
+    }
+}
+
+static void later_run(struct task *task)
+{
+    struct group *g = CONTAINER_OF(task, struct group, later);
+    g->jobs_count++; /* A callback must not find the group idle and free it. */
+    persist_report(g);
+    proposals_tell_lost(g);
+    if (!g->stopped) {
+        role_tell(g);
+    }
+    tell_failed(g);
+    g->jobs_count--;
+}
+
+static void stop(struct group *g)
+{
+    g->stopped = true;
+    loop_cancel(g->o.loop, &g->timer);
+    gate_clear(g);
+    proposals_lose(g);
+    snapshot_send_stop_all(g);
+    snapshot_recv_stop(g);
+}
+
+void group_stop(struct group *g)
+{
+    if (!g->stopped) {
+        stop(g);
+    }
+}
+
+void group_fail(struct group *g, enum sg_err err, const char *fmt, ...)
+{
+    char why[WHY_SIZE];
+    va_list args;
+    if (g->stopped) {
+        return;
+    }
+    va_start(args, fmt);
+    (void)vsnprintf(why, sizeof(why), fmt, args);
+    va_end(args);
+    g->why = mem_strdup(why);
+    g->failed = err;
+    logger_line(LOG_ERROR, &g->scope, "group.failed", "err=%s why=\"%s\"", sg_err_name(err), why);
+    stop(g);
+    group_later(g);
+}
+
+bool group_is_idle(const struct group *g)
+{
+    return g->jobs_count == 0 && !g->later.armed;
+}
+
+void group_free(struct group *g)
+{
+    CHECK(g->stopped);
+    CHECK(group_is_idle(g));
+    CHECK(g->waiting.head == NULL);
+    CHECK(g->lost.head == NULL);
+    raft_close(&g->raft, NULL);
+    conf_truncate(g, 0);
+    cache_release(&g->cache);
+    mem_free(g->why);
+    mem_free(g->damage);
+    mem_free(g);
+}
+
+struct peer *group_peer(struct group *g, uint64_t node)
+{
+    for (size_t i = 0; i < g->peers_count; i++) {
+        if (g->peers[i].node == node) {
+            return &g->peers[i];
+        }
+    }
+    if (g->peers_count == PEERS_MAX) {
+        return NULL;
+    }
+    struct peer *p = &g->peers[g->peers_count++];
+    *p = (struct peer){.node = node};
+    return p;
+}
+
+/* --- Opening ---------------------------------------------------------------- */
+
+enum sg_err group_bootstrap(struct kv *kv, struct kv_txn *txn, uint64_t id, const uint64_t *nodes,
+                            size_t nodes_count)
+{
+    struct log_hard_state hard_state;
+    struct bytes conf = BYTES_NONE;
+    for (size_t i = 0; i < nodes_count; i++) {
+        for (size_t j = 0; j < i; j++) {
+            if (nodes[i] == nodes[j]) {
+                return SG_INVALID;
+            }
+        }
+        if (nodes[i] == 0) {
+            return SG_INVALID;
+        }
+    }
+    if (nodes_count > REPLICAS_MAX || !guard_g5_voters(nodes_count)) {
+        return SG_INVALID;
+    }
+    enum sg_err err = log_hard_state_get(kv, txn, id, &hard_state);
+    if (err != SG_NOTFOUND) {
+        return err == SG_OK ? SG_EXISTS : err;
+    }
+    conf_encode(nodes, nodes_count, &conf);
+    struct log_entry first = {.index = 1, .term = 1, .type = RAFT_CHANGE, .data = span_bytes(&conf)};
+    err = log_hard_state_put(kv, txn, id, (struct log_hard_state){.term = 1, .voted_for = 0});
+    if (err == SG_OK) {
+        err = log_append(kv, txn, id, &first, 1);
+    }
+    bytes_release(&conf);
+    return err;
+}
+
+static void init_raft(struct group *g)
+{
+    const struct group_options *o = &g->o;
+    CHECK(raft_init(&g->raft, NULL, NULL, o->node, g->address) == 0);
+    g->raft.tracer = NULL; /* The default one formats every trace, into memory shared by all threads. */
+    raft_seed(&g->raft, (unsigned)loop_random(o->loop));
+    raft_set_election_timeout(&g->raft, o->election_timeout_ms);
+    raft_set_heartbeat_timeout(&g->raft, o->heartbeat_ms);
+    raft_set_pre_vote(&g->raft, true);
+    raft_set_max_inflight_entries(&g->raft, INFLIGHT_ENTRIES_MAX);
+}
+
+static struct group *group_new(const struct group_options *o)
+{
+    CHECK(o->node > 0);
+    CHECK(o->trailing_entries >= TRAILING_ENTRIES_MIN);
+    CHECK(o->heartbeat_ms < o->election_timeout_ms);
+    struct group *g = mem_zalloc(1, sizeof(*g));
+    g->o = *o;
+    g->scope = (struct log_scope){.node = o->node_name, .group = (uint32_t)o->id, .has_group = 1};
+    (void)snprintf(g->address, sizeof(g->address), "%" PRIu64, o->node);
+    g->timer.run = timer_run;
+    g->later.run = later_run;
+    init_raft(g);
+    return g;
+}
+
+/* Feed START. */
+static void start(struct group *g, struct stored *s)
+{
+    struct raft_snapshot_metadata metadata;
+    struct step step = {.event = {.type = RAFT_START}};
+    step.event.start.term = s->hard_state.term;
+    step.event.start.voted_for = s->hard_state.voted_for;
+    step.event.start.start_index = s->bounds.first;
+    step.event.start.entries = s->entries_count == 0 ? NULL : s->entries;
+    step.event.start.n_entries = (unsigned)s->entries_count;
+    if (s->mark.index != 0) {
+        metadata = (struct raft_snapshot_metadata){
+            .index = s->mark.index, .term = s->mark.term, .configuration_index = s->mark.conf_index};
+        conf_decode(s->mark.conf, &metadata.configuration);
+        step.event.start.metadata = &metadata;
+    }
+    g->last_index = s->bounds.last;
+    g->applied = s->applied;
+    g->commit = s->applied;
+    g->digest = s->digest;
+    g->mark_index = s->mark.index;
+    g->trimmed = s->bounds.first - 1;
+    if (group_step(g, &step) != 0) {
+        s->entries = NULL; /* libraft has freed it. */
+        return;
+    }
+    CHECK(raft_last_index(&g->raft) == g->last_index);
+}
+
+enum sg_err group_open(const struct group_options *options, struct group **out, char *why, size_t why_size)
+{
+    struct stored stored;
+    struct group *g = group_new(options);
+    enum sg_err err = load_stored(g, &stored, why, why_size);
+    if (err != SG_OK) {
+        goto err_after_load;
+    }
+    start(g, &stored);
+    if (g->stopped) {
+        err = g->failed;
+        (void)snprintf(why, why_size, "%s", g->why);
+        goto err_after_load;
+    }
+    load_release(&stored);
+    group_later(g);
+    snapshot_trim(g);
+    *out = g;
+    return SG_OK;
+
+err_after_load:
+    load_release(&stored);
+    g->stopped = true;
+    loop_cancel(g->o.loop, &g->timer);
+    loop_cancel(g->o.loop, &g->later);
+    group_free(g);
+    CHECK(err != SG_OK);
+    return err;
+}
+
+/* --- For people -------------------------------------------------------------- */
+
+static void status_replica(const struct group *g, const struct raft_server *server, struct group_replica *out)
+{
+    uint64_t now = loop_now_ms(g->o.loop);
+    raft_index match = 0;
+    bool leads = g->raft.state == RAFT_LEADER;
+    out->node = server->id;
+    out->is_voter = server->role == RAFT_VOTER;
+    out->is_leader = server->id == role_leader(g);
+    if (leads && raft_match_index(&g->raft, server->id, &match) == 0) {
+        out->match_index = match;
+    }
+    if (leads && server->id == g->o.node) {
+        out->is_recent = true;
+    }
+    for (size_t i = 0; i < g->peers_count; i++) {
+        const struct peer *p = &g->peers[i];
+        if (leads && p->node == server->id) {
+            out->is_recent = p->heard_ms != 0 && p->heard_ms + g->o.election_timeout_ms > now;
+            out->installing = p->sender != NULL;
+        }
+    }
+}
+
+void group_status(const struct group *g, struct group_status *out)
+{
+    *out = (struct group_status){
+        .id = g->o.id,
+        .term = g->raft.current_term,
+        .voted_for = g->raft.voted_for,
+        .leader = role_leader(g),
+        .transferee = raft_transferee(&g->raft),
+        .is_leader = !g->stopped && g->raft.state == RAFT_LEADER,
+        .is_ready = role_is_ready(g),
+        .stopped = g->stopped,
+        .why = g->why == NULL ? "" : g->why,
+        .first_index = trail_first(&g->raft),
+        .last_index = g->last_index,
+        .commit_index = g->commit,
+        .applied_index = g->applied,
+        .mark_index = g->mark_index,
+        .digest = g->digest,
+        .elections = g->elections,
+        .snapshots_sent = g->snapshots_sent,
+        .snapshots_installed = g->snapshots_installed,
+    };
+    for (unsigned i = 0; i < g->raft.configuration.n && i < PEERS_MAX; i++) {
+        status_replica(g, &g->raft.configuration.servers[i], &out->replicas[out->replicas_count++]);
+    }
+}
+
+const char *group_entry_type_name(uint8_t type)
+{
+    switch (type) {
+    case RAFT_COMMAND:
+        return "command";
+    case RAFT_BARRIER:
+        return "barrier";
+    case RAFT_CHANGE:
+        return "change";
+    default:
+        return "unknown";
+    }
+}

@@ -1,0 +1,153 @@
+#include "shard/engine/engine.h"
+
+void proposal_push(struct proposal_list *list, struct proposal *p)
+{
+    p->next = NULL;
+    if (list->tail == NULL) {
+        list->head = p;
+    } else {
+        list->tail->next = p;
+    }
+    list->tail = p;
+    list->count++;
+}
+
+struct proposal *proposal_pop(struct proposal_list *list)
+{
+    struct proposal *p = list->head;
+    list->head = p->next;
+    if (list->head == NULL) {
+        list->tail = NULL;
+    }
+    list->count--;
+    return p;
+}
+
+void proposals_lose(struct group *g)
+{
+    while (g->waiting.head != NULL) {
+        proposal_push(&g->lost, proposal_pop(&g->waiting));
+        group_later(g);
+    }
+}
+
+void proposals_tell_lost(struct group *g)
+{
+    while (g->lost.head != NULL) {
+        struct proposal *p = proposal_pop(&g->lost);
+        p->result = SPAN_NONE;
+        p->done(p, g->stopped ? SG_STOPPED : SG_UNKNOWN);
+    }
+}
+
+/* SUBMIT one entry. Takes over e. */
+static int submit(struct group *g, struct entry *e)
+{
+    struct raft_entry entry = {.term = e->term, .type = e->type};
+    struct step s = {.event = {.type = RAFT_SUBMIT}, .submitted = e};
+    entry.buf.base = e->data;
+    entry.buf.len = e->size;
+    entry.batch = e; /* libraft wants one and never touches it. */
+    s.event.submit.entries = &entry;
+    s.event.submit.n = 1;
+    int rv = group_step(g, &s);
+    if (s.submitted != NULL) {
+        entry_unref(s.submitted);
+    }
+    return rv;
+}
+
+void propose_barrier(struct group *g)
+{
+    static const uint8_t zeros[8]; /* As libraft's own barriers. */
+    uint64_t index = g->last_index + 1;
+    g->ready_index = index;
+    int rv = submit(g, entry_new(g->raft.current_term, RAFT_BARRIER, span_of(zeros, sizeof(zeros))));
+    if (rv != 0 && !g->stopped && g->raft.state == RAFT_LEADER) {
+        g->ready_index = 0; /* A transfer is under way; tried again after a later step. */
+    }
+}
+
+static enum sg_err may_propose(struct group *g, const struct proposal *p)
+{
+    if (g->stopped) {
+        return SG_STOPPED;
+    }
+    if (g->raft.state != RAFT_LEADER || raft_transferee(&g->raft) != 0) {
+        return SG_NOTLEADER;
+    }
+    if (p->command.n > ENTRY_SIZE_MAX_BYTES) {
+        return SG_TOOBIG;
+    }
+    if (g->waiting.count >= PROPOSALS_MAX || writer_pending_bytes(g->o.writer) > WRITER_QUEUE_MAX_BYTES) {
+        return SG_BUSY;
+    }
+    return SG_OK;
+}
+
+enum sg_err group_propose(struct group *g, struct proposal *p)
+{
+    enum sg_err err = may_propose(g, p);
+    if (err != SG_OK) {
+        return err;
+    }
+    p->term = g->raft.current_term;
+    p->index = g->last_index + 1;
+    int rv = submit(g, entry_new(p->term, RAFT_COMMAND, p->command));
+    if (rv != 0 && !g->stopped) {
+        return SG_NOTLEADER;
+    }
+    if (g->stopped || g->raft.state != RAFT_LEADER || g->raft.current_term != p->term) {
+        proposal_push(&g->lost, p);
+        group_later(g);
+    } else {
+        proposal_push(&g->waiting, p);
+    }
+    return SG_OK;
+}
+
+/* The voter that is furthest; of equals one that was heard lately. */
+static uint64_t choose_transferee(struct group *g)
+{
+    uint64_t best = 0;
+    uint64_t best_match = 0;
+    uint64_t best_heard = 0;
+    for (unsigned i = 0; i < g->raft.configuration.n; i++) {
+        const struct raft_server *server = &g->raft.configuration.servers[i];
+        raft_index match = 0;
+        const struct peer *p = server->id == g->o.node ? NULL : group_peer(g, server->id);
+        if (p == NULL || server->role != RAFT_VOTER || raft_match_index(&g->raft, server->id, &match) != 0) {
+            continue;
+        }
+        if (best == 0 || match > best_match || (match == best_match && p->heard_ms > best_heard)) {
+            best = server->id;
+            best_match = match;
+            best_heard = p->heard_ms;
+        }
+    }
+    return best;
+}
+
+enum sg_err group_transfer(struct group *g, uint64_t node)
+{
+    struct step s = {.event = {.type = RAFT_TRANSFER}};
+    if (g->stopped) {
+        return SG_STOPPED;
+    }
+    if (g->raft.state != RAFT_LEADER) {
+        return SG_NOTLEADER;
+    }
+    if (raft_transferee(&g->raft) != 0) {
+        return SG_BUSY;
+    }
+    node = node == 0 ? choose_transferee(g) : node;
+    if (node == 0) {
+        return SG_INVALID;
+    }
+    s.event.transfer.server_id = node;
+    int rv = group_step(g, &s);
+    if (rv == RAFT_NOTLEADER) {
+        return SG_NOTLEADER;
+    }
+    return rv == 0 ? SG_OK : SG_INVALID;
+}

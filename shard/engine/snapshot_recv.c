@@ -1,0 +1,387 @@
+#include "shard/engine/snapshot.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "proto/fault.h"
+#include "proto/mem.h"
+#include "shard/engine/guards.h"
+#include "shard/engine/trail.h"
+
+/* Chunks gather here until all are there; only then libraft hears of it. */
+struct snapshot_stage {
+    uint64_t from, transfer_id, term;
+    struct snapshot_head head;
+    struct spool *spool;
+    struct digester digester;
+    uint64_t received;
+};
+
+/* Replaces everything the group has in the store. */
+struct install_job {
+    struct group_job base;
+    struct snapshot_head head;
+    struct spool *spool;
+    struct log_hard_state hard_state;
+    struct raft_snapshot_metadata metadata; /* libraft's, to be handed back. */
+    struct digest digest;
+    struct bytes row; /* One row while it is copied. */
+};
+
+/* --- The stage -------------------------------------------------------------------- */
+
+static void stage_free(struct snapshot_stage *stage)
+{
+    if (stage->spool != NULL) {
+        spool_free(stage->spool);
+    }
+    bytes_release(&stage->head.conf);
+    mem_free(stage);
+}
+
+void snapshot_recv_stop(struct group *g)
+{
+    if (g->stage != NULL) {
+        stage_free(g->stage);
+        g->stage = NULL;
+    }
+}
+
+static void send_ack(struct group *g, uint64_t to, const struct message_snapshot_chunk *c, uint64_t received)
+{
+    struct message m = {.kind = MESSAGE_SNAPSHOT_ACK, .group = g->o.id};
+    m.snapshot_ack = (struct message_snapshot_ack){
+        .term = g->raft.current_term, .transfer_id = c->transfer_id, .received = received};
+    gate_send(g, to, &m);
+}
+
+static bool chunk_is_sane(const struct message_snapshot_chunk *c)
+{
+    if (c->version != SNAPSHOT_VERSION || c->term == 0 || c->last_index == 0 || c->last_term == 0 ||
+        c->last_term > c->term || c->conf_index == 0 || c->conf_index > c->last_index) {
+        return false;
+    }
+    if (c->total_size == 0 || c->total_size > SNAPSHOT_SIZE_MAX_BYTES || c->offset > c->total_size ||
+        c->data.n == 0 || c->data.n > c->total_size - c->offset) {
+        return false;
+    }
+    return guard_g11_configuration(c->conf);
+}
+
+static void stage_new(struct group *g, uint64_t from, const struct message_snapshot_chunk *c)
+{
+    snapshot_recv_stop(g);
+    struct snapshot_stage *stage = mem_zalloc(1, sizeof(*stage));
+    stage->from = from;
+    stage->transfer_id = c->transfer_id;
+    stage->term = c->term;
+    stage->head = (struct snapshot_head){.index = c->last_index,
+                                         .term = c->last_term,
+                                         .conf_index = c->conf_index,
+                                         .total_size = c->total_size,
+                                         .checksum = c->checksum};
+    bytes_set(&stage->head.conf, c->conf);
+    stage->spool = spool_new(g->o.spool_dir);
+    digester_init(&stage->digester);
+    g->stage = stage;
+}
+
+static bool is_same(const struct snapshot_stage *stage, uint64_t from, const struct message_snapshot_chunk *c)
+{
+    return stage != NULL && stage->from == from && stage->transfer_id == c->transfer_id &&
+           stage->term == c->term && stage->head.index == c->last_index &&
+           stage->head.total_size == c->total_size && stage->head.checksum == c->checksum;
+}
+
+static void feed_install(struct group *g)
+{
+    struct raft_message rm;
+    struct step s = {.event = {.type = RAFT_RECEIVE}};
+    struct snapshot_stage *stage = g->stage;
+    char address[24];
+    (void)snprintf(address, sizeof(address), "%" PRIu64, stage->from);
+    rm.type = RAFT_INSTALL_SNAPSHOT;
+    rm.server_id = stage->from;
+    rm.server_address = address;
+    rm.install_snapshot = (struct raft_install_snapshot){
+        .version = 0,
+        .term = stage->term,
+        .last_index = stage->head.index,
+        .last_term = stage->head.term,
+        .conf_index = stage->head.conf_index,
+    };
+    conf_decode(span_bytes(&stage->head.conf), &rm.install_snapshot.conf);
+    s.event.receive.message = &rm;
+    (void)group_step(g, &s);
+}
+
+static void stage_complete(struct group *g)
+{
+    struct snapshot_stage *stage = g->stage;
+    uint64_t checksum = snapshot_checksum(&stage->digester);
+    if (checksum != stage->head.checksum) {
+        logger_line(LOG_WARN, &g->scope, "snapshot.damaged", "from=%" PRIu64 " index=%" PRIu64, stage->from,
+                    stage->head.index);
+    } else if (guard_g7_may_install(&g->raft) && stage->term >= g->raft.current_term) {
+        feed_install(g);
+    }
+    snapshot_recv_stop(g); /* Unless the installation has taken it. */
+}
+
+/* Like libraft's own test: nothing to do then but say so. */
+static bool has_all(const struct group *g, const struct message_snapshot_chunk *c)
+{
+    return trail_snapshot_index(&g->raft) >= c->last_index ||
+           trail_term(&g->raft, c->last_index) == c->last_term;
+}
+
+static void stage_append(struct group *g, uint64_t from, const struct message_snapshot_chunk *c)
+{
+    struct snapshot_stage *stage = g->stage;
+    if (spool_append(stage->spool, c->data) != SG_OK) {
+        logger_line(LOG_WARN, &g->scope, "snapshot.refused", "from=%" PRIu64 " why=\"no room to stage it\"",
+                    from);
+        snapshot_recv_stop(g);
+        send_ack(g, from, c, UINT64_MAX);
+        return;
+    }
+    digester_add(&stage->digester, c->data);
+    stage->received += c->data.n;
+    send_ack(g, from, c, stage->received);
+    if (stage->received == stage->head.total_size) {
+        stage_complete(g);
+    }
+}
+
+void snapshot_recv_chunk(struct group *g, uint64_t from, const struct message_snapshot_chunk *c)
+{
+    if (!chunk_is_sane(c)) {
+        logger_line(LOG_WARN, &g->scope, "message.malformed", "kind=snapshot_chunk from=%" PRIu64, from);
+        return;
+    }
+    if (g->raft.snapshot.installing) {
+        return; /* The sender's timer, or libraft, comes back to it. */
+    }
+    if (c->term < g->raft.current_term || (c->term == g->raft.current_term && g->raft.state == RAFT_LEADER)) {
+        send_ack(g, from, c, UINT64_MAX);
+        return;
+    }
+    if (has_all(g, c)) {
+        send_ack(g, from, c, c->total_size);
+        return;
+    }
+    if (!is_same(g->stage, from, c)) {
+        if (g->stage != NULL && g->stage->term > c->term) {
+            return;
+        }
+        if (c->offset != 0) {
+            send_ack(g, from, c, 0);
+            return;
+        }
+        stage_new(g, from, c);
+    }
+    if (c->offset != g->stage->received) {
+        send_ack(g, from, c, g->stage->received);
+        return;
+    }
+    stage_append(g, from, c);
+}
+
+/* --- The installation, on the writer ------------------------------------------------ */
+
+static enum sg_err damaged(const struct install_job *job, struct kv *kv, const char *why)
+{
+    uint8_t key[8];
+    be64_put(key, job->base.g->o.id);
+    return kv_corrupt(kv, KV_STATE, span_of(key, sizeof(key)), why);
+}
+
+static enum sg_err delete_rows(struct install_job *job, struct kv *kv, struct kv_txn *txn)
+{
+    struct kv_cursor c;
+    uint8_t prefix[8];
+    enum sg_err err;
+    be64_put(prefix, job->base.g->o.id);
+    kv_cursor_init(&c, kv, txn, KV_STATE, span_of(prefix, sizeof(prefix)));
+    /* A damaged row goes like any other. */
+    while ((err = kv_next(&c)) == SG_OK || (err == SG_CORRUPT && c.key.n > 0)) {
+        err = kv_del(kv, txn, KV_STATE, c.key);
+        if (err != SG_OK) {
+            break;
+        }
+    }
+    kv_cursor_release(&c);
+    return err == SG_NOTFOUND ? SG_OK : err;
+}
+
+static enum sg_err delete_log(struct install_job *job, struct kv *kv, struct kv_txn *txn)
+{
+    struct log_bounds bounds;
+    enum sg_err err = log_bounds(kv, txn, job->base.g->o.id, &bounds);
+    if (err != SG_OK || bounds.first > bounds.last) {
+        return err;
+    }
+    return log_truncate(kv, txn, job->base.g->o.id, bounds.first);
+}
+
+/* The row at *at; moves *at behind it. */
+static enum sg_err read_row(struct install_job *job, struct kv *kv, uint64_t *at, struct span *key,
+                            struct span *value)
+{
+    uint8_t sizes[SNAPSHOT_ROW_HEAD_SIZE];
+    if (spool_read(job->spool, *at, sizes, sizeof(sizes)) != SG_OK) {
+        return damaged(job, kv, "snapshot ends within a row");
+    }
+    size_t key_size = be32_get(sizes);
+    size_t value_size = be32_get(sizes + 4);
+    if (key_size == 0 || key_size > KEY_SIZE_MAX_BYTES - 8 || value_size > RECORD_SIZE_MAX_BYTES) {
+        return damaged(job, kv, "snapshot row over the limits");
+    }
+    bytes_clear(&job->row);
+    be64_put(bytes_extend(&job->row, 8), job->base.g->o.id);
+    uint8_t *p = bytes_extend(&job->row, key_size + value_size);
+    if (spool_read(job->spool, *at + sizeof(sizes), p, key_size + value_size) != SG_OK) {
+        return damaged(job, kv, "snapshot ends within a row");
+    }
+    *key = span_of(job->row.p, 8 + key_size);
+    *value = span_of(job->row.p + 8 + key_size, value_size);
+    *at += sizeof(sizes) + key_size + value_size;
+    return SG_OK;
+}
+
+/* The first row is the applied row, and says what the head says. */
+static enum sg_err check_applied(struct install_job *job, struct kv *kv, struct span key, struct span value)
+{
+    struct applied_row row;
+    if (key.n != 9 || key.p[8] != 0 || applied_row_decode(value, &row) != SG_OK) {
+        return damaged(job, kv, "snapshot without an applied row");
+    }
+    if (row.index != job->head.index || row.term != job->head.term ||
+        row.conf_index != job->head.conf_index || !span_eq(row.conf, span_bytes(&job->head.conf))) {
+        return damaged(job, kv, "snapshot is not what its head says");
+    }
+    job->digest = row.digest;
+    return SG_OK;
+}
+
+static enum sg_err put_rows(struct install_job *job, struct kv *kv, struct kv_txn *txn)
+{
+    uint64_t at = 0;
+    enum sg_err err = SG_OK;
+    while (err == SG_OK && at < job->head.total_size) {
+        bool is_first = at == 0;
+        struct span key;
+        struct span value;
+        err = read_row(job, kv, &at, &key, &value);
+        if (err == SG_OK && is_first) {
+            err = check_applied(job, kv, key, value);
+        }
+        if (err == SG_OK) {
+            err = kv_put(kv, txn, KV_STATE, key, value);
+        }
+    }
+    return err;
+}
+
+static enum sg_err install_write(struct install_job *job, struct kv *kv, struct kv_txn *txn)
+{
+    struct log_mark mark = {job->head.index, job->head.term, job->head.conf_index,
+                            span_bytes(&job->head.conf)};
+    uint64_t group = job->base.g->o.id;
+    enum sg_err err = delete_rows(job, kv, txn);
+    if (err == SG_OK) {
+        err = delete_log(job, kv, txn);
+    }
+    if (err == SG_OK) {
+        err = put_rows(job, kv, txn);
+    }
+    if (err == SG_OK) {
+        err = log_mark_put(kv, txn, group, &mark);
+    }
+    if (err == SG_OK) {
+        err = log_hard_state_put(kv, txn, group, job->hard_state);
+    }
+    return err;
+}
+
+static enum sg_err install_run(struct writer_job *writer_job, struct kv *kv, struct kv_txn *txn)
+{
+    struct install_job *job = (struct install_job *)(void *)writer_job;
+    if (group_job_refused(&job->base)) {
+        return SG_OK;
+    }
+    FAULT_POINT("engine.before-install");
+    return group_job_result(&job->base, install_write(job, kv, txn));
+}
+
+static void install_job_free(struct install_job *job)
+{
+    spool_free(job->spool);
+    bytes_release(&job->head.conf);
+    bytes_release(&job->row);
+    mem_free(job);
+}
+
+static void installed(struct group *g, struct install_job *job)
+{
+    struct step s = {.event = {.type = RAFT_PERSISTED_SNAPSHOT}};
+    g->applied = job->head.index;
+    g->digest = job->digest;
+    g->commit = g->commit < g->applied ? g->applied : g->commit;
+    g->mark_index = job->head.index;
+    g->trimmed = job->head.index;
+    g->log_bytes = 0;
+    g->snapshots_installed++;
+    logger_line(LOG_INFO, &g->scope, "snapshot.installed", "index=%" PRIu64 " bytes=%" PRIu64,
+                job->head.index, job->head.total_size);
+    s.event.persisted_snapshot.metadata = job->metadata;
+    s.event.persisted_snapshot.last = true;
+    (void)group_step(g, &s);
+    if (!g->stopped) {
+        g->o.machine.ops->installed(g->o.machine.impl, job->head.index);
+    }
+    if (!g->stopped) {
+        g->o.machine.ops->applied(g->o.machine.impl, job->head.index);
+    }
+}
+
+static void install_done(struct writer_job *writer_job, enum sg_err err)
+{
+    struct install_job *job = (struct install_job *)(void *)writer_job;
+    struct group *g = job->base.g;
+    CHECK(g->installing == job);
+    g->installing = NULL;
+    if (group_job_ok(&job->base, err)) {
+        installed(g, job);
+    } else {
+        raft_configuration_close(&job->metadata.configuration);
+    }
+    install_job_free(job);
+    group_job_end(g);
+}
+
+void snapshot_recv_install(struct group *g, const struct raft_update *u)
+{
+    struct snapshot_stage *stage = g->stage;
+    CHECK(stage != NULL);
+    CHECK(g->installing == NULL);
+    CHECK(u->snapshot.metadata.index == stage->head.index);
+    struct install_job *job = mem_zalloc(1, sizeof(*job));
+    job->base.g = g;
+    job->base.job.run = install_run;
+    job->base.job.done = install_done;
+    job->head = stage->head;
+    job->spool = stage->spool;
+    job->hard_state = (struct log_hard_state){g->raft.current_term, g->raft.voted_for};
+    job->metadata = u->snapshot.metadata;
+    stage->head.conf = BYTES_NONE;
+    stage->spool = NULL;
+    /* libraft's log is the snapshot already. */
+    persist_forget(g);
+    cache_clear(&g->cache);
+    conf_truncate(g, 0);
+    g->last_index = job->head.index;
+    g->installing = job;
+    group_job_submit(g, &job->base, (size_t)job->head.total_size);
+}
