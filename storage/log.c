@@ -53,7 +53,7 @@ static enum sg_err append_one(struct kv *kv, struct kv_txn *txn, uint64_t group,
 #ifdef SHARDGATE_FAULTS
 static enum sg_err check_follows(struct kv *kv, struct kv_txn *txn, uint64_t group, uint64_t index)
 {
-    struct log_bounds bounds;
+    struct log_bounds bounds = {1, 0};
     enum sg_err err = log_bounds(kv, txn, group, &bounds);
     if (err == SG_OK) {
         CHECK(index == bounds.last + 1);
@@ -97,7 +97,7 @@ static enum sg_err delete_range(struct kv *kv, struct kv_txn *txn, uint64_t grou
 enum sg_err log_truncate(struct kv *kv, struct kv_txn *txn, uint64_t group, uint64_t from)
 {
     CHECK(from > 0);
-    struct log_bounds bounds;
+    struct log_bounds bounds = {1, 0};
     enum sg_err err = log_bounds(kv, txn, group, &bounds);
     if (err != SG_OK) {
         return err;
@@ -117,7 +117,7 @@ static enum sg_err mark_index(struct kv *kv, struct kv_txn *txn, uint64_t group,
 enum sg_err log_trim(struct kv *kv, struct kv_txn *txn, uint64_t group, uint64_t upto, size_t max,
                      size_t *removed)
 {
-    struct log_bounds bounds;
+    struct log_bounds bounds = {1, 0};
     uint64_t mark = 0;
     enum sg_err err = log_bounds(kv, txn, group, &bounds);
     if (err == SG_OK) {
@@ -281,12 +281,12 @@ enum sg_err log_groups(struct kv *kv, struct kv_txn *txn, struct bytes *out)
 
 static struct span name_key(uint8_t buffer[1 + NAME_SIZE_MAX], const char *name)
 {
-    size_t n = strlen(name);
-    CHECK(n > 0);
-    CHECK(n <= NAME_SIZE_MAX);
+    struct span text = span_str(name);
+    CHECK(text.n > 0);
+    CHECK(text.n <= NAME_SIZE_MAX);
     buffer[0] = 'n';
-    memcpy(buffer + 1, name, n);
-    return span_of(buffer, 1 + n);
+    memcpy(buffer + 1, text.p, text.n);
+    return span_of(buffer, 1 + text.n);
 }
 
 enum sg_err meta_get(struct kv *kv, struct kv_txn *txn, const char *name, struct span *value)

@@ -84,6 +84,7 @@ static struct mem_node *node_new(struct mem_cell *cell)
 static struct mem_node *node_own(struct mem_node **at)
 {
     struct mem_node *old = *at;
+    CHECK(old != NULL);
     if (old->refs_count == 1) {
         return old;
     }
