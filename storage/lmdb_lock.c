@@ -16,7 +16,8 @@ struct lmdb_lock {
     struct lmdb_lock *next;
     dev_t device;
     ino_t inode;
-    int fd; /* -1: not exclusive. */
+    pid_t pid; /* A forked child inherits the list, but has nothing open. */
+    int fd;    /* -1: not exclusive. */
 };
 
 static pthread_mutex_t open_mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -36,7 +37,7 @@ static bool list_add(struct lmdb_lock *lock)
     bool found = false;
     (void)pthread_mutex_lock(&open_mutex);
     for (struct lmdb_lock *l = open_list; l != NULL; l = l->next) {
-        found = found || (l->device == lock->device && l->inode == lock->inode);
+        found = found || (l->device == lock->device && l->inode == lock->inode && l->pid == lock->pid);
     }
     if (!found) {
         lock->next = open_list;
@@ -95,6 +96,7 @@ enum sg_err lmdb_lock_take(const char *dir, const char *name, bool exclusive, st
     struct lmdb_lock *lock = mem_zalloc(1, sizeof(*lock));
     lock->device = st.st_dev;
     lock->inode = st.st_ino;
+    lock->pid = getpid();
     lock->fd = -1;
     enum sg_err err = SG_BUSY;
     if (!list_add(lock)) {
