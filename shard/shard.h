@@ -46,17 +46,26 @@ struct shard_submit {
     struct submit_result *checked;
     size_t proposed_count, answered_count, size_bytes;
 };
+/* done() is called exactly once, never from within. While this replica is
+ * elected and not yet ready, what comes waits for that. */
 void shard_submit(struct shard *s, struct shard_submit *submit);
 
 /* Any other command a person gives: CANCEL, CLOSE, FILE_CANCEL, RESOLVE. The
- * shard stamps time and node. Caller-allocated; done() as for a proposal, with
- * the decoded result (borrowed) when SG_OK. */
+ * shard stamps time and node. CLOSE closes a window of today: the one that
+ * close.window.name names, or with "" a cut-off right now, which gets a name
+ * ("M1", "M2", ...); command.close.window says which once done() is called.
+ * Caller-allocated; done() is called exactly once, never from within, as for a
+ * proposal, with the decoded result (borrowed) when SG_OK. What is refused
+ * before it is proposed looks the same: SG_OK with result->err and its reason. */
 struct shard_command {
     struct command command;
     void (*done)(struct shard_command *c, enum sg_err err, const struct command_result *result);
     struct proposal proposal; /* The shard's. */
     struct bytes encoded;
     struct shard *shard;
+    struct shard_command *next; /* The shard's. */
+    enum sg_err err;            /* The shard's: why it was not proposed. */
+    char why[256];              /* The shard's: with a refusal. */
 };
 void shard_command(struct shard *s, struct shard_command *c);
 
