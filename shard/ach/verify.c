@@ -94,8 +94,8 @@ static enum sg_err batch_header(struct verifier *v)
     v->sec = sec_parse(span_of(record + BH_SEC_AT, BH_SEC_SIZE));
     v->is_reversal = IS(record, BH_DESCRIPTION, "REVERSAL  ");
     v->totals.batches++;
-    if (!IS(record, BH_SERVICE_CLASS, "200") && !IS(record, BH_SERVICE_CLASS, "220") &&
-        !IS(record, BH_SERVICE_CLASS, "225")) {
+    v->service_class = (unsigned)NUMBER(record, BH_SERVICE_CLASS);
+    if (v->service_class != 200 && v->service_class != 220 && v->service_class != 225) {
         return verify_fail(v, "the service class is not 200, 220 or 225");
     }
     if (IS_NOTHING(record, BH_COMPANY_NAME) || IS_NOTHING(record, BH_COMPANY_ID) ||

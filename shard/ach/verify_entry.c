@@ -62,10 +62,10 @@ static const char *code_fault(const struct verifier *v, uint8_t code, bool has_a
     if (code == 0) {
         return "the transaction code is not one of a forward entry";
     }
-    if (IS(v->header, BH_SERVICE_CLASS, "220") && (code & CODE_DEBIT) != 0) {
+    if (v->service_class == 220 && (code & CODE_DEBIT) != 0) {
         return "a debit in a batch of service class 220";
     }
-    if (IS(v->header, BH_SERVICE_CLASS, "225") && (code & CODE_CREDIT) != 0) {
+    if (v->service_class == 225 && (code & CODE_CREDIT) != 0) {
         return "a credit in a batch of service class 225";
     }
     if ((code & CODE_REVERSAL) != 0 && !v->is_reversal) {
@@ -80,14 +80,15 @@ static const char *code_fault(const struct verifier *v, uint8_t code, bool has_a
     return NULL;
 }
 
-/* Left justified, without blanks inside. */
+/* Left justified, without blanks inside: nothing stands behind a blank. */
 static bool is_account(const uint8_t *p)
 {
-    bool bad = p[0] == ' ';
-    for (size_t i = 1; i < ED_ACCOUNT_SIZE; i++) {
-        bad |= p[i] != ' ' && p[i - 1] == ' ';
-    }
-    return !bad;
+    chunk left;
+    chunk right;
+    CHECK_STATIC(ED_ACCOUNT_SIZE == CHUNK_SIZE + 1, "two overlapping chunks cover the field");
+    memcpy(&left, p, CHUNK_SIZE);
+    memcpy(&right, p + 1, CHUNK_SIZE);
+    return p[0] != ' ' && chunk_is_zero((chunk)(left == ' ') & (chunk)(right != ' '));
 }
 
 static bool is_payment_type(const struct verifier *v, const uint8_t *p)

@@ -19,10 +19,6 @@ static void bounds_init(struct verifier *v)
     }
 }
 
-/* Sixteen characters at a time; the compilers make vector instructions of it. */
-typedef uint8_t chunk __attribute__((vector_size(16)));
-#define CHUNK_SIZE sizeof(chunk)
-
 static bool is_in_bounds(const struct bounds *b, const uint8_t *record)
 {
     static const size_t places[] = {0, 16, 32, 48, 64, ACH_RECORD_SIZE - CHUNK_SIZE};
@@ -36,9 +32,7 @@ static bool is_in_bounds(const struct bounds *b, const uint8_t *record)
         memcpy(&high, b->high + places[i], CHUNK_SIZE);
         bad |= (chunk)(text < low) | (chunk)(text > high);
     }
-    uint64_t halves[2];
-    memcpy(halves, &bad, sizeof halves);
-    return (halves[0] | halves[1]) == 0;
+    return chunk_is_zero(bad);
 }
 
 enum sg_err verify_lines_init(struct verifier *v)

@@ -21,6 +21,17 @@ struct batch_sums {
     int64_t debit, credit;
 };
 
+/* Sixteen characters at a time; the compilers make vector instructions of it. */
+typedef uint8_t chunk __attribute__((vector_size(16)));
+#define CHUNK_SIZE sizeof(chunk)
+
+static inline bool chunk_is_zero(chunk c)
+{
+    uint64_t halves[2];
+    memcpy(halves, &c, sizeof halves);
+    return (halves[0] | halves[1]) == 0;
+}
+
 struct verifier {
     struct span file;
     size_t stride;      /* A record and its line end. */
@@ -28,6 +39,7 @@ struct verifier {
     size_t lines_count; /* In the whole file. */
     struct bounds bounds[ACH_RECORD_KINDS];
     const uint8_t *header; /* Of the batch. */
+    unsigned service_class;
     enum sec sec;
     bool is_reversal;
     struct batch_sums batch;
@@ -64,12 +76,17 @@ static inline uint8_t verify_peek(const struct verifier *v)
     return v->line < v->lines_count ? v->file.p[v->line * v->stride] : 0;
 }
 
-/* The bounds have shown that these are digits. */
+/* The bounds have shown that these are digits. Four at a time: the chain of
+ * dependent multiplications is what takes time. */
 static inline uint64_t verify_number(const uint8_t *p, size_t size)
 {
+    const uint64_t zeros = '0' * 1111u;
     uint64_t n = 0;
-    for (size_t i = 0; i < size; i++) {
-        n = n * 10 + (uint64_t)(p[i] - '0');
+    for (; size >= 4; size -= 4, p += 4) {
+        n = n * 10000 + (p[0] * 1000u + p[1] * 100u + p[2] * 10u + p[3] - zeros);
+    }
+    for (; size > 0; size--, p++) {
+        n = n * 10 + (uint64_t)(*p - '0');
     }
     return n;
 }
