@@ -1,6 +1,9 @@
 #include "supervisor/net/net_err.h"
 
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include <nng/nng.h>
 
@@ -37,4 +40,25 @@ enum sg_err net_err(int rv, const char *what, const char *address, char *why, si
     }
     (void)snprintf(why, why_size, "%s %s: %s%s", what, address, nng_strerror(rv), hint);
     return err;
+}
+
+static bool is_port(const char *text)
+{
+    size_t n = strspn(text, "0123456789");
+    return n > 0 && n <= 5 && text[n] == '\0' && atoi(text) >= 1 && atoi(text) <= 65535;
+}
+
+enum sg_err net_address_check(const char *what, const char *address, char *why, size_t why_size)
+{
+    static const char tcp[] = "tcp://";
+    static const char ipc[] = "ipc://";
+    bool good = false;
+    if (strncmp(address, tcp, sizeof(tcp) - 1) == 0) {
+        const char *host = address + sizeof(tcp) - 1;
+        const char *colon = strrchr(host, ':');
+        good = colon != NULL && colon != host && is_port(colon + 1);
+    } else if (strncmp(address, ipc, sizeof(ipc) - 1) == 0) {
+        good = address[sizeof(ipc) - 1] != '\0';
+    }
+    return good ? SG_OK : net_err(NNG_EADDRINVAL, what, address, why, why_size);
 }

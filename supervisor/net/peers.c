@@ -12,6 +12,7 @@
 #include "proto/mem.h"
 #include "supervisor/net/net_err.h"
 
+#define MEMBER_ADDRESS "address of a node"
 #define ENVELOPE_SIZE 8 /* The sender's node id. */
 
 /* What NNG's threads hand to the loop, in the order it happened. */
@@ -430,7 +431,7 @@ static enum sg_err member_open(struct member *m, const char *address, char *why,
     if (rv == 0) {
         rv = nng_dialer_create(&m->dialer, m->socket, address);
     }
-    return rv == 0 ? SG_OK : net_err(rv, "address of a node", address, why, why_size);
+    return rv == 0 ? SG_OK : net_err(rv, MEMBER_ADDRESS, address, why, why_size);
 }
 
 static enum sg_err members_open(struct peers *p, const struct peers_options *options, char *why,
@@ -445,7 +446,10 @@ static enum sg_err members_open(struct peers *p, const struct peers_options *opt
         struct member *m = &p->members[p->members_count++];
         m->peers = p;
         m->node = from->node;
-        enum sg_err err = member_open(m, from->address, why, why_size);
+        enum sg_err err = net_address_check(MEMBER_ADDRESS, from->address, why, why_size);
+        if (err == SG_OK) {
+            err = member_open(m, from->address, why, why_size);
+        }
         if (err != SG_OK) {
             return err;
         }

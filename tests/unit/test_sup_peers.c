@@ -263,6 +263,7 @@ static void test_bad_addresses_are_named(void **state)
         {"nonsense", "tcp://127.0.0.1:1", SG_INVALID, "nonsense"},
         {"smtp://127.0.0.1:1", "tcp://127.0.0.1:1", SG_INVALID, "smtp://127.0.0.1:1"},
         {NULL, "nonsense", SG_INVALID, "nonsense"},
+        {NULL, "tcp://127.0.0.1:0", SG_INVALID, "tcp://127.0.0.1:0"},
         {"tcp://192.0.2.1:7410", "tcp://127.0.0.1:1", SG_INVALID,
          "tcp://192.0.2.1:7410"}, /* Not our interface. */
     };
