@@ -8,6 +8,9 @@
 
 #include "proto/bytes.h"
 #include "proto/err.h"
+#include "proto/limits.h"
+
+#define CONNECTION_TICK_MS 20
 
 struct connection;
 
@@ -16,14 +19,17 @@ struct connection_call {
     /* On a thread of the connection's; must not block. It may start another call
      * there, and free this one. err:
      *   SG_OK           reply is the answer (borrowed for this call).
-     *   SG_UNAVAILABLE  not connected: nothing was sent.
+     *   SG_UNAVAILABLE  not connected, or CONNECTION_CALLS_MAX in flight: nothing was sent.
      *   SG_UNKNOWN      it was sent and the connection broke.
-     *   SG_TIMEOUT      it was sent and the time is over.
+     *   SG_TIMEOUT      it was sent and the time is over (seen within CONNECTION_TICK_MS).
      *   SG_STOPPED      connection_free(). */
     void (*done)(struct connection_call *call, enum sg_err err, struct span reply);
-    struct connection_call *next, *prev; /* The connection's. */
+    /* The connection's. */
+    struct connection_call *next;
+    void *message;
     uint64_t deadline_ms;
     uint32_t id;
+    bool sent;
 };
 
 /* changed(impl) is called after the connection came up or broke, on a thread
@@ -33,9 +39,6 @@ struct connection_call {
 MUST_USE enum sg_err connection_new(const char *address, void (*changed)(void *impl), void *impl,
                                     struct connection **out, char *why, size_t why_size);
 bool connection_is_up(struct connection *c);
-/* Why there is no connection, found out by one attempt that may take timeout_ms. */
-void connection_explain(struct connection *c, uint32_t timeout_ms, char *why, size_t why_size);
-
 /* Send request (borrowed for this call) and call done() once. done() may be
  * called before this returns. Any thread, any number at a time. */
 void connection_send(struct connection *c, struct connection_call *call, struct span request,

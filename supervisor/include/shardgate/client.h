@@ -28,19 +28,19 @@ extern "C" {
 /* What a call ended in. New values may be added. */
 enum shardgate_err {
     SHARDGATE_OK = 0,
-    SHARDGATE_INVALID = 1,      /* The request is malformed; nothing was done. */
-    SHARDGATE_NOTFOUND = 2,     /* No such routing number, transfer, file ... */
+    SHARDGATE_INVALID = 1,  /* The request is malformed; nothing was done. */
+    SHARDGATE_NOTFOUND = 2, /* No such routing number, transfer, file ... */
     SHARDGATE_EXISTS = 3,
-    SHARDGATE_CONFLICT = 4,     /* Contradicts what is stored; nothing was done. */
-    SHARDGATE_TOOBIG = 5,       /* Over a limit; nothing was done. */
+    SHARDGATE_CONFLICT = 4, /* Contradicts what is stored; nothing was done. */
+    SHARDGATE_TOOBIG = 5,   /* Over a limit; nothing was done. */
     SHARDGATE_IO = 6,
-    SHARDGATE_CORRUPT = 7,      /* Damaged data found; the shard has stopped. */
+    SHARDGATE_CORRUPT = 7, /* Damaged data found; the shard has stopped. */
     SHARDGATE_NOTLEADER = 8,
-    SHARDGATE_UNAVAILABLE = 9,  /* No node, leader or quorum reached; nothing was done. */
-    SHARDGATE_REFUSED = 10,     /* By a safety check; nothing was done. */
-    SHARDGATE_UNKNOWN = 11,     /* It may or may not have been done: look, or repeat. */
-    SHARDGATE_TIMEOUT = 12,     /* As SHARDGATE_UNKNOWN: the time was over. */
-    SHARDGATE_BUSY = 13,        /* Too much is waiting; nothing was done. */
+    SHARDGATE_UNAVAILABLE = 9, /* No node, leader or quorum reached; nothing was done. */
+    SHARDGATE_REFUSED = 10,    /* By a safety check; nothing was done. */
+    SHARDGATE_UNKNOWN = 11,    /* It may or may not have been done: look, or repeat. */
+    SHARDGATE_TIMEOUT = 12,    /* As SHARDGATE_UNKNOWN: the time was over. */
+    SHARDGATE_BUSY = 13,       /* Too much is waiting; nothing was done. */
     SHARDGATE_STOPPED = 14,
     SHARDGATE_UNSUPPORTED = 15
 };
@@ -60,27 +60,27 @@ struct shardgate_error {
 /* One payment. All strings are borrowed for the call. Optional strings may be
  * NULL. See docs for the meaning of each field; they are those of the JSON form. */
 struct shardgate_transfer {
-    const char *id;                /* 1 to 64 printable ASCII characters: the key for repeating. */
-    const char *routing_number;    /* Nine digits: the bank our file goes to. */
+    const char *id;             /* 1 to 64 printable ASCII characters: the key for repeating. */
+    const char *routing_number; /* Nine digits: the bank our file goes to. */
     const char *originator;
-    const char *sec;               /* "PPD", "CCD", "CTX", "WEB", "TEL" */
+    const char *sec; /* "PPD", "CCD", "CTX", "WEB", "TEL" */
     const char *entry_description;
-    const char *side;              /* "credit" or "debit", as the receiver sees it. */
-    const char *account_type;      /* "checking", "savings", "ledger", "loan" */
-    const char *rdfi;              /* Nine digits: the receiver's bank. */
+    const char *side;         /* "credit" or "debit", as the receiver sees it. */
+    const char *account_type; /* "checking", "savings", "ledger", "loan" */
+    const char *rdfi;         /* Nine digits: the receiver's bank. */
     const char *account;
     int64_t amount_cents;
     const char *name;
-    const char *individual_id;     /* Optional from here on. */
+    const char *individual_id; /* Optional from here on. */
     const char *discretionary;
-    const char *payment_type;      /* "R" or "S" */
-    const char *effective_date;    /* "YYYY-MM-DD" */
-    const char *reverses;          /* Id of the transfer to reverse. */
-    const char *metadata;          /* JSON text, comes back in every answer. */
+    const char *payment_type;   /* "R" or "S" */
+    const char *effective_date; /* "YYYY-MM-DD" */
+    const char *reverses;       /* Id of the transfer to reverse. */
+    const char *metadata;       /* JSON text, comes back in every answer. */
     const char *const *addenda;
     size_t addenda_count;
-    int prenote;                   /* 0 or 1 */
-    int same_day;                  /* 0 or 1 */
+    int prenote;  /* 0 or 1 */
+    int same_day; /* 0 or 1 */
 };
 
 enum shardgate_outcome {
@@ -91,9 +91,9 @@ enum shardgate_outcome {
 };
 
 struct shardgate_result {
-    int outcome;          /* enum shardgate_outcome */
-    uint64_t index;       /* Log index of the first acceptance; 0 when rejected. */
-    char reason[256];     /* When rejected. */
+    int outcome;      /* enum shardgate_outcome */
+    uint64_t index;   /* Log index of the first acceptance; 0 when rejected. */
+    char reason[256]; /* When rejected. */
 };
 
 /* addresses: "tcp://host:port[,tcp://host:port...]", also "ipc:///path"; an
@@ -116,8 +116,8 @@ void shardgate_client_set_timeout_ms(struct shardgate_client *c, uint32_t timeou
  * that are not SHARDGATE_NONE stand, the others are open; submit those again
  * with the same ids. A transfer whose fields are not even well-formed (a routing
  * number that is none) is SHARDGATE_REJECTED without asking. */
-int shardgate_client_submit(struct shardgate_client *c, const struct shardgate_transfer *transfers, size_t count,
-                            struct shardgate_result *results, struct shardgate_error *error);
+int shardgate_client_submit(struct shardgate_client *c, const struct shardgate_transfer *transfers,
+                            size_t count, struct shardgate_result *results, struct shardgate_error *error);
 
 /* A named argument of a verb. */
 struct shardgate_arg {

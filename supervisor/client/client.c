@@ -1,0 +1,444 @@
+#include "supervisor/client/client.h"
+
+#include <pthread.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "proto/check.h"
+#include "proto/loop.h"
+#include "proto/mem.h"
+#include "supervisor/client/connection.h"
+#include "supervisor/client/probe.h"
+
+#define ERRORS_FORGOTTEN_MS (30ull * 60 * 1000)
+#define BACKOFF_MIN_MS 5
+#define BACKOFF_MAX_MS 250
+#define ATTEMPT_MIN_MS 500    /* A silent node is left for another one after this or a third of the time. */
+#define NODE_HEADSTART_MS 200 /* The node gives up before we do, so that we hear why. */
+#define EXPLAIN_MS 200
+#define TEXT_SIZE 512
+
+struct node {
+    struct connection *connection;
+    char address[ADDRESS_SIZE_MAX + 1];
+    uint64_t errors, errors_ms, inflight, calls;
+};
+
+struct client {
+    pthread_mutex_t lock;
+    pthread_cond_t changed; /* A connection came up or broke. */
+    struct node nodes[CLIENT_ADDRESSES_MAX];
+    size_t nodes_count;
+};
+
+/* One client_call() on its way. */
+struct effort {
+    struct client *client;
+    const struct request *request;
+    struct arena *arena;
+    struct reply *reply; /* The last one, or what to say instead. */
+    uint64_t deadline_ms;
+    uint64_t backoff_ms;
+    uint32_t tried; /* A bit for each node since the last pause. */
+    bool repeatable;
+    bool may_be_done; /* A try ended without an answer. */
+};
+
+CHECK_STATIC(CLIENT_ADDRESSES_MAX <= 32, "tried has a bit for each node");
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+    CHECK(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static struct timespec timespec_of(uint64_t ms)
+{
+    return (struct timespec){.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
+}
+
+static void lock(struct client *c)
+{
+    (void)pthread_mutex_lock(&c->lock);
+}
+
+static void unlock(struct client *c)
+{
+    (void)pthread_mutex_unlock(&c->lock);
+}
+
+static void cond_init(pthread_cond_t *cond)
+{
+    pthread_condattr_t attributes;
+    CHECK(pthread_condattr_init(&attributes) == 0);
+    CHECK(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0);
+    CHECK(pthread_cond_init(cond, &attributes) == 0);
+    (void)pthread_condattr_destroy(&attributes);
+}
+
+/* --- Which node ------------------------------------------------------------ */
+
+static bool is_better(const struct node *a, const struct node *b)
+{
+    if (a->errors != b->errors) {
+        return a->errors < b->errors;
+    }
+    if (a->inflight != b->inflight) {
+        return a->inflight < b->inflight;
+    }
+    return a->calls < b->calls;
+}
+
+/* Under the lock. The best connected node that was not tried; NULL: none. */
+static struct node *node_best(struct client *c, uint32_t tried)
+{
+    struct node *best = NULL;
+    uint64_t now = now_ms();
+    for (size_t i = 0; i < c->nodes_count; i++) {
+        struct node *n = &c->nodes[i];
+        if (now - n->errors_ms >= ERRORS_FORGOTTEN_MS) {
+            n->errors = 0;
+        }
+        if ((tried & (1u << i)) == 0 && connection_is_up(n->connection) &&
+            (best == NULL || is_better(n, best))) {
+            best = n;
+        }
+    }
+    return best;
+}
+
+/* Waits for a connection if there is none. NULL: the time is over, or all
+ * connected nodes were tried. */
+static struct node *node_take(struct effort *e)
+{
+    struct client *c = e->client;
+    struct timespec limit = timespec_of(e->deadline_ms);
+    lock(c);
+    struct node *n = node_best(c, e->tried);
+    while (n == NULL && e->tried == 0 && pthread_cond_timedwait(&c->changed, &c->lock, &limit) == 0) {
+        n = node_best(c, e->tried);
+    }
+    if (n != NULL) {
+        e->tried |= 1u << (n - c->nodes);
+        n->inflight++;
+        n->calls++;
+    }
+    unlock(c);
+    return n;
+}
+
+static void node_give(struct client *c, struct node *n, bool failed)
+{
+    lock(c);
+    n->inflight--;
+    if (failed) {
+        n->errors++;
+        n->errors_ms = now_ms();
+    }
+    unlock(c);
+}
+
+static void on_changed(void *impl)
+{
+    struct client *c = impl;
+    lock(c);
+    (void)pthread_cond_broadcast(&c->changed);
+    unlock(c);
+}
+
+/* --- One try --------------------------------------------------------------- */
+
+struct waiter {
+    struct connection_call call;
+    struct client *client;
+    pthread_cond_t over;
+    bool is_over;
+    enum sg_err err;
+    struct bytes data;
+};
+
+/* Signals under the client's lock: the waiter's memory lives until it is released. */
+static void on_done(struct connection_call *call, enum sg_err err, struct span reply)
+{
+    struct waiter *w = CONTAINER_OF(call, struct waiter, call);
+    bytes_append_span(&w->data, reply);
+    lock(w->client);
+    w->err = err;
+    w->is_over = true;
+    (void)pthread_cond_signal(&w->over);
+    unlock(w->client);
+}
+
+static enum sg_err exchange(struct effort *e, struct node *n, uint32_t timeout_ms, struct span *reply)
+{
+    struct waiter w = {.call = {.done = on_done}, .client = e->client};
+    struct request request = *e->request;
+    struct bytes data = BYTES_NONE;
+    request.timeout_ms =
+        timeout_ms - (timeout_ms / 5 < NODE_HEADSTART_MS ? timeout_ms / 5 : NODE_HEADSTART_MS);
+    request_encode(&request, &data);
+    if (data.n > REQUEST_SIZE_MAX_BYTES) {
+        bytes_release(&data);
+        return SG_TOOBIG;
+    }
+    cond_init(&w.over);
+    connection_send(n->connection, &w.call, span_bytes(&data), timeout_ms);
+    lock(e->client);
+    while (!w.is_over) {
+        (void)pthread_cond_wait(&w.over, &e->client->lock);
+    }
+    unlock(e->client);
+    (void)pthread_cond_destroy(&w.over);
+    *reply = arena_dup(e->arena, span_bytes(&w.data));
+    bytes_release(&w.data);
+    bytes_release(&data);
+    return w.err;
+}
+
+static uint64_t left_ms(const struct effort *e)
+{
+    uint64_t now = now_ms();
+    return now < e->deadline_ms ? e->deadline_ms - now : 0;
+}
+
+static uint32_t attempt_ms(const struct effort *e)
+{
+    uint64_t left = left_ms(e);
+    uint64_t ms = left;
+    if (e->repeatable && e->client->nodes_count > 1) {
+        ms = left / 3 > ATTEMPT_MIN_MS ? left / 3 : ATTEMPT_MIN_MS;
+    }
+    ms = ms < left ? ms : left;
+    return ms > 0 ? (uint32_t)ms : 1;
+}
+
+static void say(struct effort *e, enum sg_err err, const char *text)
+{
+    *e->reply = (struct reply){.err = err, .text = arena_dup(e->arena, span_str(text))};
+}
+
+/* Is the call over with this reply? */
+static bool is_final(struct effort *e)
+{
+    switch (e->reply->err) {
+    case SG_NOTLEADER:
+    case SG_UNAVAILABLE:
+    case SG_BUSY:
+    case SG_STOPPED:
+        return false; /* Not done. */
+    case SG_UNKNOWN:
+    case SG_TIMEOUT:
+        e->may_be_done = true;
+        return !e->repeatable;
+    case SG_OK:
+    case SG_INVALID:
+    case SG_NOTFOUND:
+    case SG_EXISTS:
+    case SG_CONFLICT:
+    case SG_TOOBIG:
+    case SG_IO:
+    case SG_CORRUPT:
+    case SG_REFUSED:
+    case SG_UNSUPPORTED:
+    case SG_ERRS:
+        return true;
+    }
+    return true;
+}
+
+/* Returns true when the call is over. */
+static bool try_node(struct effort *e, struct node *n)
+{
+    char text[TEXT_SIZE];
+    struct span data = SPAN_NONE;
+    enum sg_err err = exchange(e, n, attempt_ms(e), &data);
+    if (err == SG_OK && reply_decode(data, e->arena, e->reply) != SG_OK) {
+        (void)snprintf(text, sizeof(text),
+                       "%s: the answer is malformed; is it a Shardgate node of this version?", n->address);
+        say(e, SG_UNKNOWN, text);
+        err = SG_UNKNOWN;
+    } else if (err == SG_TOOBIG) {
+        say(e, SG_TOOBIG, "the request is over the size limit; split it");
+        node_give(e->client, n, false);
+        return true;
+    } else if (err == SG_UNAVAILABLE) {
+        (void)snprintf(text, sizeof(text), "%s: not connected", n->address);
+        say(e, SG_UNAVAILABLE, text);
+    } else if (err != SG_OK) {
+        (void)snprintf(text, sizeof(text), "%s: %s before the answer came; it may or may not have been done",
+                       n->address, err == SG_TIMEOUT ? "the time was over" : "the connection broke");
+        say(e, SG_UNKNOWN, text);
+    }
+    node_give(e->client, n, err != SG_OK || e->reply->err == SG_STOPPED);
+    return is_final(e);
+}
+
+/* --- A call ---------------------------------------------------------------- */
+
+/* All connected nodes were asked: give the cluster time to elect or recover. */
+static void pause_before_next_round(struct effort *e)
+{
+    uint64_t left = left_ms(e);
+    uint64_t ms = e->backoff_ms < left ? e->backoff_ms : left;
+    struct timespec pause = timespec_of(ms);
+    (void)nanosleep(&pause, NULL);
+    e->backoff_ms = e->backoff_ms * 2 < BACKOFF_MAX_MS ? e->backoff_ms * 2 : BACKOFF_MAX_MS;
+    e->tried = 0;
+}
+
+static void explain_no_node(struct effort *e)
+{
+    char text[TEXT_SIZE];
+    size_t n = (size_t)snprintf(text, sizeof(text), "no node could be reached");
+    for (size_t i = 0; i < e->client->nodes_count && n + 1 < sizeof(text); i++) {
+        char why[ADDRESS_SIZE_MAX + 100];
+        probe_explain(e->client->nodes[i].address, EXPLAIN_MS, why, sizeof(why));
+        n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s", i == 0 ? ": " : "; ", why);
+    }
+    say(e, SG_UNAVAILABLE, text);
+}
+
+/* The time is over. What may have been done by any try must be said. */
+static void finish(struct effort *e)
+{
+    if (e->reply->err == SG_OK) {
+        explain_no_node(e); /* There was no try at all. */
+    }
+    if (e->may_be_done && e->reply->err != SG_UNKNOWN) {
+        char last[TEXT_SIZE / 2];
+        char text[TEXT_SIZE];
+        (void)snprintf(text, sizeof(text),
+                       "%s; an earlier try got no answer: it may or may not have been done",
+                       span_cstr(e->reply->text, last, sizeof(last)));
+        say(e, SG_UNKNOWN, text);
+    }
+}
+
+enum sg_err client_call(struct client *c, const struct request *r, struct arena *a, struct reply *out)
+{
+    uint32_t timeout_ms = r->timeout_ms != 0 ? r->timeout_ms : REQUEST_TIMEOUT_MS;
+    struct effort e = {
+        .client = c,
+        .request = r,
+        .arena = a,
+        .reply = out,
+        .deadline_ms = now_ms() + timeout_ms,
+        .backoff_ms = BACKOFF_MIN_MS,
+        .repeatable = client_is_repeatable(r),
+    };
+    *out = (struct reply){.err = SG_OK};
+    while (left_ms(&e) > 0) {
+        struct node *n = node_take(&e);
+        if (n == NULL && e.tried != 0) {
+            pause_before_next_round(&e);
+        } else if (n != NULL && try_node(&e, n)) {
+            return out->err;
+        }
+    }
+    finish(&e);
+    CHECK(out->err != SG_OK);
+    return out->err;
+}
+
+bool client_is_repeatable(const struct request *r)
+{
+    switch (r->kind) {
+    case REQUEST_WINDOWS_CLOSE:
+        return request_arg(r, "window").n > 0;
+    case REQUEST_NONE:
+    case REQUEST_LEADER_TRANSFER:
+    case REQUEST_FILES_CANCEL:
+    case REQUEST_FILES_RESOLVE:
+    case REQUEST_KINDS:
+        return false;
+    case REQUEST_PING:
+    case REQUEST_STATUS:
+    case REQUEST_NODES_LIST:
+    case REQUEST_SHARDS_LIST:
+    case REQUEST_SHARDS_SHOW:
+    case REQUEST_LEADER_SHOW:
+    case REQUEST_SUBMIT:
+    case REQUEST_CANCEL:
+    case REQUEST_TRANSFERS_SHOW:
+    case REQUEST_TRANSFERS_LIST:
+    case REQUEST_TRANSFERS_TRACE:
+    case REQUEST_WINDOWS_LIST:
+    case REQUEST_FILES_LIST:
+    case REQUEST_FILES_SHOW:
+    case REQUEST_FILES_GET:
+    case REQUEST_FILES_VERIFY:
+    case REQUEST_EVENTS:
+    case REQUEST_LOG_DUMP:
+    case REQUEST_APPLY:
+    case REQUEST_EXPORT:
+    case REQUEST_HASH:
+        return true;
+    }
+    return false;
+}
+
+/* --- Life ------------------------------------------------------------------ */
+
+static enum sg_err node_add(struct client *c, struct span text, char *why, size_t why_size)
+{
+    if (c->nodes_count == CLIENT_ADDRESSES_MAX || text.n + strlen("tcp://") > ADDRESS_SIZE_MAX) {
+        (void)snprintf(why, why_size, "too many addresses (at most %d), or one is too long",
+                       CLIENT_ADDRESSES_MAX);
+        return SG_INVALID;
+    }
+    char address[ADDRESS_SIZE_MAX + 1];
+    struct node *n = &c->nodes[c->nodes_count];
+    (void)span_cstr(text, address, sizeof(address));
+    bool has_scheme = strstr(address, "://") != NULL;
+    (void)snprintf(n->address, sizeof(n->address), "%s%.*s", has_scheme ? "" : "tcp://",
+                   (int)(ADDRESS_SIZE_MAX - strlen("tcp://")), address);
+    enum sg_err err = connection_new(n->address, on_changed, c, &n->connection, why, why_size);
+    if (err == SG_OK) {
+        lock(c); /* Earlier connections already call on_changed(). */
+        c->nodes_count++;
+        unlock(c);
+    }
+    return err;
+}
+
+enum sg_err client_new(const char *addresses, struct client **out, char *why, size_t why_size)
+{
+    struct client *c = mem_zalloc(1, sizeof(*c));
+    enum sg_err err = SG_INVALID;
+    CHECK(pthread_mutex_init(&c->lock, NULL) == 0);
+    cond_init(&c->changed);
+    (void)snprintf(why, why_size, "no address of a node is given");
+    for (const char *at = addresses; *at != '\0';) {
+        size_t n = strcspn(at, ", ");
+        if (n > 0) {
+            err = node_add(c, span_of(at, n), why, why_size);
+        }
+        if (n > 0 && err != SG_OK) {
+            break;
+        }
+        at += n;
+        at += strspn(at, ", ");
+    }
+    if (err != SG_OK) {
+        client_free(c);
+        return err;
+    }
+    *out = c;
+    return SG_OK;
+}
+
+void client_free(struct client *c)
+{
+    if (c == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < c->nodes_count; i++) {
+        connection_free(c->nodes[i].connection);
+    }
+    (void)pthread_cond_destroy(&c->changed);
+    (void)pthread_mutex_destroy(&c->lock);
+    mem_free(c);
+}
