@@ -1,0 +1,21 @@
+/* Shared by the views. Private to supervisor/view. */
+#ifndef SUPERVISOR_VIEW_PARTS_H
+#define SUPERVISOR_VIEW_PARTS_H
+
+#include "shard/ach/name.h"
+#include "supervisor/view/view.h"
+
+/* Takes value. */
+void view_add(json_t *object, const char *key, json_t *value);
+/* Printable ASCII as it is; anything else as '?'. */
+json_t *view_text(struct span s);
+json_t *view_number(uint64_t n);
+size_t view_limit(const struct view *v);
+/* Notes the error; always false. */
+bool view_fail(struct view *v, enum sg_err err, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* Name of a node, or its number as text in buffer. */
+const char *view_node(const struct view *v, uint64_t id, char buffer[24]);
+/* A file's row as the list shows it. */
+json_t *view_file_row(const struct file_row *f);
+
+#endif
