@@ -14,22 +14,28 @@
 
 static const char *const answers_not = "it takes connections but does not answer";
 
+/* 0 or an errno. */
+static int finish_connect(int fd, uint32_t timeout_ms)
+{
+    struct pollfd wait = {.fd = fd, .events = POLLOUT};
+    int error = 0;
+    socklen_t size = sizeof(error);
+    if (poll(&wait, 1, (int)timeout_ms) == 0) {
+        return ETIMEDOUT;
+    }
+    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 ? error : errno;
+}
+
 /* NULL: connected; else why not. */
 static const char *probe_connect(int family, const struct sockaddr *to, socklen_t size, uint32_t timeout_ms)
 {
     int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    int error = 0;
-    socklen_t error_size = sizeof(error);
     if (fd < 0) {
         return strerror(errno);
     }
-    struct pollfd wait = {.fd = fd, .events = POLLOUT};
-    if (connect(fd, to, size) != 0 && errno != EINPROGRESS) {
-        error = errno;
-    } else if (poll(&wait, 1, (int)timeout_ms) == 0) {
-        error = ETIMEDOUT;
-    } else if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &error_size) != 0) {
-        error = errno;
+    int error = connect(fd, to, size) == 0 ? 0 : errno;
+    if (error == EINPROGRESS) {
+        error = finish_connect(fd, timeout_ms);
     }
     (void)close(fd);
     return error == 0 ? NULL : strerror(error);

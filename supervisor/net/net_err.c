@@ -45,7 +45,8 @@ enum sg_err net_err(int rv, const char *what, const char *address, char *why, si
 static bool is_port(const char *text)
 {
     size_t n = strspn(text, "0123456789");
-    return n > 0 && n <= 5 && text[n] == '\0' && atoi(text) >= 1 && atoi(text) <= 65535;
+    unsigned long port = strtoul(text, NULL, 10);
+    return n > 0 && n <= 5 && text[n] == '\0' && port >= 1 && port <= 65535;
 }
 
 enum sg_err net_address_check(const char *what, const char *address, char *why, size_t why_size)

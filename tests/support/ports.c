@@ -3,6 +3,8 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -24,4 +26,14 @@ char *test_free_address(char out[TEST_ADDRESS_SIZE])
 {
     (void)snprintf(out, TEST_ADDRESS_SIZE, "tcp://127.0.0.1:%u", test_free_port());
     return out;
+}
+
+int test_connect(const char *address)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    to.sin_port = htons((uint16_t)strtoul(strrchr(address, ':') + 1, NULL, 10));
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK(fd >= 0);
+    CHECK(connect(fd, (const struct sockaddr *)&to, sizeof(to)) == 0);
+    return fd;
 }

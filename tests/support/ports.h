@@ -9,4 +9,8 @@ unsigned test_free_port(void);
 /* "tcp://127.0.0.1:<free port>". Returns out. */
 char *test_free_address(char out[TEST_ADDRESS_SIZE]);
 
+/* A plain TCP connection to such an address, for sending what a peer never
+ * would. CHECKs that it stands; the caller closes it. */
+int test_connect(const char *address);
+
 #endif

@@ -9,7 +9,6 @@
 
 #include <cmocka.h>
 
-#include <arpa/inet.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -218,8 +217,7 @@ static void test_garbage_closes_only_its_own_connection(void **state)
     static const char *const garbage[] = {
         "GET / HTTP/1.1\r\n\r\n",
         "\0SP\0\0\x50\0\0\x7f\xff\xff\xff\xff\xff\xff\xff",
-        "\0SP\0\0\x50\0\0\0\0\0\0\0\0\0\x03"
-        "abc",
+        "\0SP\0\0\x50\0\0\0\0\0\0\0\0\0\003abc",
     };
     static const size_t sizes[] = {18, 16, 19};
     struct box a;
@@ -232,10 +230,7 @@ static void test_garbage_closes_only_its_own_connection(void **state)
     box_open(&b, 2, address_b, 1, address_a);
     assert_true(box_wait(&a, &a.ups, 1));
     for (size_t i = 0; i < 3; i++) {
-        struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-        to.sin_port = htons((uint16_t)atoi(strrchr(address_b, ':') + 1));
-        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof(to)), 0);
+        int fd = test_connect(address_b);
         assert_int_equal(send(fd, garbage[i], sizes[i], MSG_NOSIGNAL), sizes[i]);
         uint8_t rest[64];
         ssize_t n;
@@ -330,13 +325,13 @@ static const struct link_events echo_events = {echo_frame, echo_nothing, echo_no
 
 static int peer_main(char **argv)
 {
-    struct box b = {.other = (uint64_t)atoi(argv[3])};
+    struct box b = {.other = strtoull(argv[3], NULL, 10)};
     const struct peers_member member = {b.other, argv[4]};
     struct uvloop *u = uvloop_new("peer");
     const struct peers_options options = {
         .loop = uvloop_seam(u),
         .sink = {&echo_events, &b},
-        .self = (uint64_t)atoi(argv[1]),
+        .self = strtoull(argv[1], NULL, 10),
         .listen = argv[2],
         .members = &member,
         .members_count = 1,

@@ -6,7 +6,6 @@
 
 #include <cmocka.h>
 
-#include <arpa/inet.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -255,16 +254,6 @@ static void test_free_ends_open_calls(void **state)
     fake_node_close(&n);
 }
 
-static int raw_connect(const char *address)
-{
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    to.sin_port = htons((uint16_t)atoi(strrchr(address, ':') + 1));
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    CHECK(fd >= 0);
-    CHECK(connect(fd, (const struct sockaddr *)&to, sizeof(to)) == 0);
-    return fd;
-}
-
 static void test_garbage_closes_only_its_own_connection(void **state)
 {
     (void)state;
@@ -286,7 +275,7 @@ static void test_garbage_closes_only_its_own_connection(void **state)
     fake_node_open(&n, NULL);
     struct connection *c = connect_to(n.address, &t);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        int fd = raw_connect(n.address);
+        int fd = test_connect(n.address);
         assert_int_equal(send(fd, rows[i].data, rows[i].size, MSG_NOSIGNAL), rows[i].size);
         uint8_t rest[64];
         ssize_t got;

@@ -161,7 +161,7 @@ static void on_busy(struct task *task)
 {
     struct probe *p = CONTAINER_OF(task, struct probe, task);
     uint64_t before_ms = loop_now_ms(p->loop);
-    struct timespec pause = {0, 20 * 1000000};
+    struct timespec pause = {0, 20000000L};
     (void)nanosleep(&pause, NULL);
     p->ran_ms = loop_now_ms(p->loop) - before_ms;
 }
@@ -265,7 +265,7 @@ static void on_store_run(struct work *work)
     struct probe *p = CONTAINER_OF(work, struct probe, work);
     if (p->name == 'a') {
         store_thread = pthread_self();
-        struct timespec pause = {0, 10 * 1000000};
+        struct timespec pause = {0, 10000000L};
         (void)nanosleep(&pause, NULL); /* Gives a second thread the chance to overtake. */
     }
     wrong_thread += !pthread_equal(store_thread, pthread_self());
