@@ -50,7 +50,7 @@ static uint8_t *record_begin(struct writer *w, char type)
 static void put_day(uint8_t *p, struct day day)
 {
     struct civil c = day_civil(day);
-    put_digits(p, 2, (uint64_t)(c.year % 100));
+    put_digits(p, 2, (uint64_t)c.year % 100);
     put_digits(p + 2, 2, (uint64_t)c.month);
     put_digits(p + 4, 2, (uint64_t)c.day);
 }

@@ -52,17 +52,18 @@ static enum sg_err put_number(struct rendering *r, int width, uint64_t n)
 static enum sg_err put_date_part(struct rendering *r, uint8_t letter)
 {
     struct civil c = day_civil(r->name->day);
+    int32_t day_of_year = r->name->day.n - day_of(c.year, 1, 1).n + 1;
     switch (letter) {
     case 'Y':
         return put_number(r, 4, (uint64_t)c.year);
     case 'y':
-        return put_number(r, 2, (uint64_t)(c.year % 100));
+        return put_number(r, 2, (uint64_t)c.year % 100);
     case 'm':
         return put_number(r, 2, (uint64_t)c.month);
     case 'd':
         return put_number(r, 2, (uint64_t)c.day);
     case 'j':
-        return put_number(r, 3, (uint64_t)(r->name->day.n - day_of(c.year, 1, 1).n + 1));
+        return put_number(r, 3, (uint64_t)day_of_year);
     default:
         (void)snprintf(r->why, r->why_size, "file_name: {date:...} knows %%Y %%y %%m %%d %%j, not %%%c",
                        letter > 0x20 && letter < 0x7F ? (char)letter : '?');

@@ -80,10 +80,10 @@ static inline uint8_t verify_peek(const struct verifier *v)
  * dependent multiplications is what takes time. */
 static inline uint64_t verify_number(const uint8_t *p, size_t size)
 {
-    const uint64_t zeros = '0' * 1111u;
+    const uint64_t zeros = '0' * 1111ull;
     uint64_t n = 0;
     for (; size >= 4; size -= 4, p += 4) {
-        n = n * 10000 + (p[0] * 1000u + p[1] * 100u + p[2] * 10u + p[3] - zeros);
+        n = n * 10000 + (p[0] * 1000ull + p[1] * 100ull + p[2] * 10ull + p[3] - zeros);
     }
     for (; size > 0; size--, p++) {
         n = n * 10 + (uint64_t)(*p - '0');

@@ -168,7 +168,7 @@ struct zone_time zone_local(const struct zone *zone, int64_t unix_ms)
 int64_t zone_unix_ms(const struct zone *zone, struct day day, int minute)
 {
     CHECK(minute >= 0 && minute < 24 * 60);
-    int64_t wanted = (int64_t)day.n * DAY_S + minute * 60;
+    int64_t wanted = (int64_t)day.n * DAY_S + (int64_t)minute * 60;
     /* Here the local reading is still before the wanted one, whatever the
      * offset. From here on, the first stretch that reaches it has the answer:
      * inside of it, or at its very beginning when the change skipped it. */

@@ -165,7 +165,7 @@ static void test_fit_cents(void **state)
     (void)state;
     struct settings *s = ach_sample_settings();
     plain_entries(4);
-    s->shard.max_file_cents.n = 3 * 152075;
+    s->shard.max_file_cents.n = 3ll * 152075;
     assert_int_equal(ach_fit(s, entries, 4, 1), 3);
     s->shard.max_file_cents.n--;
     assert_int_equal(ach_fit(s, entries, 4, 1), 2);

@@ -83,75 +83,76 @@ CHANGE(web_typed_wrong, t->sec = SEC_WEB; t->payment_type = 'X')
 CHANGE(web_discretionary, web(s, t); t->discretionary = span_str("a"))
 CHANGE(ppd_typed, t->payment_type = 'R')
 
+static const struct {
+    change change;
+    const char *why; /* In the sentence; NULL: accepted. */
+} transfer_rows[] = {
+    {nothing, NULL},
+    {other_shard, "021000021 is not this shard"},
+    {other_originator, "eastwind"},
+    {originator_left, "originator"},
+    {originator_unknown, "originator"},
+    {no_sec, "sec"},
+    {foreign_sec, "sec"},
+    {bad_rdfi, "rdfi"},
+    {no_rdfi, "rdfi"},
+    {foreign_account_type, "account_type"},
+    {no_side, "side"},
+    {loan_credit, NULL},
+    {loan_debit, "REVERSAL"},
+    {loan_reversal, NULL},
+    {loan_debit_prenote, "prenote"},
+    {reverses, "REVERSAL"},
+    {zero_amount, "amount"},
+    {negative_amount, "amount"},
+    {largest_amount, NULL},
+    {huge_amount, "amount"},
+    {prenote, NULL},
+    {prenote_with_amount, "amount"},
+    {over_file_limit, "max_file_cents"},
+    {at_file_limit, NULL},
+    {long_name, "name"},
+    {full_name, NULL},
+    {zero_name, "name"},
+    {no_name, "name"},
+    {indented_name, "name"},
+    {foreign_name, "name"},
+    {newline_name, "name"},
+    {long_account, "account"},
+    {spaced_account, NULL},
+    {blank_account, "account"},
+    {newline_account, "account"},
+    {long_id, "individual_id"},
+    {long_discretionary, "discretionary"},
+    {zero_description, "entry_description"},
+    {long_description, "entry_description"},
+    {micro, NULL},
+    {macro, "micro-entry"},
+    {one_addenda, NULL},
+    {two_addenda, "PPD takes at most 1"},
+    {long_addenda, "addenda"},
+    {bad_addenda, "addenda"},
+    {ctx, NULL},
+    {ctx_name, "takes 16"},
+    {ctx_many, NULL},
+    {ctx_more, "CTX takes at most 999"},
+    {ctx_full, NULL},
+    {ctx_over, "20 lines"},
+    {tel, NULL},
+    {tel_addenda, "TEL takes at most 0"},
+    {tel_credit, "REVERSAL"},
+    {tel_credit_reversal, NULL},
+    {web, NULL},
+    {web_untyped, "payment_type"},
+    {web_typed_wrong, "payment_type"},
+    {web_discretionary, "discretionary"},
+    {ppd_typed, "payment_type"},
+};
+
 static void test_transfers(void **state)
 {
     (void)state;
-    static const struct {
-        change change;
-        const char *why; /* In the sentence; NULL: accepted. */
-    } rows[] = {
-        {nothing, NULL},
-        {other_shard, "021000021 is not this shard"},
-        {other_originator, "eastwind"},
-        {originator_left, "originator"},
-        {originator_unknown, "originator"},
-        {no_sec, "sec"},
-        {foreign_sec, "sec"},
-        {bad_rdfi, "rdfi"},
-        {no_rdfi, "rdfi"},
-        {foreign_account_type, "account_type"},
-        {no_side, "side"},
-        {loan_credit, NULL},
-        {loan_debit, "REVERSAL"},
-        {loan_reversal, NULL},
-        {loan_debit_prenote, "prenote"},
-        {reverses, "REVERSAL"},
-        {zero_amount, "amount"},
-        {negative_amount, "amount"},
-        {largest_amount, NULL},
-        {huge_amount, "amount"},
-        {prenote, NULL},
-        {prenote_with_amount, "amount"},
-        {over_file_limit, "max_file_cents"},
-        {at_file_limit, NULL},
-        {long_name, "name"},
-        {full_name, NULL},
-        {zero_name, "name"},
-        {no_name, "name"},
-        {indented_name, "name"},
-        {foreign_name, "name"},
-        {newline_name, "name"},
-        {long_account, "account"},
-        {spaced_account, NULL},
-        {blank_account, "account"},
-        {newline_account, "account"},
-        {long_id, "individual_id"},
-        {long_discretionary, "discretionary"},
-        {zero_description, "entry_description"},
-        {long_description, "entry_description"},
-        {micro, NULL},
-        {macro, "micro-entry"},
-        {one_addenda, NULL},
-        {two_addenda, "PPD takes at most 1"},
-        {long_addenda, "addenda"},
-        {bad_addenda, "addenda"},
-        {ctx, NULL},
-        {ctx_name, "takes 16"},
-        {ctx_many, NULL},
-        {ctx_more, "CTX takes at most 999"},
-        {ctx_full, NULL},
-        {ctx_over, "20 lines"},
-        {tel, NULL},
-        {tel_addenda, "TEL takes at most 0"},
-        {tel_credit, "REVERSAL"},
-        {tel_credit_reversal, NULL},
-        {web, NULL},
-        {web_untyped, "payment_type"},
-        {web_typed_wrong, "payment_type"},
-        {web_discretionary, "discretionary"},
-        {ppd_typed, "payment_type"},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    for (size_t i = 0; i < sizeof transfer_rows / sizeof *transfer_rows; i++) {
         struct settings *s = ach_sample_settings();
         struct transfer t = ach_sample_transfer(0);
         char why[300] = "";
@@ -160,11 +161,11 @@ static void test_transfers(void **state)
                     "1",
                     80);
         t.addenda = addenda;
-        rows[i].change(s, &t);
+        transfer_rows[i].change(s, &t);
         enum sg_err err = ach_validate(s, &t, why, sizeof why);
-        if (err != (rows[i].why == NULL ? SG_OK : SG_INVALID) ||
-            (rows[i].why != NULL && strstr(why, rows[i].why) == NULL)) {
-            fail_msg("row %zu, %s: %s", i, rows[i].why != NULL ? rows[i].why : "fine", why);
+        if (err != (transfer_rows[i].why == NULL ? SG_OK : SG_INVALID) ||
+            (transfer_rows[i].why != NULL && strstr(why, transfer_rows[i].why) == NULL)) {
+            fail_msg("row %zu, %s: %s", i, transfer_rows[i].why != NULL ? transfer_rows[i].why : "fine", why);
         }
     }
 }

@@ -16,7 +16,7 @@ static const struct zone eastern = {.first_s = -5 * 3600};
 
 static int64_t at(int month, int day, int hour, int minute)
 {
-    return (day_of(2026, month, day).n * 24ll + hour + 5) * HOUR_MS + minute * 60000;
+    return (day_of(2026, month, day).n * 24ll + hour + 5) * HOUR_MS + minute * 60000ll;
 }
 
 static void test_next(void **state)
