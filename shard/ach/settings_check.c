@@ -90,11 +90,13 @@ static enum sg_err header_check(const struct shard_settings *s, char *why, size_
         {"origin_name", s->origin_name, FH_ORIGIN_NAME_SIZE, false},
         {"origin", s->origin, FH_ORIGIN_SIZE, true},
     };
-    if (s->routing_number.n == 0 || aba_check_digit(s->routing_number.n / 10) != s->routing_number.n % 10) {
+    if (s->routing_number.n == 0 || s->routing_number.n > ABA_MAX ||
+        aba_check_digit(s->routing_number.n / 10) != s->routing_number.n % 10) {
         return text_fail(why, why_size, "routing_number: the check digit is wrong");
     }
-    if (s->odfi.n != 0 && (s->odfi.n != BH_ODFI_SIZE || !text_is_digits(s->odfi))) {
-        return text_fail(why, why_size, "odfi: eight digits, or left out");
+    if (s->odfi.n != 0 &&
+        (s->odfi.n != BH_ODFI_SIZE || !text_is_digits(s->odfi) || text_is_blank_or_zero(s->odfi))) {
+        return text_fail(why, why_size, "odfi: eight digits, not all zeros, or left out");
     }
     if (s->origin.n != FH_ORIGIN_SIZE && (s->origin.n != FH_ORIGIN_SIZE - 1 || !text_is_digits(s->origin))) {
         return text_fail(why, why_size, "origin: nine digits, or ten characters as the bank assigned them");

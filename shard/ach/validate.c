@@ -51,10 +51,8 @@ static enum sg_err belongs_check(const struct settings *s, const struct transfer
                                  size_t why_size)
 {
     if (t->routing_number.n != s->shard.routing_number.n) {
-        char ours[ABA_TEXT_SIZE];
-        char theirs[ABA_TEXT_SIZE];
-        (void)snprintf(why, why_size, "routing_number: %s is not this shard, %s",
-                       aba_text(t->routing_number, theirs), aba_text(s->shard.routing_number, ours));
+        (void)snprintf(why, why_size, "routing_number: %09u is not this shard, %09u",
+                       (unsigned)t->routing_number.n, (unsigned)s->shard.routing_number.n);
         return SG_INVALID;
     }
     if (!is_shard_originator(s, t->originator)) {
@@ -70,7 +68,7 @@ static enum sg_err belongs_check(const struct settings *s, const struct transfer
 static enum sg_err entry_check(const struct transfer *t, char *why, size_t why_size)
 {
     bool is_reversal = text_is_upper(t->entry_description, "REVERSAL");
-    if (t->rdfi.n == 0 || t->rdfi.n > 999999999 || aba_check_digit(t->rdfi.n / 10) != t->rdfi.n % 10) {
+    if (t->rdfi.n == 0 || t->rdfi.n > ABA_MAX || aba_check_digit(t->rdfi.n / 10) != t->rdfi.n % 10) {
         return text_fail(why, why_size, "rdfi: the check digit is wrong");
     }
     if (ach_transaction_code(t) == 0) {

@@ -24,6 +24,7 @@ typedef void (*change)(struct settings *s, struct transfer *t);
 
 CHANGE(nothing, (void)0)
 CHANGE(other_shard, t->routing_number.n = 21000021)
+CHANGE(huge_shard, t->routing_number.n = UINT32_MAX)
 CHANGE(other_originator, t->originator = span_str("eastwind"))
 CHANGE(originator_left, s->shard.originators_count = 0)
 CHANGE(originator_unknown, s->originators_count = 0)
@@ -89,6 +90,7 @@ static const struct {
 } transfer_rows[] = {
     {nothing, NULL},
     {other_shard, "021000021 is not this shard"},
+    {huge_shard, "is not this shard"},
     {other_originator, "eastwind"},
     {originator_left, "originator"},
     {originator_unknown, "originator"},
@@ -172,6 +174,8 @@ static void test_transfers(void **state)
 
 CHANGE(odfi_default, s->shard.odfi = SPAN_NONE)
 CHANGE(odfi_short, s->shard.odfi = span_str("1234567"))
+CHANGE(odfi_zeros, s->shard.odfi = span_str("00000000"))
+CHANGE(huge_routing_number, s->shard.routing_number.n = 1000000000)
 CHANGE(odfi_letters, s->shard.odfi = span_str("1234567A"))
 CHANGE(bad_routing_number, s->shard.routing_number.n = 91000018)
 CHANGE(origin_ten, s->shard.origin = span_str("A123456789"))
@@ -211,6 +215,8 @@ static void test_settings(void **state)
         {odfi_default, NULL},
         {odfi_short, "odfi"},
         {odfi_letters, "odfi"},
+        {odfi_zeros, "odfi"},
+        {huge_routing_number, "routing_number"},
         {bad_routing_number, "routing_number"},
         {origin_ten, NULL},
         {origin_none, "origin"},
