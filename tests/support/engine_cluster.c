@@ -21,6 +21,7 @@ struct process {
     struct transport transport;
     uint32_t snapshot_senders;
     uint64_t disk_due_ms;
+    uint64_t open_proposals;
     bool told_leader;
     char failed[WHY_SIZE];
     struct process *next_dead;
@@ -48,7 +49,7 @@ struct fact {
 
 struct test_proposal {
     struct proposal p;
-    struct cluster *c;
+    struct process *process;
     struct digest content;
 };
 
@@ -67,7 +68,7 @@ struct cluster {
     size_t facts_count;
     uint64_t *leaders; /* Incarnation by term. */
     size_t leaders_count;
-    uint64_t acked, unknown, open_proposals, highest_acked;
+    uint64_t acked, unknown, highest_acked;
     bool (*filter)(void *arg, size_t from, size_t to, const struct message *m);
     void *filter_arg;
     char violation[WHY_SIZE];
@@ -648,8 +649,8 @@ size_t cluster_wait_leader(struct cluster *c, uint64_t limit_ms)
 static void proposal_done(struct proposal *p, enum sg_err err)
 {
     struct test_proposal *t = CONTAINER_OF(p, struct test_proposal, p);
-    struct cluster *c = t->c;
-    c->open_proposals--;
+    struct cluster *c = t->process->c;
+    t->process->open_proposals--;
     if (err == SG_OK) {
         struct fact *fact = fact_at(c, p->index);
         if (!fact->has_content || memcmp(&fact->content, &t->content, sizeof(t->content)) != 0) {
@@ -674,7 +675,7 @@ bool cluster_propose(struct cluster *c, size_t node, size_t size)
     uint8_t *p = bytes_extend(&command, size);
     memset(p, (int)cluster_random(c, 256), size);
     be64_put(p, ++c->commands);
-    t->c = c;
+    t->process = c->nodes[node].process;
     t->p.command = span_bytes(&command);
     t->p.done = proposal_done;
     t->content = digest_of(t->p.command);
@@ -684,7 +685,7 @@ bool cluster_propose(struct cluster *c, size_t node, size_t size)
         mem_free(t);
         return false;
     }
-    c->open_proposals++;
+    c->nodes[node].process->open_proposals++;
     return true;
 }
 
@@ -700,7 +701,11 @@ uint64_t cluster_unknown(const struct cluster *c)
 
 uint64_t cluster_open_proposals(const struct cluster *c)
 {
-    return c->open_proposals;
+    uint64_t n = 0;
+    for (size_t i = 0; i < c->o.nodes_count; i++) {
+        n += c->nodes[i].process == NULL ? 0 : c->nodes[i].process->open_proposals;
+    }
+    return n;
 }
 
 static bool is_settled(struct cluster *c)
@@ -715,8 +720,8 @@ static bool is_settled(struct cluster *c)
             continue;
         }
         struct group_status s = cluster_status(c, i);
-        if (s.stopped || s.applied_index != s.last_index || s.applied_index < c->highest_acked ||
-            (seen && s.applied_index != applied)) {
+        if (s.stopped || s.transferee != 0 || s.applied_index != s.last_index ||
+            s.applied_index < c->highest_acked || (seen && s.applied_index != applied)) {
             return false;
         }
         applied = s.applied_index;
