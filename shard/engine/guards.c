@@ -226,6 +226,11 @@ bool guard_g11_configuration(struct span data)
     return count > 0 && count <= (size_t)REPLICAS_MAX * 2 && read_servers(data, count);
 }
 
+bool guard_g12_candidate(uint64_t from, uint64_t candidate)
+{
+    return FAULT_BUG("guard-g12") || from == candidate;
+}
+
 /* libraft asks "in pre-vote?" of a union that then belongs to another state. */
 bool guard_n14_drop_vote(const struct raft *r)
 {

@@ -63,6 +63,9 @@ uint64_t guard_g10_earliest(const struct raft *r, uint64_t last_fired, uint64_t 
  * check bounds? Addresses must be the decimal ids. */
 bool guard_g11_configuration(struct span data);
 
+/* G12: nobody asks for votes in another's name. */
+bool guard_g12_candidate(uint64_t from, uint64_t candidate);
+
 /* N14: a vote that nobody waits for reads another state's memory. */
 bool guard_n14_drop_vote(const struct raft *r);
 

@@ -153,7 +153,7 @@ static void recv_request_vote(struct group *g, uint64_t from, const struct messa
 {
     struct raft_message rm;
     char address[ADDRESS_SIZE];
-    if (v->candidate_id != from || v->term == 0) {
+    if (!guard_g12_candidate(from, v->candidate_id) || v->term == 0) {
         return;
     }
     fill(&rm, RAFT_REQUEST_VOTE, from, address);

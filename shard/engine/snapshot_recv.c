@@ -123,7 +123,7 @@ static void stage_complete(struct group *g)
     if (checksum != stage->head.checksum) {
         logger_line(LOG_WARN, &g->scope, "snapshot.damaged", "from=%" PRIu64 " index=%" PRIu64, stage->from,
                     stage->head.index);
-    } else if (guard_g7_may_install(&g->raft) && stage->term >= g->raft.current_term) {
+    } else if (stage->term >= g->raft.current_term) {
         feed_install(g);
     }
     snapshot_recv_stop(g); /* Unless the installation has taken it. */
@@ -160,7 +160,7 @@ void snapshot_recv_chunk(struct group *g, uint64_t from, const struct message_sn
         logger_line(LOG_WARN, &g->scope, "message.malformed", "kind=snapshot_chunk from=%" PRIu64, from);
         return;
     }
-    if (g->raft.snapshot.installing) {
+    if (!guard_g7_may_install(&g->raft)) {
         return; /* The sender's timer, or libraft, comes back to it. */
     }
     if (c->term < g->raft.current_term || (c->term == g->raft.current_term && g->raft.state == RAFT_LEADER)) {

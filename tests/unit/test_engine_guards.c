@@ -1,0 +1,719 @@
+/* Each guard around libraft: the same scenario with the guard, where the bad
+ * thing does not happen, and without it, where it does. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "proto/fault.h"
+#include "proto/mem.h"
+#include "shard/engine/engine.h"
+#include "shard/engine/guards.h"
+#include "shard/engine/trail.h"
+#include "tests/support/engine_rig.h"
+
+static const uint64_t ones[16] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+
+static void quiet(void *impl, enum log_level level, const char *line)
+{
+    (void)impl;
+    (void)level;
+    (void)line;
+}
+
+/* What the scenario saw: true is the bad thing. */
+typedef bool (*scenario)(void);
+
+static void check_guard(const char *bug, scenario is_bad)
+{
+    fault_set_bugs("");
+    assert_false(is_bad());
+    fault_set_bugs(bug);
+    assert_true(is_bad());
+    fault_set_bugs("");
+}
+
+/* For scenarios that end in an assertion or in a loop without end. */
+static bool child_dies(void (*body)(void))
+{
+    int status = 0;
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        if (getenv("SHARDGATE_TEST_VERBOSE") == NULL) {
+            (void)close(STDERR_FILENO);
+        }
+        (void)alarm(20);
+        body();
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+}
+
+/* --- G1 ------------------------------------------------------------------------------- */
+
+/* Leave a pattern where the next calls have their frames. */
+static __attribute__((noinline)) void dirty_stack(void)
+{
+    volatile uint8_t garbage[16384];
+    for (size_t i = 0; i < sizeof(garbage); i++) {
+        garbage[i] = 0x5a;
+    }
+}
+
+static bool g1_is_bad(void)
+{
+    struct rig *r = rig_new(3);
+    rig_store_hard_state(r, 9, 0);
+    assert_int_equal(rig_open(r), SG_OK);
+    rig_run(r);
+    dirty_stack();
+    rig_append(r, 2, 5, 0, 0, 0, NULL, 0); /* Of an old term, from the first entry on. */
+    const struct message *m = rig_take(r, MESSAGE_APPEND_ENTRIES_RESULT);
+    assert_non_null(m);
+    assert_int_equal(m->append_entries_result.term, 9);
+    dirty_stack();
+    rig_append(r, 2, 5, 1, 1, 0, NULL, 0);
+    const struct message *n = rig_take(r, MESSAGE_APPEND_ENTRIES_RESULT);
+    bool bad = m->append_entries_result.last_log_index != 0 || n->append_entries_result.rejected != 0 ||
+               n->append_entries_result.last_log_index != 0;
+    rig_free(r);
+    return bad;
+}
+
+static void g1_stale_replies_say_nothing(void **state)
+{
+    (void)state;
+    check_guard("guard-g1", g1_is_bad);
+}
+
+/* --- G2 ------------------------------------------------------------------------------- */
+
+static void append_change(struct rig *r, uint64_t from, uint64_t term, uint64_t prev_index,
+                          uint64_t prev_term, uint64_t commit)
+{
+    static const uint64_t four[] = {1, 2, 3, 4};
+    struct bytes conf = BYTES_NONE;
+    struct message m = {.kind = MESSAGE_APPEND_ENTRIES};
+    conf_encode(four, 4, &conf);
+    struct message_entry entries[2] = {{term, RAFT_COMMAND, span_str("command")},
+                                       {term, RAFT_CHANGE, span_bytes(&conf)}};
+    m.append_entries = (struct message_append_entries){.term = term,
+                                                       .prev_log_index = prev_index,
+                                                       .prev_log_term = prev_term,
+                                                       .leader_commit = commit,
+                                                       .entries = entries,
+                                                       .entries_count = 2};
+    rig_receive(r, from, &m);
+    rig_run(r);
+    bytes_release(&conf);
+}
+
+/* A change that is cut off again must not stay in force. */
+static bool g2_is_bad(void)
+{
+    static const uint64_t terms[] = {3};
+    struct rig *r = rig_new(3);
+    assert_int_equal(rig_open(r), SG_OK);
+    append_change(r, 2, 2, 1, 1, 1); /* 2: command, 3: change. */
+    assert_int_equal(rig_status(r).replicas_count, 4);
+    rig_append(r, 3, 3, 2, 2, 1, terms, 1); /* Another 3. */
+    rig_run(r);
+    assert_int_equal(rig_status(r).last_index, 3);
+    bool bad = rig_status(r).replicas_count != 3;
+    rig_free(r);
+    return bad;
+}
+
+static void g2_a_change_is_alone_in_its_message(void **state)
+{
+    (void)state;
+    check_guard("guard-g2", g2_is_bad);
+}
+
+static void g2_a_change_commits(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new(3);
+    assert_int_equal(rig_open(r), SG_OK);
+    append_change(r, 2, 2, 1, 1, 3);
+    assert_int_equal(r->group->raft.configuration_uncommitted_index, 0);
+    assert_int_equal(r->group->raft.configuration_committed_index, 3);
+    assert_int_equal(rig_status(r).applied_index, 3);
+    rig_close(r);
+    assert_int_equal(rig_open(r), SG_OK);
+    assert_int_equal(rig_status(r).replicas_count, 4);
+    rig_free(r);
+}
+
+/* --- G3 ------------------------------------------------------------------------------- */
+
+static bool g3_is_bad(void)
+{
+    struct rig *r = rig_new(3);
+    assert_int_equal(rig_open(r), SG_OK);
+    rig_append(r, 2, 1, 1, 1, 11, ones, 10);
+    rig_run(r);
+    assert_int_equal(r->group->raft.commit_index, 11);
+    rig_append(r, 2, 1, 4, 1, 12, ones, 1); /* Sent again. */
+    rig_run(r);
+    bool bad = r->group->raft.commit_index < 11;
+    assert_int_equal(rig_status(r).commit_index, 11); /* Ours never goes back. */
+    rig_free(r);
+    return bad;
+}
+
+static void g3_commit_never_goes_back(void **state)
+{
+    (void)state;
+    check_guard("guard-g3", g3_is_bad);
+}
+
+/* --- G4, G5 ------------------------------------------------------------------------------ */
+
+static bool g4_is_bad(void)
+{
+    struct rig *r = rig_new(3);
+    assert_int_equal(rig_open(r), SG_OK);
+    /* Wins, but nothing of its own term is committed yet. */
+    for (int i = 0; i < 100 && !rig_status(r).is_leader; i++) {
+        rig_advance(r, 50);
+        for (const struct message *q; (q = rig_take(r, MESSAGE_REQUEST_VOTE)) != NULL;) {
+            struct message m = {.kind = MESSAGE_REQUEST_VOTE_RESULT};
+            m.request_vote_result =
+                (struct message_request_vote_result){.version = 2,
+                                                     .term = q->request_vote.term,
+                                                     .vote_granted = true,
+                                                     .pre_vote = q->request_vote.pre_vote};
+            rig_receive(r, 2, &m);
+            rig_run(r);
+        }
+    }
+    assert_true(rig_status(r).is_leader);
+    bool bad = guard_g4_may_change(&r->group->raft);
+    rig_ack(r, 2, rig_status(r).term, rig_status(r).last_index);
+    rig_run(r);
+    assert_true(guard_g4_may_change(&r->group->raft));
+    rig_free(r);
+    return bad;
+}
+
+static void g4_no_change_before_an_own_entry(void **state)
+{
+    (void)state;
+    check_guard("guard-g4", g4_is_bad);
+}
+
+static bool g5_is_bad(void)
+{
+    static const uint64_t one[] = {1};
+    struct rig *r = rig_new(0);
+    struct kv_txn *txn;
+    assert_int_equal(kv_begin(&r->kv, true, &txn), SG_OK);
+    enum sg_err err = group_bootstrap(&r->kv, txn, RIG_GROUP, one, 1);
+    assert_true(err == SG_OK || err == SG_INVALID);
+    assert_int_equal(kv_commit(&r->kv, txn), SG_OK);
+    bool bad = false;
+    if (err == SG_OK) {
+        assert_int_equal(rig_open(r), SG_OK);
+        /* A leader for which nobody voted, in a term that others may use too. */
+        bad = rig_status(r).is_leader && rig_status(r).term == 1 && rig_status(r).voted_for == 0;
+    }
+    rig_free(r);
+    return bad;
+}
+
+static void g5_never_a_sole_voter(void **state)
+{
+    (void)state;
+    check_guard("guard-g5", g5_is_bad);
+}
+
+/* --- G6 -------------------------------------------------------------------------------- */
+
+static void g6_stale_rejection(void)
+{
+    struct rig *r = rig_new(3);
+    CHECK(rig_open(r) == SG_OK);
+    rig_lead(r);
+    uint64_t term = rig_status(r).term;
+    for (int i = 0; i < 8; i++) {
+        CHECK(rig_propose(r));
+    }
+    rig_run(r);
+    uint64_t last = rig_status(r).last_index;
+    rig_ack(r, 2, term, last);
+    rig_ack(r, 3, term, last);
+    rig_run(r);
+    /* Node 2 is silent, so the leader probes it; then an old rejection comes. */
+    for (int i = 0; i < 4; i++) {
+        rig_advance(r, HEARTBEAT_MS);
+        rig_ack(r, 3, term, last);
+    }
+    struct message m = {.kind = MESSAGE_APPEND_ENTRIES_RESULT};
+    m.append_entries_result = (struct message_append_entries_result){
+        .version = 1, .term = term, .rejected = last, .last_log_index = last - 5, .features = 1};
+    rig_receive(r, 2, &m);
+    rig_advance(r, HEARTBEAT_MS * 2);
+    rig_free(r);
+}
+
+static bool g6a_is_bad(void)
+{
+    return child_dies(g6_stale_rejection);
+}
+
+static void g6_stale_rejections_are_dropped(void **state)
+{
+    (void)state;
+    check_guard("guard-g6", g6a_is_bad);
+}
+
+/* Log 6..10, snapshot at 8: entries before 6 are compacted away. */
+static struct rig *compacted(void)
+{
+    struct rig *r = rig_new(3);
+    struct kv_txn *txn;
+    static const uint64_t nodes[] = {1, 2, 3};
+    struct bytes conf = BYTES_NONE;
+    rig_store_entries(r, 2, ones, 9);
+    conf_encode(nodes, 3, &conf);
+    assert_int_equal(kv_begin(&r->kv, true, &txn), SG_OK);
+    struct log_mark mark = {.index = 8, .term = 1, .conf_index = 1, .conf = span_bytes(&conf)};
+    assert_int_equal(log_mark_put(&r->kv, txn, RIG_GROUP, &mark), SG_OK);
+    struct applied_row row = {.index = 8, .term = 1, .conf_index = 1, .conf = span_bytes(&conf)};
+    assert_int_equal(applied_row_put(&r->kv, txn, RIG_GROUP, &row), SG_OK);
+    assert_int_equal(log_trim(&r->kv, txn, RIG_GROUP, 5, 100, NULL), SG_OK);
+    assert_int_equal(kv_commit(&r->kv, txn), SG_OK);
+    bytes_release(&conf);
+    assert_int_equal(rig_open(r), SG_OK);
+    rig_run(r);
+    return r;
+}
+
+static bool g6b_is_bad(void)
+{
+    struct rig *r = compacted();
+    assert_int_equal(rig_status(r).first_index, 6);
+    rig_append(r, 2, 1, 3, 1, 3, ones, 7); /* 4..10, as after a lost acknowledgement. */
+    rig_run(r);
+    const struct message *m = rig_take(r, MESSAGE_APPEND_ENTRIES_RESULT);
+    assert_non_null(m);
+    bool bad = m->append_entries_result.rejected != 0 || m->append_entries_result.last_log_index != 10;
+    rig_free(r);
+    return bad;
+}
+
+static void g6_entries_below_the_snapshot_are_known(void **state)
+{
+    (void)state;
+    check_guard("guard-g6", g6b_is_bad);
+}
+
+static void g6_anchors_at_the_snapshot(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *reason;
+        uint64_t prev;
+        unsigned n;
+        uint64_t want_prev;
+        unsigned want_n;
+    } rows[] = {
+        {"from the very first entry", 0, 10, 8, 2},
+        {"a heartbeat below the snapshot", 3, 0, 8, 0},
+        {"all of it is below the snapshot", 2, 3, 8, 0},
+        {"the term before the first is not known", 5, 4, 8, 1},
+        {"the first is known", 6, 2, 6, 2},
+        {"behind the snapshot", 9, 1, 9, 1},
+    };
+    struct rig *r = compacted();
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct raft_entry entries[16] = {{0}};
+        struct raft_append_entries m = {.term = 1,
+                                        .prev_log_index = rows[i].prev,
+                                        .prev_log_term = rows[i].prev == 0 ? 0 : 1,
+                                        .entries = entries,
+                                        .n_entries = rows[i].n};
+        size_t skip = guard_g6_anchor(&r->group->raft, &m);
+        if (m.prev_log_index != rows[i].want_prev || m.n_entries != rows[i].want_n || m.prev_log_term != 1 ||
+            m.entries != entries + skip || skip != rows[i].n - rows[i].want_n) {
+            fail_msg("%s: prev %llu n %u skip %zu", rows[i].reason, m.prev_log_index, m.n_entries, skip);
+        }
+    }
+    rig_free(r);
+}
+
+/* --- G7 --------------------------------------------------------------------------------- */
+
+static long heap_blocks;
+
+static void *counting_malloc(void *data, size_t size)
+{
+    (void)data;
+    heap_blocks++;
+    return malloc(size);
+}
+
+static void counting_free(void *data, void *p)
+{
+    (void)data;
+    heap_blocks -= p == NULL ? 0 : 1;
+    free(p);
+}
+
+static void *counting_calloc(void *data, size_t n, size_t size)
+{
+    (void)data;
+    heap_blocks++;
+    return calloc(n, size);
+}
+
+static void *counting_realloc(void *data, void *p, size_t size)
+{
+    (void)data;
+    heap_blocks += p == NULL ? 1 : 0;
+    return realloc(p, size);
+}
+
+static void send_tiny_snapshot(struct rig *r, uint64_t transfer_id, uint64_t index, bool damaged)
+{
+    static const uint64_t nodes[] = {1, 2, 3};
+    struct bytes conf = BYTES_NONE;
+    struct bytes rows = BYTES_NONE;
+    struct digester d;
+    conf_encode(nodes, 3, &conf);
+    uint8_t head[58] = {1};
+    be64_put(head + 1, index);
+    be64_put(head + 9, 2);
+    be64_put(head + 17, 1);
+    be32_put(bytes_extend(&rows, 4), 1);
+    be32_put(bytes_extend(&rows, 4), (uint32_t)(57 + conf.n));
+    bytes_append(&rows, "\0", 1);
+    bytes_append(&rows, head, 57);
+    bytes_append_span(&rows, span_bytes(&conf));
+    digester_init(&d);
+    digester_add(&d, span_bytes(&rows));
+    struct digest digest = digester_end(&d);
+    struct message m = {.kind = MESSAGE_SNAPSHOT_CHUNK};
+    m.snapshot_chunk = (struct message_snapshot_chunk){.version = 1,
+                                                       .term = 2,
+                                                       .transfer_id = transfer_id,
+                                                       .last_index = index,
+                                                       .last_term = 2,
+                                                       .conf_index = 1,
+                                                       .conf = span_bytes(&conf),
+                                                       .total_size = rows.n,
+                                                       .checksum = be64_get(digest.b) + (damaged ? 1 : 0),
+                                                       .data = span_bytes(&rows)};
+    rig_receive(r, 2, &m);
+    bytes_release(&conf);
+    bytes_release(&rows);
+}
+
+/* libraft leaks the second one's configuration. */
+static void g7_two_at_once(void)
+{
+    struct raft_heap heap = {.malloc = counting_malloc,
+                             .free = counting_free,
+                             .calloc = counting_calloc,
+                             .realloc = counting_realloc};
+    raft_heap_set(&heap);
+    struct rig *r = rig_new(3);
+    CHECK(rig_open(r) == SG_OK);
+    rig_run(r);
+    test_loop_hold(r->loop, WORKER_STORE);
+    send_tiny_snapshot(r, 1, 20, false);
+    CHECK(r->group->raft.snapshot.installing);
+    send_tiny_snapshot(r, 2, 30, false);
+    test_loop_release(r->loop, WORKER_STORE);
+    rig_run(r);
+    CHECK(r->installed == 20);
+    rig_free(r);
+    CHECK(heap_blocks == 0);
+}
+
+static bool g7_is_bad(void)
+{
+    return child_dies(g7_two_at_once);
+}
+
+static void g7_one_installation_at_a_time(void **state)
+{
+    (void)state;
+    check_guard("guard-g7", g7_is_bad);
+}
+
+static void a_damaged_snapshot_is_refused(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new(3);
+    assert_int_equal(rig_open(r), SG_OK);
+    rig_run(r);
+    send_tiny_snapshot(r, 1, 20, true);
+    rig_run(r);
+    assert_int_equal(r->installed, 0);
+    assert_int_equal(rig_status(r).last_index, 1);
+    send_tiny_snapshot(r, 2, 20, false);
+    rig_run(r);
+    assert_int_equal(r->installed, 20);
+    assert_int_equal(rig_status(r).applied_index, 20);
+    assert_int_equal(rig_status(r).mark_index, 20);
+    rig_close(r);
+    assert_int_equal(rig_open(r), SG_OK);
+    assert_int_equal(rig_status(r).last_index, 20);
+    rig_free(r);
+}
+
+/* --- G8, G9 ------------------------------------------------------------------------------- */
+
+static const struct message *ask_for_vote(struct rig *r, uint64_t from, uint64_t candidate, uint64_t term,
+                                          uint64_t last_index, bool pre_vote)
+{
+    struct message m = {.kind = MESSAGE_REQUEST_VOTE};
+    m.request_vote = (struct message_request_vote){.version = 2,
+                                                   .term = term,
+                                                   .candidate_id = candidate,
+                                                   .last_log_index = last_index,
+                                                   .last_log_term = 1,
+                                                   .pre_vote = pre_vote};
+    rig_receive(r, from, &m);
+    rig_run(r);
+    return rig_take(r, MESSAGE_REQUEST_VOTE_RESULT);
+}
+
+static bool g8_is_bad(void)
+{
+    struct rig *r = rig_new(3);
+    rig_store_hard_state(r, 9, 0);
+    assert_int_equal(rig_open(r), SG_OK);
+    rig_run(r);
+    const struct message *m = ask_for_vote(r, 2, 2, 3, 50, true);
+    assert_non_null(m);
+    assert_false(m->request_vote_result.vote_granted);
+    bool bad = m->request_vote_result.term != 9; /* The candidate never learns why. */
+    rig_free(r);
+    return bad;
+}
+
+static void g8_refusals_tell_the_term(void **state)
+{
+    (void)state;
+    check_guard("guard-g8", g8_is_bad);
+}
+
+/* Node 1 holds a log in whose configuration it does not stand yet. */
+static bool g9_is_bad(void)
+{
+    static const uint64_t others[] = {2, 3, 4};
+    struct rig *r = rig_new(0);
+    struct kv_txn *txn;
+    assert_int_equal(kv_begin(&r->kv, true, &txn), SG_OK);
+    assert_int_equal(group_bootstrap(&r->kv, txn, RIG_GROUP, others, 3), SG_OK);
+    assert_int_equal(kv_commit(&r->kv, txn), SG_OK);
+    assert_int_equal(rig_open(r), SG_OK);
+    rig_append(r, 2, 1, 1, 1, 1, NULL, 0); /* It has a leader, which then goes. */
+    rig_advance(r, ELECTION_TIMEOUT_MS * 4);
+    const struct message *m = ask_for_vote(r, 3, 3, 2, 1, false);
+    assert_non_null(m);
+    bool bad = !m->request_vote_result.vote_granted;
+    assert_int_equal(rig_status(r).replicas_count, 3);
+    rig_free(r);
+    return bad;
+}
+
+static void g9_not_yet_voters_vote(void **state)
+{
+    (void)state;
+    check_guard("guard-g9", g9_is_bad);
+}
+
+/* --- G10 ------------------------------------------------------------------------------------ */
+
+/* A leader whose third replica was demoted to spare: libraft's timeout stays in the past. */
+static void g10_demoted(void)
+{
+    struct raft_configuration conf;
+    struct raft_buffer buffer;
+    struct rig *r = rig_new(3);
+    CHECK(rig_open(r) == SG_OK);
+    rig_lead(r);
+    uint64_t term = rig_status(r).term;
+    raft_configuration_init(&conf);
+    CHECK(raft_configuration_add(&conf, 1, "1", RAFT_VOTER) == 0);
+    CHECK(raft_configuration_add(&conf, 2, "2", RAFT_VOTER) == 0);
+    CHECK(raft_configuration_add(&conf, 3, "3", RAFT_SPARE) == 0);
+    CHECK(raft_configuration_encode(&conf, &buffer) == 0);
+    struct entry *e = entry_new(term, RAFT_CHANGE, span_of(buffer.base, buffer.len));
+    struct raft_entry entry = {
+        .term = term, .type = RAFT_CHANGE, .buf = {.base = e->data, .len = e->size}, .batch = e};
+    struct step s = {.event = {.type = RAFT_SUBMIT}, .submitted = e};
+    s.event.submit.entries = &entry;
+    s.event.submit.n = 1;
+    CHECK(group_step(r->group, &s) == 0);
+    rig_run(r);
+    rig_ack(r, 2, term, rig_status(r).last_index);
+    rig_run(r);
+    for (int i = 0; i < 10; i++) {
+        rig_advance(r, HEARTBEAT_MS / 2);
+        rig_ack(r, 2, term, rig_status(r).last_index);
+    }
+    CHECK(rig_status(r).is_leader);
+    CHECK(rig_count_sent(r, MESSAGE_APPEND_ENTRIES) < 40);
+    raft_free(buffer.base);
+    raft_configuration_close(&conf);
+    rig_free(r);
+}
+
+static bool g10_is_bad(void)
+{
+    return child_dies(g10_demoted);
+}
+
+static void g10_timeouts_keep_a_distance(void **state)
+{
+    (void)state;
+    check_guard("guard-g10", g10_is_bad);
+}
+
+/* --- G11, G12, N14 ----------------------------------------------------------------------------- */
+
+static bool g11_is_bad(void)
+{
+    static const uint64_t other[] = {2};
+    struct rig *r = rig_new(3);
+    assert_int_equal(rig_open(r), SG_OK);
+    rig_append(r, 2, 1, 1, 1, 4, ones, 3);
+    rig_run(r);
+    rig_forget_sent(r);
+    rig_append(r, 3, 2, 2, 1, 4, other, 1); /* Entry 3 is committed with term 1. */
+    rig_run(r);
+    bool bad = !rig_status(r).stopped;
+    if (!bad) {
+        assert_int_equal(r->failed, SG_CONFLICT);
+        assert_int_equal(r->sent_count, 0);
+        assert_null(ask_for_vote(r, 3, 3, 9, 50, false)); /* It votes no more. */
+    }
+    rig_free(r);
+    return bad;
+}
+
+static void g11_a_broken_engine_stops(void **state)
+{
+    (void)state;
+    check_guard("guard-g11", g11_is_bad);
+}
+
+static void g11_configurations_are_checked(void **state)
+{
+    (void)state;
+    static const uint64_t nodes[] = {1, 2, 3};
+    struct bytes good = BYTES_NONE;
+    conf_encode(nodes, 3, &good);
+    assert_true(guard_g11_configuration(span_bytes(&good)));
+    for (size_t n = 0; n < good.n; n++) {
+        assert_false(guard_g11_configuration(span_of(good.p, n))); /* Cut off anywhere. */
+    }
+    for (size_t bit = 0; bit < 8 * 9; bit++) { /* Version and count. */
+        good.p[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        assert_false(guard_g11_configuration(span_bytes(&good)));
+        good.p[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+    good.p[17] = '7'; /* The first server's address is not its id. */
+    assert_false(guard_g11_configuration(span_bytes(&good)));
+    bytes_release(&good);
+    static const uint64_t twice[] = {1, 1};
+    struct bytes bad = BYTES_NONE;
+    conf_encode(twice, 1, &bad); /* One voter. */
+    assert_false(guard_g11_configuration(span_bytes(&bad)));
+    bytes_release(&bad);
+}
+
+static void g11_a_malformed_change_is_dropped(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new(3);
+    assert_int_equal(rig_open(r), SG_OK);
+    struct message m = {.kind = MESSAGE_APPEND_ENTRIES};
+    struct message_entry entry = {2, RAFT_CHANGE, span_str("\x01\xff\xff\xff\xff\xff\xff\xff\xff")};
+    m.append_entries = (struct message_append_entries){.term = 2,
+                                                       .prev_log_index = 1,
+                                                       .prev_log_term = 1,
+                                                       .leader_commit = 1,
+                                                       .entries = &entry,
+                                                       .entries_count = 1};
+    rig_receive(r, 2, &m);
+    rig_run(r);
+    assert_int_equal(rig_status(r).last_index, 1);
+    assert_int_equal(rig_status(r).term, 1);
+    rig_free(r);
+}
+
+static bool g12_is_bad(void)
+{
+    struct rig *r = rig_new(3);
+    assert_int_equal(rig_open(r), SG_OK);
+    rig_run(r);
+    bool bad = ask_for_vote(r, 2, 3, 2, 1, false) != NULL; /* Node 2 in node 3's name. */
+    rig_free(r);
+    return bad;
+}
+
+static void g12_nobody_asks_in_anothers_name(void **state)
+{
+    (void)state;
+    check_guard("guard-g12", g12_is_bad);
+}
+
+static bool n14_is_bad(void)
+{
+    struct rig *r = rig_new(3);
+    assert_int_equal(rig_open(r), SG_OK);
+    rig_run(r);
+    struct message m = {.kind = MESSAGE_REQUEST_VOTE_RESULT};
+    m.request_vote_result =
+        (struct message_request_vote_result){.version = 2, .term = 99, .vote_granted = true};
+    rig_receive(r, 2, &m);
+    bool bad = rig_status(r).term != 1;
+    rig_free(r);
+    return bad;
+}
+
+static void n14_votes_nobody_waits_for_are_dropped(void **state)
+{
+    (void)state;
+    check_guard("guard-n14", n14_is_bad);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(g1_stale_replies_say_nothing),
+        cmocka_unit_test(g2_a_change_is_alone_in_its_message),
+        cmocka_unit_test(g2_a_change_commits),
+        cmocka_unit_test(g3_commit_never_goes_back),
+        cmocka_unit_test(g4_no_change_before_an_own_entry),
+        cmocka_unit_test(g5_never_a_sole_voter),
+        cmocka_unit_test(g6_stale_rejections_are_dropped),
+        cmocka_unit_test(g6_entries_below_the_snapshot_are_known),
+        cmocka_unit_test(g6_anchors_at_the_snapshot),
+        cmocka_unit_test(g7_one_installation_at_a_time),
+        cmocka_unit_test(a_damaged_snapshot_is_refused),
+        cmocka_unit_test(g8_refusals_tell_the_term),
+        cmocka_unit_test(g9_not_yet_voters_vote),
+        cmocka_unit_test(g10_timeouts_keep_a_distance),
+        cmocka_unit_test(g11_a_broken_engine_stops),
+        cmocka_unit_test(g11_configurations_are_checked),
+        cmocka_unit_test(g11_a_malformed_change_is_dropped),
+        cmocka_unit_test(g12_nobody_asks_in_anothers_name),
+        cmocka_unit_test(n14_votes_nobody_waits_for_are_dropped),
+    };
+    logger_set_sink(quiet, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
