@@ -10,6 +10,7 @@
 #define SHORT_REPLY_BYTES 1024 /* A reply that only says "not me" is shorter. */
 
 static void call_try(struct call *c);
+static void call_locate(struct call *c);
 
 /* --- Ends -------------------------------------------------------------------------- */
 
@@ -263,6 +264,8 @@ static void call_try(struct call *c)
         call_fail(c, SG_STOPPED, "this node is going down: ask another one");
     } else if (request_kind_where(c->request.kind) == 'C') {
         call_try_catalog(c);
+    } else if (c->replicas_count == 0) {
+        call_locate(c);
     } else {
         call_try_shard(c);
     }
@@ -333,32 +336,42 @@ void route_abandon(struct lane *l)
 
 /* --- In --------------------------------------------------------------------------------- */
 
-/* Where the shard's replicas are, or why there is no such shard. Lane 0. */
-static bool call_locate(struct call *c)
+static void call_unknown(struct call *c)
 {
-    const struct catalog_shard *s = catalog_model_shard(c->node->model, c->request.routing_number);
+    struct aba nearest = catalog_model_nearest(c->node->model, c->request.routing_number);
     char aba[ABA_TEXT_SIZE];
     char near[ABA_TEXT_SIZE];
-    struct aba nearest;
 
-    if (c->request.routing_number.n == 0) {
-        call_fail(c, SG_INVALID, "%s needs a routing number", request_kind_name(c->request.kind));
-        return false;
-    }
-    if (s != NULL) {
-        memcpy(c->replicas, s->replicas, sizeof c->replicas);
-        c->replicas_count = s->replicas_count;
-        return true;
-    }
-    if (c->node->model->version == 0) {
-        /* The catalog is not loaded yet: our own groups may still know. */
-        return true;
-    }
-    nearest = catalog_model_nearest(c->node->model, c->request.routing_number);
     call_fail(c, SG_NOTFOUND, "no shard has the routing number %s%s%s%s: 'shardgate shards list' shows them",
               aba_text(c->request.routing_number, aba), nearest.n != 0 ? " (did you mean " : "",
               nearest.n != 0 ? aba_text(nearest, near) : "", nearest.n != 0 ? "?)" : "");
-    return false;
+}
+
+/* Finds the shard's replicas and lane and goes there. This node's copy of the
+ * catalog may be behind: only its leader can say that there is no such shard.
+ * Lane 0. */
+static void call_locate(struct call *c)
+{
+    struct node *n = c->node;
+    const struct catalog_shard *s = catalog_model_shard(n->model, c->request.routing_number);
+
+    if (s == NULL && n->catalog_ready) {
+        call_unknown(c);
+    } else if (s == NULL && n->catalog_leader != 0 && c->lane->linked[n->catalog_leader - 1]) {
+        forward(c, n->catalog_leader);
+    } else if (s == NULL) {
+        park(c, PARK_RETRY_MS);
+    } else {
+        memcpy(c->replicas, s->replicas, sizeof c->replicas);
+        c->replicas_count = s->replicas_count;
+        c->lane = node_lane_of(n, c->request.routing_number.n);
+        if (c->lane->number == 0) {
+            call_try(c);
+        } else {
+            c->task.run = call_arrive;
+            loop_post(c->lane->loop, &c->task);
+        }
+    }
 }
 
 static bool call_is_served(struct call *c)
@@ -388,15 +401,10 @@ static void call_dispatch(struct call *c)
         call_try(c);
         break;
     default:
-        if (!call_locate(c)) {
-            return;
-        }
-        c->lane = node_lane_of(c->node, c->request.routing_number.n);
-        if (c->lane->number == 0) {
-            call_try(c);
+        if (c->request.routing_number.n == 0) {
+            call_fail(c, SG_INVALID, "%s needs a routing number", request_kind_name(c->request.kind));
         } else {
-            c->task.run = call_arrive;
-            loop_post(c->lane->loop, &c->task);
+            call_locate(c);
         }
     }
 }
