@@ -73,6 +73,10 @@
 #define FORWARD_HOPS_MAX 3                     /* Of a request looking for its leader. */
 #define SUMMARY_TROUBLE_MAX 2                  /* Failing uploads of one shard in status. */
 #define CONNECTION_CALLS_MAX 4096 /* In flight on one connection of a client. */
+#define COMMAND_WORDS_MAX 16       /* On the command line of the tool. */
+#define INPUT_SIZE_MAX_BYTES (512u << 20) /* Of transfers given to the tool at once. */
+#define SUBMIT_SHARDS_INFLIGHT_MAX 8      /* Shards that the tool submits to at once. */
+#define OFFLINE_CPU_MAX_S 300             /* Of a reader of damaged files, which might run in circles. */
 #define LIST_ROWS_DEFAULT 1000
 #define LIST_ROWS_MAX 10000
 #define SUBMIT_QUEUE_MAX_BYTES (16u << 20) /* Waiting for one shard's next entry. */
