@@ -71,7 +71,7 @@ static void rename_enter(struct upload *u)
 static void rename_answered(struct upload *u, const struct bank_request *r)
 {
     FAULT_POINT("upload.renamed");
-    if (FAULT_BUG("uploaded-on-rename-answer") && r->answer == BANK_OK) {
+    if (FAULT_BUG("uploaded-on-rename-answer") && (r->answer == BANK_OK || r->answer == BANK_ABSENT)) {
         upload_move(u, UPLOAD_UPLOADED);
         return;
     }

@@ -1,0 +1,643 @@
+#include "tests/support/duty_world.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "proto/fault.h"
+#include "proto/mem.h"
+#include "tests/support/ach_sample.h"
+
+struct world_entry {
+    struct world_leader *leader;
+    struct proposal *proposal;
+    struct bytes command;
+    struct world_entry *next;
+};
+
+struct world_request {
+    struct task task;
+    struct world_leader *leader;
+    struct bank_request *request;
+    bool is_held, is_run, is_answered;
+    enum world_verdict verdict;
+    struct world_request *next;
+};
+
+/* --- The state -------------------------------------------------------------------- */
+
+static void must(enum sg_err err)
+{
+    CHECK(err == SG_OK);
+}
+
+static void read_begin(struct world *w, struct duty_read *r)
+{
+    must(duty_read_begin(r, &w->kv, w->settings->shard.routing_number.n));
+}
+
+static void apply_bytes(struct world *w, struct span command, struct bytes *result)
+{
+    struct kv_txn *txn;
+    struct rows rows;
+    struct digester digester;
+    must(kv_begin(&w->kv, true, &txn));
+    rows_init(&rows, &w->kv, txn, w->settings->shard.routing_number.n);
+    digester_init(&digester);
+    rows.digester = &digester;
+    w->index++;
+    must(state_apply(&rows, w->index, w->term, command, result));
+    rows_release(&rows);
+    must(kv_commit(&w->kv, txn));
+}
+
+enum sg_err world_apply(struct world *w, struct command *c)
+{
+    struct bytes encoded = BYTES_NONE, result = BYTES_NONE;
+    struct arena a = ARENA_INIT;
+    struct command_result decoded;
+    c->time_ms = loop_wall_ms(w->loop);
+    c->node = span_str("n1");
+    command_encode(c, &encoded);
+    apply_bytes(w, span_bytes(&encoded), &result);
+    must(command_result_decode(span_bytes(&result), &a, &decoded));
+    enum sg_err err = decoded.err;
+    arena_release(&a);
+    bytes_release(&encoded);
+    bytes_release(&result);
+    return err;
+}
+
+struct file_row world_file_row(struct world *w, uint64_t file, struct arena *a)
+{
+    struct duty_read r;
+    struct file_row row;
+    read_begin(w, &r);
+    must(state_file(&r.rows, file, a, &row));
+    duty_read_end(&r);
+    return row;
+}
+
+enum file_state world_file_state(struct world *w, uint64_t file)
+{
+    struct arena a = ARENA_INIT;
+    struct duty_read r;
+    struct file_row row;
+    read_begin(w, &r);
+    enum sg_err err = state_file(&r.rows, file, &a, &row);
+    duty_read_end(&r);
+    arena_release(&a);
+    return err == SG_OK ? row.state : 0;
+}
+
+bool world_window(struct world *w, const char *name, struct day day, struct window_row *out)
+{
+    struct duty_read r;
+    struct window_id id = {.day = day};
+    (void)snprintf(id.name, sizeof id.name, "%s", name);
+    read_begin(w, &r);
+    enum sg_err err = state_window(&r.rows, &id, out);
+    duty_read_end(&r);
+    return err == SG_OK;
+}
+
+size_t world_events(struct world *w, const char *kind)
+{
+    struct duty_read r;
+    struct arena a = ARENA_INIT;
+    struct event_row *events;
+    size_t count, found = 0;
+    read_begin(w, &r);
+    must(state_events(&r.rows, 0, 10000, &a, &events, &count));
+    for (size_t i = 0; i < count; i++) {
+        found += span_is(events[i].kind, kind);
+    }
+    duty_read_end(&r);
+    arena_release(&a);
+    return found;
+}
+
+/* --- The log ------------------------------------------------------------------------ */
+
+static void entry_answer(struct world_entry *e, enum sg_err err, uint64_t index, struct span result)
+{
+    struct proposal *p = e->proposal;
+    p->index = index;
+    p->result = result;
+    bytes_release(&e->command);
+    mem_free(e);
+    p->done(p, err);
+}
+
+static void on_apply(struct task *t)
+{
+    struct world *w = CONTAINER_OF(t, struct world, apply);
+    while (w->log != NULL && !w->is_log_held) {
+        struct world_entry *e = w->log;
+        struct bytes result = BYTES_NONE;
+        w->log = e->next;
+        if (w->log == NULL) {
+            w->log_tail = &w->log;
+        }
+        apply_bytes(w, span_bytes(&e->command), &result);
+        entry_answer(e, SG_OK, w->index, span_bytes(&result));
+        bytes_release(&result);
+    }
+}
+
+static enum sg_err on_propose(void *impl, struct proposal *p)
+{
+    struct world_leader *l = impl;
+    struct world *w = l->world;
+    enum sg_err err = w->on_propose != NULL ? w->on_propose(w) : SG_OK;
+    if (err != SG_OK) {
+        return err;
+    }
+    struct world_entry *e = mem_zalloc(1, sizeof *e);
+    e->leader = l;
+    e->proposal = p;
+    bytes_set(&e->command, p->command);
+    w->proposed_count++;
+    if (l == w->current && !l->is_dead) {
+        *w->log_tail = e;
+        w->log_tail = &e->next;
+        loop_after(w->loop, &w->apply, 0);
+    } else {
+        e->next = w->orphans;
+        w->orphans = e;
+    }
+    return SG_OK;
+}
+
+static void orphan_log(struct world *w)
+{
+    while (w->log != NULL) {
+        struct world_entry *e = w->log;
+        w->log = e->next;
+        e->next = w->orphans;
+        w->orphans = e;
+    }
+    w->log_tail = &w->log;
+}
+
+/* --- The bank -------------------------------------------------------------------------- */
+
+struct world_file *world_find(struct world *w, enum bank_place place, const char *name)
+{
+    for (size_t i = 0; i < WORLD_FILES_MAX; i++) {
+        if (w->files[i].place == place && strcmp(w->files[i].name, name) == 0) {
+            return &w->files[i];
+        }
+    }
+    return NULL;
+}
+
+static struct world_file *new_file(struct world *w, enum bank_place place, const char *name)
+{
+    for (size_t i = 0; i < WORLD_FILES_MAX; i++) {
+        if (w->files[i].place == 0) {
+            w->files[i].place = place;
+            (void)snprintf(w->files[i].name, BANK_NAME_SIZE, "%s", name);
+            return &w->files[i];
+        }
+    }
+    check_failed(__FILE__, __LINE__, "WORLD_FILES_MAX files");
+}
+
+void world_put(struct world *w, enum bank_place place, const char *name, const char *content)
+{
+    bytes_set(&new_file(w, place, name)->content, span_str(content));
+}
+
+static void remove_file(struct world_file *f)
+{
+    f->place = 0;
+    bytes_release(&f->content);
+}
+
+void world_move(struct world *w, struct world_file *f, enum bank_place place, const char *name)
+{
+    CHECK(world_find(w, place, name) == NULL);
+    f->place = place;
+    (void)snprintf(f->name, sizeof f->name, "%s", name);
+}
+
+void world_purge(struct world *w, enum bank_place place)
+{
+    for (size_t i = 0; i < WORLD_FILES_MAX; i++) {
+        if (w->files[i].place == place) {
+            remove_file(&w->files[i]);
+        }
+    }
+}
+
+void world_take(struct world *w)
+{
+    for (size_t i = 0; i < WORLD_FILES_MAX; i++) {
+        bool is_visible = !w->is_unsynced || strcmp(w->files[i].name, w->unsynced_to) != 0;
+        if (w->files[i].place == BANK_DROP && is_visible) {
+            CHECK(w->taken_count < WORLD_TAKEN_MAX);
+            w->taken[w->taken_count++] = w->files[i];
+            w->files[i] = (struct world_file){.content = BYTES_NONE};
+        }
+    }
+}
+
+static bool has_suffix(const char *name, const char *suffix)
+{
+    size_t n = strlen(name), k = strlen(suffix);
+    return n >= k && strcmp(name + n - k, suffix) == 0;
+}
+
+size_t world_staged(struct world *w, const char *suffix)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < WORLD_FILES_MAX; i++) {
+        count += w->files[i].place == BANK_STAGING && has_suffix(w->files[i].name, suffix);
+    }
+    return count;
+}
+
+static enum bank_answer run_create(struct world *w, const struct bank_request *r, size_t n)
+{
+    if (world_find(w, r->place, r->name) != NULL) {
+        return BANK_EXISTS;
+    }
+    bytes_set(&new_file(w, r->place, r->name)->content, span_of(r->data.p, n));
+    return BANK_OK;
+}
+
+static enum bank_answer run_rename(struct world *w, const struct bank_request *r)
+{
+    struct world_file *from = world_find(w, r->place, r->name);
+    if (from == NULL) {
+        return BANK_ABSENT;
+    }
+    if (world_find(w, r->to_place, r->to_name) != NULL) {
+        return BANK_EXISTS;
+    }
+    world_move(w, from, r->to_place, r->to_name);
+    if (w->has_power_losses) {
+        w->is_unsynced = true;
+        w->unsynced_place = r->to_place;
+        (void)snprintf(w->unsynced_from, sizeof w->unsynced_from, "%s", r->name);
+        (void)snprintf(w->unsynced_to, sizeof w->unsynced_to, "%s", r->to_name);
+    }
+    return BANK_OK;
+}
+
+void world_power_loss(struct world *w)
+{
+    struct world_file *f = w->is_unsynced ? world_find(w, w->unsynced_place, w->unsynced_to) : NULL;
+    if (f != NULL) {
+        world_move(w, f, BANK_STAGING, w->unsynced_from);
+    }
+    w->is_unsynced = false;
+}
+
+static enum bank_answer run_op(struct world *w, struct bank_request *r, bool half)
+{
+    struct world_file *f = world_find(w, r->place, r->name);
+    switch (r->op) {
+    case BANK_CREATE:
+        return run_create(w, r, half ? r->data.n / 2 : r->data.n);
+    case BANK_STAT:
+        r->size_bytes = f != NULL ? f->content.n : 0;
+        return f != NULL ? BANK_OK : BANK_ABSENT;
+    case BANK_RENAME:
+        return run_rename(w, r);
+    case BANK_REMOVE:
+        if (f == NULL) {
+            return BANK_ABSENT;
+        }
+        remove_file(f);
+        return BANK_OK;
+    case BANK_SYNC:
+        w->is_unsynced = false;
+        break;
+    case BANK_PROBE:
+    case BANK_OPS:
+        break;
+    }
+    return BANK_OK;
+}
+
+static const char *op_name(enum bank_op op)
+{
+    static const char *names[] = {"create", "stat", "rename", "sync", "remove", "probe"};
+    return names[op];
+}
+
+static void trace(struct world *w, const struct world_request *q)
+{
+    const struct bank_request *r = q->request;
+    const char *dot = strrchr(r->name, '.');
+    bool has_name = r->op != BANK_SYNC && r->op != BANK_PROBE;
+    bytes_printf(&w->trace, "%s%c:%s%s", w->trace.n > 0 ? " " : "", 'A' + (char)q->leader->number,
+                 op_name(r->op),
+                 !has_name               ? ""
+                 : r->place == BANK_DROP ? ".F"
+                 : dot != NULL           ? dot
+                                         : "");
+}
+
+static void request_run(struct world_request *q)
+{
+    struct world *w = q->leader->world;
+    bool runs = q->verdict == WORLD_RUN || q->verdict == WORLD_RUN_UNHEARD || q->verdict == WORLD_HALF ||
+                q->verdict == WORLD_HOLD;
+    q->is_run = true;
+    q->request->answer = q->verdict == WORLD_FAIL ? BANK_FAILED : BANK_DOUBT;
+    (void)snprintf(q->request->text, sizeof q->request->text, "%s",
+                   q->verdict == WORLD_RUN ? "" : "in a test");
+    if (runs) {
+        trace(w, q);
+        enum bank_answer answer = run_op(w, q->request, q->verdict == WORLD_HALF);
+        if (q->verdict == WORLD_RUN || q->verdict == WORLD_HOLD) {
+            q->request->answer = answer;
+        }
+    }
+    if (w->is_bank_quick) {
+        world_take(w);
+    }
+}
+
+static void request_answer(struct world_request *q)
+{
+    q->is_answered = true;
+    q->request->done(q->request);
+}
+
+static void on_request_due(struct task *t)
+{
+    struct world_request *q = CONTAINER_OF(t, struct world_request, task);
+    if (!q->is_run) {
+        request_run(q);
+    }
+    if (!q->leader->is_dead) {
+        request_answer(q);
+    }
+}
+
+static void on_request(void *impl, struct bank_request *r)
+{
+    struct world_leader *l = impl;
+    struct world *w = l->world;
+    struct world_request *q = mem_zalloc(1, sizeof *q);
+    q->task.run = on_request_due;
+    q->leader = l;
+    q->request = r;
+    q->next = w->requests;
+    w->requests = q;
+    if (l->is_dead) {
+        return; /* A dead process sends nothing. */
+    }
+    q->verdict = w->on_request != NULL ? w->on_request(w, l, r) : WORLD_RUN;
+    q->is_held = q->verdict == WORLD_HOLD;
+    if (!q->is_held) {
+        loop_after(w->loop, &q->task, w->delay_ms != NULL ? w->delay_ms(w) : 0);
+    }
+}
+
+static const struct bank_ops bank_ops = {.request = on_request};
+
+size_t world_release(struct world *w)
+{
+    size_t count = 0;
+    for (struct world_request *q = w->requests; q != NULL; q = q->next) {
+        if (q->is_held) {
+            q->is_held = false;
+            request_run(q);
+            loop_after(w->loop, &q->task, 0);
+            count++;
+        }
+    }
+    return count;
+}
+
+/* --- Judging ------------------------------------------------------------------------------ */
+
+static bool is_this_file(const struct world_file *f, const char *name, const struct bytes *content)
+{
+    return strcmp(f->name, name) == 0 && span_eq(span_bytes(&f->content), span_bytes(content));
+}
+
+size_t world_delivered(struct world *w, uint64_t file, size_t *others)
+{
+    struct arena a = ARENA_INIT;
+    struct duty_read r;
+    struct file_row row;
+    struct bytes content = BYTES_NONE;
+    char name[FILE_NAME_SIZE_MAX + 1], why[256];
+    size_t whole = 0;
+    *others = 0;
+    read_begin(w, &r);
+    must(state_file(&r.rows, file, &a, &row));
+    must(state_file_rebuild(&r.rows, file, &content, why, sizeof why));
+    (void)span_cstr(row.seal.name, name, sizeof name);
+    duty_read_end(&r);
+    for (size_t i = 0; i < w->taken_count; i++) {
+        bool is_it = is_this_file(&w->taken[i], name, &content);
+        whole += is_it;
+        *others += !is_it;
+    }
+    for (size_t i = 0; i < WORLD_FILES_MAX; i++) {
+        if (w->files[i].place == BANK_DROP) {
+            bool is_it = is_this_file(&w->files[i], name, &content);
+            whole += is_it;
+            *others += !is_it;
+        }
+    }
+    bytes_release(&content);
+    arena_release(&a);
+    return whole;
+}
+
+/* --- Leaders -------------------------------------------------------------------------------- */
+
+static const struct zone *on_zone(void *impl, struct span name)
+{
+    struct world_leader *l = impl;
+    return span_is(name, "America/New_York") ? &l->world->zone : NULL;
+}
+
+static struct span on_catalog(void *impl, struct aba routing_number, uint64_t *version)
+{
+    struct world_leader *l = impl;
+    (void)routing_number;
+    *version = l->world->catalog_version;
+    return span_bytes(&l->world->catalog);
+}
+
+struct world_leader *world_elect(struct world *w)
+{
+    CHECK(w->leaders_count < WORLD_LEADERS_MAX);
+    orphan_log(w);
+    struct world_leader *l = &w->leaders[w->leaders_count];
+    l->world = w;
+    l->number = (unsigned)w->leaders_count++;
+    l->term = ++w->term;
+    l->bank = (struct bank){&bank_ops, l};
+    w->current = l;
+    struct duty_env env = {
+        .loop = w->loop,
+        .kv = &w->kv,
+        .bank = &l->bank,
+        .routing_number = w->settings->shard.routing_number,
+        .cluster = "demo",
+        .node_name = "n1",
+        .propose = on_propose,
+        .zone = on_zone,
+        .catalog_settings = on_catalog,
+        .impl = l,
+        .names_impl = l,
+    };
+    duties_init(&l->duties, &env);
+    duties_role(&l->duties, true, true, l->term);
+    return l;
+}
+
+void world_tell(struct world_leader *l)
+{
+    duties_role(&l->duties, false, false, l->world->term);
+}
+
+void world_kill(struct world_leader *l)
+{
+    l->is_dead = true;
+    if (l->world->current == l) {
+        l->world->current = NULL;
+        orphan_log(l->world);
+    }
+}
+
+static void on_fault(void *impl, const char *name)
+{
+    struct world *w = impl;
+    if (w->kill_at == NULL || strcmp(name, w->kill_at) != 0) {
+        return;
+    }
+    w->passed_count++;
+    if (w->current != NULL && w->passed_count == 1) {
+        world_kill(w->current);
+    }
+}
+
+void world_run(struct world *w, uint64_t ms)
+{
+    test_loop_advance(w->t, ms);
+}
+
+/* --- Life -------------------------------------------------------------------------------------- */
+
+void world_settings(struct world *w, uint64_t version)
+{
+    w->settings->version = version;
+    w->catalog_version = version;
+    bytes_clear(&w->catalog);
+    settings_encode(w->settings, &w->catalog);
+}
+
+void world_submit_samples(struct world *w, const char *prefix)
+{
+    struct transfer t[ACH_SAMPLE_TRANSFERS];
+    char ids[ACH_SAMPLE_TRANSFERS][TRANSFER_ID_SIZE_MAX];
+    for (size_t i = 0; i < ACH_SAMPLE_TRANSFERS; i++) {
+        t[i] = ach_sample_transfer(i);
+        (void)snprintf(ids[i], sizeof ids[i], "%s%zu", prefix, i + 1);
+        t[i].id = span_str(ids[i]);
+    }
+    struct command c = {.kind = COMMAND_SUBMIT};
+    c.submit.transfers = t;
+    c.submit.transfers_count = ACH_SAMPLE_TRANSFERS;
+    must(world_apply(w, &c));
+}
+
+void world_close(struct world *w, const char *name)
+{
+    struct command c = {.kind = COMMAND_CLOSE};
+    c.close.window.day = zone_local(&w->zone, loop_wall_ms(w->loop)).day;
+    c.close.processing_day = c.close.window.day;
+    c.close.manual = true;
+    (void)snprintf(c.close.window.name, sizeof c.close.window.name, "%s", name);
+    must(world_apply(w, &c));
+}
+
+struct world *world_new(uint64_t seed)
+{
+    struct world *w = mem_zalloc(1, sizeof *w);
+    hash_init();
+    w->t = test_loop_new(seed);
+    w->loop = test_loop_seam(w->t);
+    w->disk = mem_kv_new("world");
+    mem_kv_open(w->disk, &w->kv);
+    w->zone.first_s = -5 * 3600;
+    w->log_tail = &w->log;
+    w->apply.run = on_apply;
+    w->settings = ach_sample_settings();
+    w->settings->shard.windows_count = 0;
+    w->settings->shard.endpoint = span_str("bank-a");
+    w->settings->endpoint = (struct endpoint_settings){.name = span_str("bank-a"),
+                                                       .kind = ENDPOINT_DIRECTORY,
+                                                       .drop_dir = span_str("inbox"),
+                                                       .staging_dir = span_str("staging"),
+                                                       .confirm = CONFIRM_HASH,
+                                                       .verify_window_ms = VERIFY_WINDOW_MS};
+    world_settings(w, 1);
+    struct command c = {.kind = COMMAND_SETTINGS};
+    c.settings.encoded = span_bytes(&w->catalog);
+    must(world_apply(w, &c));
+    fault_set_handler(on_fault, w);
+    return w;
+}
+
+static void end_requests(struct world *w)
+{
+    while (w->requests != NULL) {
+        struct world_request *q = w->requests;
+        w->requests = q->next;
+        loop_cancel(w->loop, &q->task);
+        if (!q->is_answered) {
+            q->request->answer = BANK_DOUBT;
+            q->request->done(q->request);
+        }
+        mem_free(q);
+    }
+}
+
+static void end_orphans(struct world *w)
+{
+    while (w->orphans != NULL) {
+        struct world_entry *e = w->orphans;
+        w->orphans = e->next;
+        entry_answer(e, SG_UNKNOWN, 0, SPAN_NONE);
+    }
+}
+
+void world_free(struct world *w)
+{
+    w->kill_at = NULL;
+    for (size_t i = 0; i < w->leaders_count; i++) {
+        duties_stop(&w->leaders[i].duties);
+    }
+    w->current = NULL;
+    orphan_log(w);
+    end_requests(w);
+    end_orphans(w);
+    (void)test_loop_run(w->t);
+    for (size_t i = 0; i < w->leaders_count; i++) {
+        duties_release(&w->leaders[i].duties);
+    }
+    fault_set_handler(NULL, NULL);
+    w->is_unsynced = false;
+    world_purge(w, BANK_STAGING);
+    world_take(w);
+    for (size_t i = 0; i < w->taken_count; i++) {
+        bytes_release(&w->taken[i].content);
+    }
+    bytes_release(&w->trace);
+    bytes_release(&w->catalog);
+    kv_close(&w->kv);
+    mem_kv_free(w->disk);
+    test_loop_free(w->t);
+    mem_free(w);
+}
