@@ -150,11 +150,6 @@ static bool read_missed(struct yaml_reader *r, const struct yaml_node *shard, st
     static const char late[] = "upload_late_until ";
     const struct yaml_node *n = yaml_get(shard, "missed_window");
     struct span text = n == NULL ? SPAN_NONE : n->text;
-    char clock[8];
-    int hour;
-    int minute;
-    char rest;
-
     out->missed = MISSED_NEXT_WINDOW;
     if (n == NULL || span_is(text, "next_window")) {
         return true;
@@ -164,14 +159,11 @@ static bool read_missed(struct yaml_reader *r, const struct yaml_node *shard, st
         return true;
     }
     if (text.n != sizeof late - 1 + 5 || memcmp(text.p, late, sizeof late - 1) != 0 ||
-        sscanf(span_cstr(span_of(text.p + sizeof late - 1, 5), clock, sizeof clock), "%2d:%2d%c", &hour,
-               &minute, &rest) != 2 ||
-        hour < 0 || hour > 23 || minute < 0 || minute > 59) {
+        !yaml_clock_text(span_of(text.p + sizeof late - 1, 5), &out->late_until_minute)) {
         return yaml_fail(r, n->line,
                          "missed_window: next_window, hold or \"upload_late_until HH:MM\" is expected");
     }
     out->missed = MISSED_UPLOAD_LATE_UNTIL;
-    out->late_until_minute = hour * 60 + minute;
     return true;
 }
 

@@ -188,20 +188,29 @@ static bool two_digits(const uint8_t *p, int max, int *out)
     return *out <= max;
 }
 
+bool yaml_clock_text(struct span text, int *minute_of_day)
+{
+    int hour;
+    int minute;
+
+    if (text.n != 5 || text.p[2] != ':' || !two_digits(text.p, 23, &hour) ||
+        !two_digits(text.p + 3, 59, &minute)) {
+        return false;
+    }
+    *minute_of_day = hour * 60 + minute;
+    return true;
+}
+
 bool yaml_clock(struct yaml_reader *r, const struct yaml_node *map, const char *key, bool required, int *out)
 {
     const struct yaml_node *n = scalar(r, map, key, required);
-    int hour;
-    int minute;
 
     if (n == NULL) {
         return !r->failed;
     }
-    if (n->text.n != 5 || n->text.p[2] != ':' || !two_digits(n->text.p, 23, &hour) ||
-        !two_digits(n->text.p + 3, 59, &minute)) {
+    if (!yaml_clock_text(n->text, out)) {
         return yaml_fail(r, n->line, "%s: a local time as \"HH:MM\" is expected (in quotes)", key);
     }
-    *out = hour * 60 + minute;
     return true;
 }
 

@@ -53,7 +53,8 @@ bool yaml_text(struct yaml_reader *r, const struct yaml_node *map, const char *k
 bool yaml_number(struct yaml_reader *r, const struct yaml_node *map, const char *key, uint64_t min,
                  uint64_t max, uint64_t *out);
 bool yaml_bool(struct yaml_reader *r, const struct yaml_node *map, const char *key, bool *out);
-/* "HH:MM" into minutes of the day. */
+/* "HH:MM" into minutes of the day; false: it is not. */
+bool yaml_clock_text(struct span text, int *minute_of_day);
 bool yaml_clock(struct yaml_reader *r, const struct yaml_node *map, const char *key, bool required, int *out);
 /* "250ms", "2s", "5m", "24h". */
 bool yaml_duration(struct yaml_reader *r, const struct yaml_node *map, const char *key, int64_t *out_ms);
