@@ -12,8 +12,8 @@ struct apply {
     struct rows *rows;
     uint64_t index, term;
     const struct command *command;
-    struct arena *arena;            /* For as long as the command is applied. */
-    struct counters_row counters;   /* Written back after a command with an effect. */
+    struct arena *arena;          /* For as long as the command is applied. */
+    struct counters_row counters; /* Written back after a command with an effect. */
     struct bytes scratch;
     bool has_effect;
     struct command_result result;

@@ -18,9 +18,11 @@ MUST_USE enum sg_err state_apply(struct rows *rows, uint64_t index, uint64_t ter
 MUST_USE enum sg_err state_counters(struct rows *r, struct counters_row *out);
 /* The newest settings, or those of a version. */
 MUST_USE enum sg_err state_settings(struct rows *r, struct arena *a, struct settings *out);
-MUST_USE enum sg_err state_settings_at(struct rows *r, uint64_t version, struct arena *a, struct settings *out);
+MUST_USE enum sg_err state_settings_at(struct rows *r, uint64_t version, struct arena *a,
+                                       struct settings *out);
 
-MUST_USE enum sg_err state_transfer_by_seq(struct rows *r, uint64_t seq, struct arena *a, struct transfer_row *out);
+MUST_USE enum sg_err state_transfer_by_seq(struct rows *r, uint64_t seq, struct arena *a,
+                                           struct transfer_row *out);
 MUST_USE enum sg_err state_transfer_by_id(struct rows *r, struct span id, struct arena *a,
                                           struct transfer_row *out);
 /* Up to max transfers with seq > after, in order; state 0: all. count 0 at the end. */
@@ -41,18 +43,21 @@ struct member {
     uint64_t seq;
     struct transfer transfer;
     struct day effective;
-    bool same_day;            /* With effective: what effective_entry_date() says. */
+    bool same_day; /* With effective: what effective_entry_date() says. */
 };
 MUST_USE enum sg_err state_window_members(struct rows *r, const struct window_row *w,
                                           const struct settings *settings, struct arena *a,
                                           struct member **out, size_t *count);
 
 MUST_USE enum sg_err state_file(struct rows *r, uint64_t file, struct arena *a, struct file_row *out);
-MUST_USE enum sg_err state_file_by_name(struct rows *r, struct span name, struct arena *a, struct file_row *out);
+MUST_USE enum sg_err state_file_by_name(struct rows *r, struct span name, struct arena *a,
+                                        struct file_row *out);
 /* Newest first, up to max. */
-MUST_USE enum sg_err state_files(struct rows *r, size_t max, struct arena *a, struct file_row **out, size_t *count);
+MUST_USE enum sg_err state_files(struct rows *r, size_t max, struct arena *a, struct file_row **out,
+                                 size_t *count);
 /* Files that still need something done (not uploaded+verified, not abandoned, or on hold), oldest first. */
-MUST_USE enum sg_err state_files_open_work(struct rows *r, struct arena *a, struct file_row **out, size_t *count);
+MUST_USE enum sg_err state_files_open_work(struct rows *r, struct arena *a, struct file_row **out,
+                                           size_t *count);
 /* Sequence numbers of a file's members, in order. */
 MUST_USE enum sg_err state_file_members(struct rows *r, uint64_t file, struct arena *a, uint64_t **out,
                                         size_t *count);
@@ -67,8 +72,8 @@ MUST_USE enum sg_err state_attempts(struct rows *r, uint64_t file, struct arena 
                                     size_t *count);
 
 /* All attempts of a file, oldest first, for people. */
-MUST_USE enum sg_err state_attempts_all(struct rows *r, uint64_t file, struct arena *a, struct attempt_row **out,
-                                        size_t *count);
+MUST_USE enum sg_err state_attempts_all(struct rows *r, uint64_t file, struct arena *a,
+                                        struct attempt_row **out, size_t *count);
 
 /* The bytes of a sealed file, built again from the rows (I-6: the same on every
  * replica), checked against the sealed SHA-256, size and totals.

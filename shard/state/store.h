@@ -22,8 +22,10 @@ MUST_USE enum sg_err store_put_counters(struct rows *r, const struct counters_ro
 MUST_USE enum sg_err store_get_window_settings(struct rows *r, const struct window_row *w, struct arena *a,
                                                struct settings *out);
 
-MUST_USE enum sg_err store_get_transfer(struct rows *r, uint64_t seq, struct arena *a, struct transfer_row *out);
-MUST_USE enum sg_err store_put_transfer(struct rows *r, const struct transfer_row *row, struct bytes *scratch);
+MUST_USE enum sg_err store_get_transfer(struct rows *r, uint64_t seq, struct arena *a,
+                                        struct transfer_row *out);
+MUST_USE enum sg_err store_put_transfer(struct rows *r, const struct transfer_row *row,
+                                        struct bytes *scratch);
 /* id of any size. */
 MUST_USE enum sg_err store_get_fold(struct rows *r, struct span id, struct fold_row *out);
 MUST_USE enum sg_err store_put_fold(struct rows *r, struct span id, const struct fold_row *row);

@@ -35,55 +35,17 @@ static void answer_known(struct apply *a, const struct fold_row *fold, const str
                      (unsigned long long)fold->index));
 }
 
-/* A reversal repeats what it takes back (nacha.md section 9). why is empty when it does. */
-static enum sg_err judge_reversal(struct apply *a, const struct transfer *t, const char **why)
-{
-    struct fold_row fold;
-    struct transfer_row row;
-    struct transfer original;
-    *why = "";
-    enum sg_err err = store_get_fold(a->rows, t->reverses, &fold);
-    if (err == SG_NOTFOUND) {
-        *why = "reverses: no transfer with that id was accepted for this routing number";
-        return SG_OK;
-    }
-    if (err != SG_OK) {
-        return err;
-    }
-    struct state_key key = key_number(TABLE_TRANSFERS, fold.seq);
-    err = store_must(a->rows, &key, store_get_transfer(a->rows, fold.seq, a->arena, &row));
-    if (err != SG_OK) {
-        return err;
-    }
-    if (transfer_decode(row.encoded, a->arena, &original) != SG_OK) {
-        return store_corrupt(a->rows, &key, "transfer");
-    }
-    if (original.side == t->side || original.amount.n != t->amount.n || original.sec != t->sec ||
-        !span_eq(original.originator, t->originator)) {
-        *why = "reverses: a reversal has the original's amount, SEC and originator, and the other side";
-    }
-    return SG_OK;
-}
-
 /* Never trusts the proposer: what could not be built must not be accepted. */
-static enum sg_err judge_new(struct apply *a, const struct submission *s, const struct transfer *t,
-                             struct submit_result *result)
+static bool is_good(struct apply *a, const struct submission *s, const struct transfer *t,
+                    struct submit_result *result)
 {
     char why[WHY_SIZE] = "";
-    const char *reversal = "";
-    if (transfer_check(t, why, sizeof(why)) != SG_OK ||
-        ach_validate(&s->settings, t, why, sizeof(why)) != SG_OK) {
-        reject(a, result, why);
-        return SG_OK;
+    if (transfer_check(t, why, sizeof(why)) == SG_OK &&
+        ach_validate(&s->settings, t, why, sizeof(why)) == SG_OK) {
+        return true;
     }
-    if (t->reverses.n == 0) {
-        return SG_OK;
-    }
-    enum sg_err err = judge_reversal(a, t, &reversal);
-    if (err == SG_OK && reversal[0] != 0) {
-        reject(a, result, reversal);
-    }
-    return err;
+    reject(a, result, why);
+    return false;
 }
 
 static enum sg_err store_accepted(struct apply *a, const struct submission *s, const struct transfer *t,
@@ -141,11 +103,7 @@ static enum sg_err submit_one(struct apply *a, struct submission *s, const struc
     if (err != SG_NOTFOUND) {
         return err;
     }
-    err = judge_new(a, s, t, result);
-    if (err != SG_OK || result->outcome == OUTCOME_REJECTED) {
-        return err;
-    }
-    return accept(a, s, t, &content, result);
+    return is_good(a, s, t, result) ? accept(a, s, t, &content, result) : SG_OK;
 }
 
 static enum sg_err submit_all(struct apply *a, struct submission *s)
