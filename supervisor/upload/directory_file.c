@@ -180,12 +180,15 @@ bool directory_file_create(struct bank_request *r, int dir, const char *path)
 {
     int fd = openat(dir, r->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
     if (fd < 0) {
-        directory_answer_errno(r, errno == EEXIST ? BANK_EXISTS : BANK_FAILED, errno, "creating a file in",
-                               path);
+        directory_answer_errno(r, errno == EEXIST ? BANK_EXISTS : directory_answer_for(errno), errno,
+                               "creating a file in", path);
         return false;
     }
     if (write_and_flush(fd, r) != 0) {
         directory_answer_errno(r, BANK_DOUBT, errno, "writing a file in", path);
+        /* Ours alone, and nobody was told that it is staged: a full disk must not
+         * be filled further by what is left of each try. */
+        (void)unlinkat(dir, r->name, 0);
         return false;
     }
     if (!is_confirmed(r, dir, path)) {
