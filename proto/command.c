@@ -7,7 +7,7 @@
 #define FIELD_RESULTS 6
 
 #define AT(member) offsetof(struct command, member)
-/* Texts that people give: any size that fits an entry. The state machine judges them. */
+/* Of a text when it is read: whatever fits an entry. command_encode() cuts off sooner. */
 #define TEXT_MAX ENTRY_SIZE_MAX_BYTES
 
 CHECK_STATIC(sizeof(enum command_kind) == 4, "WIRE_ENUM has four bytes");
@@ -202,17 +202,44 @@ static enum sg_err seal_with_members_decode(struct span body, struct arena *a, s
 
 /* --- Command ---------------------------------------------------------------- */
 
+static struct span cut(struct span s, size_t size_max)
+{
+    return span_of(s.p, s.n < size_max ? s.n : size_max);
+}
+
+/* What people type has no limit of its own before it comes here. An id that is
+ * cut off behind the longest one there can be is still the id of nothing. */
+static struct command bounded(const struct command *c)
+{
+    struct command out = *c;
+    if (c->kind == COMMAND_CANCEL) {
+        out.cancel.id = cut(c->cancel.id, TRANSFER_ID_SIZE_MAX + 1);
+        out.cancel.reason = cut(c->cancel.reason, REASON_SIZE_MAX);
+    } else if (c->kind == COMMAND_CLOSE) {
+        out.close.reason = cut(c->close.reason, REASON_SIZE_MAX);
+    } else if (body_of(c->kind).message == &file_message) {
+        out.file.reason = cut(c->file.reason, REASON_SIZE_MAX);
+    }
+    return out;
+}
+
+static void body_encode(const struct command *c, struct body body, struct bytes *out)
+{
+    if (c->kind == COMMAND_SUBMIT) {
+        submit_encode(c, out);
+    } else if (c->kind == COMMAND_SEAL) {
+        seal_with_members_encode(&c->seal, out);
+    } else {
+        wire_encode(body.message, c, out);
+    }
+}
+
 void command_encode(const struct command *c, struct bytes *out)
 {
     struct body body = body_of(c->kind);
+    struct command short_enough = bounded(c);
     struct bytes inner = BYTES_NONE;
-    if (c->kind == COMMAND_SUBMIT) {
-        submit_encode(c, &inner);
-    } else if (c->kind == COMMAND_SEAL) {
-        seal_with_members_encode(&c->seal, &inner);
-    } else {
-        wire_encode(body.message, c, &inner);
-    }
+    body_encode(&short_enough, body, &inner);
     wire_put_version(COMMAND_VERSION, out);
     wire_encode(&head_message, c, out);
     wire_put(body.number, span_bytes(&inner), out);

@@ -108,8 +108,9 @@ struct command {
     };
 };
 
-/* Appends. CHECKs numbers and node name against their ranges; ids and reasons may
- * have any size up to an entry's, the state machine judges them. */
+/* Appends. CHECKs numbers, names and sizes against their ranges. What people
+ * type is cut off instead: reasons at REASON_SIZE_MAX, the id to cancel behind
+ * TRANSFER_ID_SIZE_MAX + 1 (so that it stays the id of nothing). */
 void command_encode(const struct command *c, struct bytes *out);
 /* SG_INVALID: not a command this version understands. The arena takes arrays
  * and transfers; other spans point into data. Transfers are decoded, not judged. */

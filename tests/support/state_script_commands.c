@@ -41,7 +41,7 @@ static struct transfer transfer_arg(struct script *s, size_t from)
     const char *originator = script_arg_from(&s->args, from, "originator");
     const char *side = script_arg_from(&s->args, from, "side");
     const char *aba = script_arg_from(&s->args, from, "aba");
-    struct transfer t = ach_sample_transfer(like == NULL ? 0 : (size_t)atoi(like));
+    struct transfer t = ach_sample_transfer(like == NULL ? 0 : strtoul(like, NULL, 10));
     t.id = script_text(script_arg_from(&s->args, from, "id"));
     if (t.addenda_count > 0) {
         t.account = span_str("900012345"); /* The sample has a space in it, which is refused. */

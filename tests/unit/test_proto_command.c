@@ -57,7 +57,7 @@ static struct window_id sample_window(void)
 static void fill_seal(struct command_seal *s)
 {
     for (size_t i = 0; i < MEMBERS; i++) {
-        members[i] = i * i * i + 1;
+        members[i] = (uint64_t)i * i * i + 1;
     }
     *s = (struct command_seal){
         .window = sample_window(),
@@ -69,7 +69,7 @@ static void fill_seal(struct command_seal *s)
         .trace_start = TRACE_SEQUENCE_MAX,
         .settings_version = UINT64_MAX,
         .built_by = span_str("n1"),
-        .size_bytes = 950 * 1000,
+        .size_bytes = 950000,
         .sha256 = sample_sha(),
         .totals = {.batches = 2,
                    .entries = MEMBERS,
@@ -222,6 +222,35 @@ static void test_absent_is_zero_and_no_day(void **state)
     assert_false(out.close.late);
     assert_int_equal(out.node.n, 0);
     bytes_release(&b);
+    arena_release(&a);
+}
+
+/* A client's request may be larger than an entry. */
+static void test_long_texts_are_cut_off(void **state)
+{
+    (void)state;
+    struct arena a = ARENA_INIT;
+    struct bytes huge = BYTES_NONE;
+    const size_t huge_size = (size_t)3 * ENTRY_SIZE_MAX_BYTES;
+    memset(bytes_extend(&huge, huge_size), 'x', huge_size);
+    struct command commands[] = {
+        {.kind = COMMAND_CANCEL, .cancel = {.id = span_bytes(&huge), .reason = span_bytes(&huge)}},
+        {.kind = COMMAND_CLOSE, .close = {.reason = span_bytes(&huge)}},
+        {.kind = COMMAND_RESOLVE, .file = {.reason = span_bytes(&huge)}},
+    };
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        struct command out;
+        struct bytes b = encoded(&commands[i]);
+        assert_true(b.n < 1000);
+        assert_int_equal(command_decode(span_bytes(&b), &a, &out), SG_OK);
+        struct span reason = i == 0 ? out.cancel.reason : i == 1 ? out.close.reason : out.file.reason;
+        assert_int_equal(reason.n, REASON_SIZE_MAX);
+        if (i == 0) {
+            assert_int_equal(out.cancel.id.n, TRANSFER_ID_SIZE_MAX + 1);
+        }
+        bytes_release(&b);
+    }
+    bytes_release(&huge);
     arena_release(&a);
 }
 
@@ -418,6 +447,7 @@ int main(void)
         cmocka_unit_test(test_each_kind_comes_back),
         cmocka_unit_test(test_fields_come_back),
         cmocka_unit_test(test_absent_is_zero_and_no_day),
+        cmocka_unit_test(test_long_texts_are_cut_off),
         cmocka_unit_test(test_bad_commands),
         cmocka_unit_test(test_the_good_form_of_the_bad_ones),
         cmocka_unit_test(test_too_many_members),
