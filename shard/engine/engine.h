@@ -102,10 +102,13 @@ struct group {
     /* Time. The group's clock is the loop's plus clock_ahead_ms. */
     struct task timer;
     uint64_t clock_ahead_ms;
-    uint64_t timer_at_ms;     /* Loop time the timer is armed for. */
-    uint64_t last_timeout_ms; /* Loop time; 0: never fired. */
-    uint64_t hurry_until_ms;  /* A leader was lost for certain: pre-votes are repeated soon. */
-    uint64_t lost_ms;         /* Since when there is no leader; 0: there is one. */
+    uint64_t timer_at_ms;         /* Loop time the timer is armed for. */
+    uint64_t last_timeout_ms;     /* Loop time; 0: never fired. */
+    uint64_t hurry_until_ms;      /* A leader was lost for certain: pre-votes are repeated soon. */
+    uint64_t stragglers_until_ms; /* What the lost leader sent before may still come. */
+    uint64_t lost_node;
+    bool lost_likeliest;
+    uint64_t lost_ms; /* Since when there is no leader; 0: there is one. */
 
     /* The log. */
     struct cache cache;
@@ -186,6 +189,9 @@ uint64_t timer_clock_ms(struct group *g);
 void timer_update(struct group *g);
 void timer_run(struct task *task);
 void timer_entries_stored(struct group *g);
+/* Within a step: a message of a leader whose connection has just broken, sent
+ * before it did, is no sign of life. */
+void timer_ignore_straggler(struct group *g);
 
 /* --- conf.c --------------------------------------------------------------- */
 

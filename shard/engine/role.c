@@ -79,6 +79,7 @@ void role_after_step(struct group *g, unsigned state, const struct role *before)
     if (leads && (!led || before->term != g->raft.current_term)) {
         became_leader(g);
     }
+    timer_ignore_straggler(g);
     struct role now = role_now(g);
     if (now.term != before->term) {
         snapshot_recv_stop(g); /* Its sender leads no more. */

@@ -101,16 +101,34 @@ void timer_entries_stored(struct group *g)
     }
 }
 
+static void forget_leader(struct group *g)
+{
+    /* With a leader libraft refuses its vote to everybody. */
+    g->raft.follower_state.current_leader.id = 0;
+}
+
+void timer_ignore_straggler(struct group *g)
+{
+    uint64_t now = loop_now_ms(g->o.loop);
+    if (now >= g->stragglers_until_ms || g->raft.state != RAFT_FOLLOWER || role_leader(g) != g->lost_node) {
+        return;
+    }
+    forget_leader(g);
+    hasten(g, g->lost_likeliest ? now : now + g->o.heartbeat_ms);
+}
+
 void group_peer_lost(struct group *g, uint64_t node, bool likeliest)
 {
     if (g->stopped || node == 0 || g->raft.state != RAFT_FOLLOWER || role_leader(g) != node) {
         return;
     }
     uint64_t now = loop_now_ms(g->o.loop);
-    /* With a leader libraft refuses its vote to everybody. */
-    g->raft.follower_state.current_leader.id = 0;
+    forget_leader(g);
     g->lost_ms = now;
+    g->lost_node = node;
+    g->lost_likeliest = likeliest;
     g->hurry_until_ms = now + g->o.election_timeout_ms;
+    g->stragglers_until_ms = now + g->o.heartbeat_ms / 4;
     group_later(g);
     hasten(g, likeliest ? now : now + g->o.heartbeat_ms);
     if (likeliest && !must_wait_for_writes(g) && !g->raft.snapshot.installing) {
