@@ -227,7 +227,7 @@ static void on_applied(void *owner, enum sg_err err, const struct command_result
     if (err == SG_OK) {
         err = result->err;
     }
-    if (err != SG_OK && err != SG_EXISTS) {
+    if (err != SG_OK) {
         char why[256];
         retry_later(w, "close",
                     result != NULL ? span_cstr(result->reason, why, sizeof why) : sg_err_text(err));

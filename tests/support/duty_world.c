@@ -522,6 +522,12 @@ static void on_fault(void *impl, const char *name)
     }
 }
 
+void world_set_clock(struct world *w, int day, int hour, int minute, int second)
+{
+    int64_t day_ms = (int64_t)(day_of(2026, 11, 1).n + day - 1) * 24 * 3600 * 1000;
+    test_loop_set_wall(w->t, day_ms + ((int64_t)(hour + 5) * 3600 + minute * 60 + second) * 1000);
+}
+
 void world_run(struct world *w, uint64_t ms)
 {
     test_loop_advance(w->t, ms);
@@ -604,7 +610,7 @@ static void end_requests(struct world *w)
     }
 }
 
-static void end_orphans(struct world *w)
+void world_forget(struct world *w)
 {
     while (w->orphans != NULL) {
         struct world_entry *e = w->orphans;
@@ -622,7 +628,7 @@ void world_free(struct world *w)
     w->current = NULL;
     orphan_log(w);
     end_requests(w);
-    end_orphans(w);
+    world_forget(w);
     (void)test_loop_run(w->t);
     for (size_t i = 0; i < w->leaders_count; i++) {
         duties_release(&w->leaders[i].duties);

@@ -106,6 +106,10 @@ struct world_leader *world_elect(struct world *w);
 /* It learns that it lost its office. */
 void world_tell(struct world_leader *l);
 void world_kill(struct world_leader *l);
+/* What deposed leaders proposed ends with SG_UNKNOWN, as when they learn of it. */
+void world_forget(struct world *w);
+/* The wall clock reads this New York time of a day in November 2026 from now on. */
+void world_set_clock(struct world *w, int day, int hour, int minute, int second);
 /* Let virtual time pass. */
 void world_run(struct world *w, uint64_t ms);
 /* Carry out what WORLD_HOLD kept; answers are sent. Returns how many. */
