@@ -551,6 +551,8 @@ void world_submit_samples(struct world *w, const char *prefix)
         t[i] = ach_sample_transfer(i);
         (void)snprintf(ids[i], sizeof ids[i], "%s%zu", prefix, i + 1);
         t[i].id = span_str(ids[i]);
+        t[i].account =
+            span_str("900012345"); /* One of the sample's has a space, which people may not send. */
     }
     struct command c = {.kind = COMMAND_SUBMIT};
     c.submit.transfers = t;
