@@ -38,8 +38,10 @@
 #define PROPOSALS_MAX 64 /* Of one group, not yet applied. */
 #define SNAPSHOT_CHUNK_BYTES (256u << 10)
 #define SNAPSHOT_CHUNKS_INFLIGHT 4
-#define SNAPSHOT_SENDERS_MAX 2 /* At once on one lane. */
-#define SNAPSHOT_RETRY_MS 2000 /* A chunk not acknowledged is sent again. */
+#define SNAPSHOT_SENDERS_MAX 2         /* At once on one lane. */
+#define SNAPSHOT_RETRY_MS 2000         /* A chunk not acknowledged is sent again. */
+#define SNAPSHOT_TRIES_MAX 5           /* In a row; then the peer is taken for gone. */
+#define SNAPSHOT_INSTALL_WAIT_MS 10000 /* After the last chunk, for the peer to have it installed. */
 #define SNAPSHOT_SIZE_MAX_BYTES (16ull << 30)
 #define SPOOL_MEMORY_MAX_BYTES (8u << 20) /* Larger spools go to an unlinked file. */
 
@@ -59,6 +61,7 @@
 #define STORE_MAP_SIZE_BYTES (64ull << 30) /* Sparse; per lane. */
 #define STORE_READERS_MAX 256
 #define STORE_FREE_SPACE_MIN_BYTES (256ull << 20) /* New work is refused below it. */
+#define WRITER_LAZY_MS 3 /* A transaction of lazy jobs waits this long for company. */
 #define WRITER_BATCH_JOBS_MAX 4096
 #define WRITER_BATCH_SIZE_MAX_BYTES (32u << 20)
 #define WRITER_QUEUE_MAX_BYTES (128u << 20) /* New proposals are refused above it. */
@@ -70,10 +73,10 @@
 #define REQUEST_ARGS_MAX 32        /* Named arguments of one request. */
 #define REQUEST_TRANSFERS_MAX 5000 /* In one submit request. */
 #define REQUEST_TIMEOUT_MS 10000
-#define FORWARD_HOPS_MAX 3                     /* Of a request looking for its leader. */
-#define SUMMARY_TROUBLE_MAX 2                  /* Failing uploads of one shard in status. */
-#define CONNECTION_CALLS_MAX 4096 /* In flight on one connection of a client. */
-#define COMMAND_WORDS_MAX 16       /* On the command line of the tool. */
+#define FORWARD_HOPS_MAX 3                /* Of a request looking for its leader. */
+#define SUMMARY_TROUBLE_MAX 2             /* Failing uploads of one shard in status. */
+#define CONNECTION_CALLS_MAX 4096         /* In flight on one connection of a client. */
+#define COMMAND_WORDS_MAX 16              /* On the command line of the tool. */
 #define INPUT_SIZE_MAX_BYTES (512u << 20) /* Of transfers given to the tool at once. */
 #define SUBMIT_SHARDS_INFLIGHT_MAX 8      /* Shards that the tool submits to at once. */
 #define OFFLINE_CPU_MAX_S 300             /* Of a reader of damaged files, which might run in circles. */
@@ -114,7 +117,7 @@
 #define MISSED_WINDOW_DAYS_MAX 10 /* How far back a leader looks. */
 #define WINDOW_GRACE_MS 60000     /* Closed this much after its time, a window is not yet late. */
 #define WINDOW_LOOK_MS 10000      /* A wall clock that jumped is noticed after this. */
-#define SETTINGS_EVENTS_BACK 4096              /* Events looked through for the newest settings. */
+#define SETTINGS_EVENTS_BACK 4096 /* Events looked through for the newest settings. */
 #define SEALING_PARKED_MAX 8      /* Windows that cannot be sealed and must not stop the others. */
 
 /* --- State --------------------------------------------------------------- */
@@ -131,16 +134,16 @@
 #define VERIFY_LOOK_MS (3600ll * 1000)        /* Step 11 looks again after this. */
 #define UPLOADS_OPEN_MAX 64                   /* Files of one shard that its leader works on at once. */
 #define BANK_ENDPOINT_WORKERS 4               /* Of BANK_WORKERS, for one endpoint. */
-#define BANK_PROBE_FRESH_MS 10000              /* A probe that passed answers for others this long. */
+#define BANK_PROBE_FRESH_MS 10000             /* A probe that passed answers for others this long. */
 #define BANK_PIECE_BYTES (64u << 10)          /* Data goes to a bank in pieces of this size. */
 #define RATE_LIMIT_MIN_BYTES 1024             /* Per second, when one is set. */
 
 /* --- Configuration ------------------------------------------------------ */
 #define CONFIG_SIZE_MAX_BYTES (1u << 20)
-#define CONFIG_DEPTH_MAX 16                    /* Nesting of a YAML file. */
+#define CONFIG_DEPTH_MAX 16 /* Nesting of a YAML file. */
 #define CONFIG_VALUES_MAX 400000
 #define ZONE_FILE_SIZE_MAX_BYTES (64u << 10)
-#define ZONES_MAX 256                          /* Different ones in use on a node. */
+#define ZONES_MAX 256                        /* Different ones in use on a node. */
 #define SETTINGS_SIZE_MAX_BYTES (128u << 10) /* Everything one shard needs, encoded. */
 #define SHARD_ORIGINATORS_MAX 200
 #define CALENDAR_EXTRA_MAX 100

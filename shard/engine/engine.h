@@ -102,9 +102,10 @@ struct group {
     /* Time. The group's clock is the loop's plus clock_ahead_ms. */
     struct task timer;
     uint64_t clock_ahead_ms;
-    uint64_t timer_at_ms;         /* Loop time the timer is armed for. */
-    uint64_t last_timeout_ms;     /* Loop time; 0: never fired. */
-    uint64_t hurry_until_ms;      /* A leader was lost for certain: pre-votes are repeated soon. */
+    uint64_t timer_at_ms;     /* Loop time the timer is armed for. */
+    uint64_t last_timeout_ms; /* Loop time; 0: never fired. */
+    uint64_t hurry_until_ms;  /* A leader was lost for certain: pre-votes are repeated soon. */
+    uint64_t hurry_pause_ms;
     uint64_t stragglers_until_ms; /* What the lost leader sent before may still come. */
     uint64_t lost_node;
     bool lost_likeliest;
@@ -187,6 +188,8 @@ int group_step(struct group *g, struct step *s);
 
 uint64_t timer_clock_ms(struct group *g);
 void timer_update(struct group *g);
+/* Once, after START. */
+void timer_open(struct group *g);
 void timer_run(struct task *task);
 void timer_entries_stored(struct group *g);
 /* Within a step: a message of a leader whose connection has just broken, sent

@@ -253,8 +253,8 @@ enum sg_err group_open(const struct group_options *options, struct group **out, 
         goto err_after_load;
     }
     load_release(&stored);
+    timer_open(g);
     group_later(g);
-    snapshot_trim(g);
     *out = g;
     return SG_OK;
 

@@ -7,8 +7,7 @@
  * entries to the machine in the writer's transaction (I-2).
  *
  * Calling sequence: group_bootstrap() once in the life of the group on each
- * founding replica (or nothing, on one that joins later); group_open();
- * group_receive(), group_propose() ...; group_stop(), then group_free() when
+ * founding replica; group_open(); group_receive(), group_propose() ...; group_stop(), then group_free() when
  * group_is_idle(). */
 #ifndef SHARD_ENGINE_GROUP_H
 #define SHARD_ENGINE_GROUP_H
@@ -23,9 +22,9 @@
 struct group;
 
 struct group_options {
-    uint64_t id;              /* Routing number as an integer; 0: the catalog. */
-    uint64_t node;            /* This node's id, > 0. */
-    const char *node_name;    /* For log lines. Must outlive the group. */
+    uint64_t id;           /* Routing number as an integer; 0: the catalog. */
+    uint64_t node;         /* This node's id, > 0. */
+    const char *node_name; /* For log lines. Must outlive the group. */
     struct loop *loop;
     struct kv *kv;
     struct writer *writer;
@@ -34,7 +33,7 @@ struct group_options {
     uint64_t trailing_entries; /* Kept behind a snapshot; >= TRAILING_ENTRIES_MIN. */
     unsigned election_timeout_ms;
     unsigned heartbeat_ms;
-    const char *spool_dir;     /* For large snapshots; NULL: memory only. */
+    const char *spool_dir;      /* For large snapshots; NULL: memory only. */
     uint32_t *snapshot_senders; /* Count of running senders on this lane; shared, <= SNAPSHOT_SENDERS_MAX. */
 };
 
@@ -45,9 +44,10 @@ struct group_options {
 MUST_USE enum sg_err group_bootstrap(struct kv *kv, struct kv_txn *txn, uint64_t id, const uint64_t *nodes,
                                      size_t nodes_count);
 
-/* Load from the store and start. SG_NOTFOUND: never bootstrapped here (a group
- * that joins later is opened after group_join()). SG_CORRUPT: a record is
- * damaged; why names it. SG_IO. */
+/* Load from the store and start. Reads the whole log and checks every record of
+ * it. SG_NOTFOUND: never bootstrapped here. SG_CORRUPT: a record is damaged or
+ * contradicts another; why names it. SG_BUSY: too many readers. SG_IO. In each
+ * of these cases nothing is running and nothing was written. */
 MUST_USE enum sg_err group_open(const struct group_options *options, struct group **out, char *why,
                                 size_t why_size);
 
@@ -58,7 +58,7 @@ void group_receive(struct group *g, uint64_t from, const struct message *m);
 /* A command on its way through the log. Caller-allocated; the caller's again in
  * done(), which is called exactly once, never before group_propose() returns. */
 struct proposal {
-    struct span command;  /* Copied by group_propose(). */
+    struct span command; /* Copied by group_propose(). */
     /* SG_OK: applied and durable here; index and result are set (result is
      *   borrowed for the call).
      * SG_NOTLEADER: not taken; nothing happened.
@@ -68,12 +68,12 @@ struct proposal {
     void (*done)(struct proposal *p, enum sg_err err);
     uint64_t index;
     struct span result;
-    uint64_t term;            /* The engine's from here. */
+    uint64_t term; /* The engine's from here. */
     struct proposal *next;
 };
 
-/* SG_OK: taken, done() will come. SG_NOTLEADER, SG_BUSY (PROPOSALS_MAX or the
- * writer is too far behind), SG_TOOBIG, SG_STOPPED: not taken, done() will not come. */
+/* SG_OK: taken, done() will come. SG_NOTLEADER, SG_BUSY (PROPOSALS_MAX, the
+ * writer is too far behind, or the store has less than STORE_FREE_SPACE_MIN_BYTES), SG_TOOBIG, SG_STOPPED: not taken, done() will not come. */
 MUST_USE enum sg_err group_propose(struct group *g, struct proposal *p);
 
 /* Ask for leadership to move to node (0: the replica that is furthest). It
@@ -91,19 +91,19 @@ struct group_replica {
     uint64_t node;
     bool is_voter;
     bool is_leader;
-    uint64_t match_index;  /* Known to the leader only; else 0. */
-    bool is_recent;        /* Heard within an election timeout (leader only). */
-    bool installing;       /* A snapshot is on its way to it (leader only). */
+    uint64_t match_index; /* Known to the leader only; else 0. */
+    bool is_recent;       /* Heard within an election timeout (leader only). */
+    bool installing;      /* A snapshot is on its way to it (leader only). */
 };
 
 struct group_status {
     uint64_t id, term, voted_for, leader, transferee;
-    bool is_leader;        /* libraft's state. */
-    bool is_ready;         /* Leader with an entry of its own term applied. */
-    bool stopped;          /* Damaged or broken: see why. */
+    bool is_leader; /* libraft's state. */
+    bool is_ready;  /* Leader with an entry of its own term applied. */
+    bool stopped;   /* Damaged or broken: see why. */
     const char *why;
     uint64_t first_index, last_index, commit_index, applied_index, mark_index;
-    struct digest digest;  /* At applied_index. */
+    struct digest digest; /* At applied_index. */
     struct group_replica replicas[REPLICAS_MAX * 2];
     size_t replicas_count;
     uint64_t elections, snapshots_sent, snapshots_installed;

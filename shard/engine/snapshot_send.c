@@ -2,9 +2,6 @@
 #include "proto/mem.h"
 #include "shard/engine/snapshot.h"
 
-#define TRIES_MAX 5                             /* Without an answer: the peer is gone. */
-#define INSTALL_WAIT_MS (SNAPSHOT_RETRY_MS * 5) /* All is there, but libraft at the peer says nothing. */
-
 /* One to a peer: libraft asks for it again with every heartbeat. */
 struct snapshot_sender {
     struct work work;
@@ -184,7 +181,7 @@ static void pump(struct snapshot_sender *s)
 static void sender_timer(struct task *task)
 {
     struct snapshot_sender *s = CONTAINER_OF(task, struct snapshot_sender, timer);
-    if (s->spool == NULL || ++s->tries > TRIES_MAX) {
+    if (s->spool == NULL || ++s->tries > SNAPSHOT_TRIES_MAX) {
         logger_line(LOG_WARN, &s->g->scope, "snapshot.abandoned", "to=%llu err=timeout",
                     (unsigned long long)s->node);
         sender_end(s);
@@ -247,7 +244,7 @@ static void delivered(struct snapshot_sender *s)
                 (unsigned long long)s->head.index);
     release_spool(s);
     /* Stays as a mark that the peer is busy with it. */
-    loop_after(g->o.loop, &s->timer, INSTALL_WAIT_MS);
+    loop_after(g->o.loop, &s->timer, SNAPSHOT_INSTALL_WAIT_MS);
 }
 
 void snapshot_send_ack(struct group *g, uint64_t from, const struct message_snapshot_ack *ack)

@@ -32,7 +32,7 @@ static void hasten(struct group *g, uint64_t at_ms)
  * are spread as widely as libraft spread the two timeouts. */
 static void hasten_candidate(struct group *g)
 {
-    uint64_t pause = g->o.heartbeat_ms / 5;
+    uint64_t pause = g->hurry_pause_ms;
     if (!g->raft.candidate_state.in_pre_vote) {
         pause += (g->raft.candidate_state.randomized_election_timeout - g->raft.election_timeout) / 6;
     }
@@ -101,6 +101,17 @@ void timer_entries_stored(struct group *g)
     }
 }
 
+/* After a restart of all nobody leads, and waiting for it helps nobody; if one
+ * does lead, its heartbeat comes first or the others refuse. */
+void timer_open(struct group *g)
+{
+    uint64_t now = loop_now_ms(g->o.loop);
+    g->hurry_until_ms = now + g->o.election_timeout_ms;
+    g->hurry_pause_ms = g->o.heartbeat_ms;
+    hasten(g, now + g->o.heartbeat_ms + loop_random(g->o.loop) % (2 * g->o.heartbeat_ms));
+    timer_update(g);
+}
+
 static void forget_leader(struct group *g)
 {
     /* With a leader libraft refuses its vote to everybody. */
@@ -128,6 +139,7 @@ void group_peer_lost(struct group *g, uint64_t node, bool likeliest)
     g->lost_node = node;
     g->lost_likeliest = likeliest;
     g->hurry_until_ms = now + g->o.election_timeout_ms;
+    g->hurry_pause_ms = g->o.heartbeat_ms / 5;
     g->stragglers_until_ms = now + g->o.heartbeat_ms / 4;
     group_later(g);
     hasten(g, likeliest ? now : now + g->o.heartbeat_ms);

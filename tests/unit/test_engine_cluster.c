@@ -91,6 +91,45 @@ static void a_killed_leader_is_replaced_at_once(void **state)
     assert_true(worst < ELECTION_TIMEOUT_MS);
 }
 
+/* Nobody leads after a restart of all: no need to wait for an election timeout. */
+static void a_fresh_group_has_a_leader_soon(void **state)
+{
+    (void)state;
+    uint64_t worst = 0;
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        struct cluster *c = three(seed);
+        uint64_t start = cluster_now_ms(c);
+        assert_int_not_equal(cluster_wait_leader(c, 5000), 3);
+        uint64_t took = cluster_now_ms(c) - start;
+        worst = took > worst ? took : worst;
+        end(c);
+    }
+    print_message("worst of 60: %llu virtual ms\n", (unsigned long long)worst);
+    assert_true(worst < ELECTION_TIMEOUT_MS);
+}
+
+/* A replica that comes back must not bother the leader the others have. */
+static void a_returning_replica_disturbs_nobody(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct cluster *c = three(seed);
+        size_t leader = cluster_wait_leader(c, 10000);
+        uint64_t term = cluster_status(c, leader).term;
+        size_t other = (leader + 1) % 3;
+        cluster_crash(c, other, true);
+        cluster_advance(c, 5000);
+        cluster_cut(c, leader, other, true); /* It hears the third only, at first. */
+        assert_int_equal(cluster_start(c, other), SG_OK);
+        cluster_advance(c, 3000);
+        cluster_heal(c);
+        assert_true(cluster_settle(c, 10000));
+        assert_int_equal(cluster_leader(c, true), leader);
+        assert_int_equal(cluster_status(c, leader).term, term);
+        end(c);
+    }
+}
+
 /* Both survivors think they are the likeliest. */
 static void rivals_agree_soon(void **state)
 {
@@ -368,6 +407,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(elects_and_applies),
         cmocka_unit_test(a_killed_leader_is_replaced_at_once),
+        cmocka_unit_test(a_fresh_group_has_a_leader_soon),
+        cmocka_unit_test(a_returning_replica_disturbs_nobody),
         cmocka_unit_test(rivals_agree_soon),
         cmocka_unit_test(a_silent_leader_is_replaced),
         cmocka_unit_test(leadership_moves_where_it_is_asked_to),
