@@ -5,9 +5,9 @@
 #include "proto/check.h"
 #include "proto/mem.h"
 
-#define MESSAGE_HEAD_MAX_BYTES 256u
+#define MESSAGE_HEAD_BYTES 256u
 
-CHECK_STATIC(FRAME_SIZE_SOFT_BYTES + REQUEST_SIZE_MAX_BYTES + MESSAGE_HEAD_MAX_BYTES <= FRAME_SIZE_MAX_BYTES,
+CHECK_STATIC(FRAME_SIZE_SOFT_BYTES + REQUEST_SIZE_MAX_BYTES + MESSAGE_HEAD_BYTES <= FRAME_SIZE_MAX_BYTES,
              "a forwarded request fits behind what has gathered");
 
 struct outbox_peer {
@@ -74,7 +74,7 @@ static struct outbox_peer *peer_of(struct outbox *o, uint64_t node)
 static bool has_room(const struct outbox_peer *p, const struct message *m)
 {
     return m->kind != MESSAGE_FORWARD_REPLY ||
-           p->frame.n + m->forward_reply.reply.n + MESSAGE_HEAD_MAX_BYTES <= FRAME_SIZE_MAX_BYTES;
+           p->frame.n + m->forward_reply.reply.n + MESSAGE_HEAD_BYTES <= FRAME_SIZE_MAX_BYTES;
 }
 
 static void seam_send(void *impl, uint64_t node, const struct message *m)

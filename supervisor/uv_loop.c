@@ -16,7 +16,7 @@
 #include "supervisor/task_queue.h"
 #include "supervisor/workers.h"
 
-#define SIGNALS_MAX 4
+#define SIGNALS_COUNT 4
 #define NAME_SIZE 11
 
 /* Where a task is. POSTED: in a list that other threads append to. */
@@ -38,7 +38,7 @@ struct uvloop {
     uv_check_t check;
     uv_idle_t idle; /* Active while deferred tasks wait: the loop must not sleep then. */
     uv_async_t async;
-    struct signal_watch signals[SIGNALS_MAX];
+    struct signal_watch signals[SIGNALS_COUNT];
     unsigned signals_count;
     void (*on_signal)(void *impl, int signo);
     void *on_signal_impl;
@@ -398,7 +398,7 @@ void uvloop_on_signals(struct uvloop *u, const int *signals, unsigned count,
                        void (*fn)(void *impl, int signo), void *impl)
 {
     CHECK(u->signals_count == 0);
-    CHECK(count <= SIGNALS_MAX);
+    CHECK(count <= SIGNALS_COUNT);
     u->signals_count = count;
     u->on_signal = fn;
     u->on_signal_impl = impl;

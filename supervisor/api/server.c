@@ -15,7 +15,7 @@
 /* Contexts beyond those the node may hold: they answer SG_BUSY. */
 #define CONTEXTS_SPARE 64
 #define CONTEXTS_COUNT (REQUESTS_INFLIGHT_MAX + CONTEXTS_SPARE)
-#define HEAD_SIZE_MAX 64 /* What REQ puts before a request. */
+#define REQ_HEAD_BYTES 64 /* What REQ puts before a request. */
 
 /* A context of the REP socket: receives a request, holds it until it is
  * answered, sends the answer, receives the next. */
@@ -163,7 +163,7 @@ static int socket_open(struct server *s)
 {
     int rv = nng_rep0_open(&s->socket);
     if (rv == 0) {
-        rv = nng_socket_set_size(s->socket, NNG_OPT_RECVMAXSZ, REQUEST_SIZE_MAX_BYTES + HEAD_SIZE_MAX);
+        rv = nng_socket_set_size(s->socket, NNG_OPT_RECVMAXSZ, REQUEST_SIZE_MAX_BYTES + REQ_HEAD_BYTES);
     }
     return rv;
 }

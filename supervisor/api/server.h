@@ -12,8 +12,6 @@
 #include "proto/limits.h"
 #include "proto/loop.h"
 
-#define SERVER_ADDRESSES_MAX 8
-
 struct server;
 /* One request that waits for its reply. */
 struct server_call;

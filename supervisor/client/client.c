@@ -13,8 +13,8 @@
 #include "supervisor/client/probe.h"
 
 #define ERRORS_FORGOTTEN_MS (30ull * 60 * 1000)
-#define BACKOFF_MIN_MS 5
-#define BACKOFF_MAX_MS 250
+#define BACKOFF_FIRST_MS 5
+#define BACKOFF_LAST_MS 250
 #define ATTEMPT_MIN_MS 500    /* A silent node is left for another one after this or a third of the time. */
 #define NODE_HEADSTART_MS 200 /* The node gives up before we do, so that we hear why. */
 #define EXPLAIN_MS 200
@@ -278,14 +278,16 @@ static bool try_node(struct effort *e, struct node *n)
 
 /* --- A call ---------------------------------------------------------------- */
 
-/* All connected nodes were asked: give the cluster time to elect or recover. */
+/* All connected nodes were asked: give the cluster time to elect or recover, or
+ * a node to come or go. */
 static void pause_before_next_round(struct effort *e)
 {
-    uint64_t left = left_ms(e);
-    uint64_t ms = e->backoff_ms < left ? e->backoff_ms : left;
-    struct timespec pause = timespec_of(ms);
-    (void)nanosleep(&pause, NULL);
-    e->backoff_ms = e->backoff_ms * 2 < BACKOFF_MAX_MS ? e->backoff_ms * 2 : BACKOFF_MAX_MS;
+    uint64_t until_ms = now_ms() + e->backoff_ms;
+    struct timespec limit = timespec_of(until_ms < e->deadline_ms ? until_ms : e->deadline_ms);
+    lock(e->client);
+    (void)pthread_cond_timedwait(&e->client->changed, &e->client->lock, &limit);
+    unlock(e->client);
+    e->backoff_ms = e->backoff_ms * 2 < BACKOFF_LAST_MS ? e->backoff_ms * 2 : BACKOFF_LAST_MS;
     e->tried = 0;
 }
 
@@ -326,7 +328,7 @@ enum sg_err client_call(struct client *c, const struct request *r, struct arena 
         .arena = a,
         .reply = out,
         .deadline_ms = now_ms() + timeout_ms,
-        .backoff_ms = BACKOFF_MIN_MS,
+        .backoff_ms = BACKOFF_FIRST_MS,
         .repeatable = client_is_repeatable(r),
     };
     *out = (struct reply){.err = SG_OK};

@@ -7,8 +7,6 @@
 
 #include "proto/client.h"
 
-#define CLIENT_ADDRESSES_MAX 32
-
 struct client;
 
 /* addresses: separated by commas; one without a scheme is taken as tcp. Starts

@@ -14,7 +14,7 @@
 
 #define RECONNECT_FIRST_MS 10
 #define RECONNECT_LAST_MS 500
-#define HEAD_SIZE_MAX 64
+#define REQ_HEAD_BYTES 64
 
 /* A call's id on the wire: REQ's final mark, a generation, a slot. */
 #define ID_MARK 0x80000000u
@@ -324,7 +324,7 @@ void connection_send(struct connection *c, struct connection_call *call, struct 
 
 static int options_set(struct connection *c)
 {
-    int rv = nng_socket_set_size(c->socket, NNG_OPT_RECVMAXSZ, REPLY_SIZE_MAX_BYTES + HEAD_SIZE_MAX);
+    int rv = nng_socket_set_size(c->socket, NNG_OPT_RECVMAXSZ, REPLY_SIZE_MAX_BYTES + REQ_HEAD_BYTES);
     if (rv == 0) {
         rv = nng_socket_set_ms(c->socket, NNG_OPT_RECONNMINT, RECONNECT_FIRST_MS);
     }
