@@ -59,6 +59,10 @@ void group_receive(struct group *g, uint64_t from, const struct message *m);
  * done(), which is called exactly once, never before group_propose() returns. */
 struct proposal {
     struct span command; /* Copied by group_propose(). */
+    /* Answer when the entry is applied, without waiting until that is flushed
+     * here: it is durable on a quorum, so it will be applied with the same result
+     * whatever dies. Rows read right after may not show it yet (ran_index). */
+    bool is_early;
     /* SG_OK: applied and durable here; index and result are set (result is
      *   borrowed for the call).
      * SG_NOTLEADER: not taken; nothing happened.
@@ -87,6 +91,13 @@ MUST_USE enum sg_err group_transfer(struct group *g, uint64_t node);
  * it a head start. Never disturbs a leader that is heard. */
 void group_peer_lost(struct group *g, uint64_t node, bool likeliest);
 
+/* Right after group_open() of a group that was bootstrapped a moment ago: stand
+ * for election now, and again soon while other replicas are still making theirs,
+ * instead of waiting for a whole election timeout. To be called on one replica;
+ * if that one is down, the others' timeouts end as always. Nothing happens when
+ * the group has had an election before. */
+void group_stand(struct group *g);
+
 struct group_replica {
     uint64_t node;
     bool is_voter;
@@ -103,6 +114,7 @@ struct group_status {
     bool stopped;   /* Damaged or broken: see why. */
     const char *why;
     uint64_t first_index, last_index, commit_index, applied_index, mark_index;
+    uint64_t ran_index;   /* Applied, flushed here or not: early answers reach this far. */
     struct digest digest; /* At applied_index. */
     struct group_replica replicas[REPLICAS_MAX * 2];
     size_t replicas_count;

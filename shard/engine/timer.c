@@ -128,6 +128,18 @@ void timer_ignore_straggler(struct group *g)
     hasten(g, g->lost_likeliest ? now : now + g->o.heartbeat_ms);
 }
 
+void group_stand(struct group *g)
+{
+    if (g->stopped || g->raft.state != RAFT_FOLLOWER || g->raft.current_term != 1 || role_leader(g) != 0) {
+        return;
+    }
+    uint64_t now = loop_now_ms(g->o.loop);
+    g->hurry_until_ms = now + g->o.election_timeout_ms;
+    g->hurry_pause_ms = g->o.heartbeat_ms / 5;
+    hasten(g, now);
+    fire(g, now);
+}
+
 void group_peer_lost(struct group *g, uint64_t node, bool likeliest)
 {
     if (g->stopped || node == 0 || g->raft.state != RAFT_FOLLOWER || role_leader(g) != node) {
