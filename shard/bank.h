@@ -19,7 +19,7 @@ enum bank_op {
     BANK_RENAME, /* Atomically from place/name to to_place/to_name; a name that is there already is BANK_EXISTS. */
     BANK_SYNC,   /* fsync both directories over one connection. */
     BANK_REMOVE, /* What is not there: BANK_ABSENT. */
-    BANK_PROBE,  /* Can this endpoint keep the promise (create O_EXCL twice, rename, fsync, same file system)? */
+    BANK_PROBE, /* Can this endpoint keep the promise (create O_EXCL twice, rename, fsync, same file system)? */
     BANK_OPS
 };
 
@@ -46,8 +46,8 @@ struct bank_request {
     char name[BANK_NAME_SIZE]; /* A file name: no slash, not "." or "..". */
     enum bank_place to_place;
     char to_name[BANK_NAME_SIZE];
-    struct span data;          /* CREATE. */
-    struct sha256 sha256;      /* CREATE: of data, to confirm against. */
+    struct span data;     /* CREATE. */
+    struct sha256 sha256; /* CREATE: of data, to confirm against. */
     void (*done)(struct bank_request *r);
     /* The answer. */
     enum bank_answer answer;

@@ -17,7 +17,7 @@ struct shard;
 struct shard_options {
     struct group_options group; /* machine is set by shard_open(). */
     struct bank *bank;
-    const char *cluster;        /* Part of attempt names; must outlive the shard. */
+    const char *cluster; /* Part of attempt names; must outlive the shard. */
     /* A time zone by name, or NULL when there is no such zone; valid for ever. */
     const struct zone *(*zone)(void *impl, struct span name);
     /* The settings this shard should have by the catalog as this node knows it,
@@ -27,7 +27,8 @@ struct shard_options {
     void *impl;
 };
 
-MUST_USE enum sg_err shard_open(const struct shard_options *options, struct shard **out, char *why, size_t why_size);
+MUST_USE enum sg_err shard_open(const struct shard_options *options, struct shard **out, char *why,
+                                size_t why_size);
 struct group *shard_group(struct shard *s);
 /* The catalog's settings may have changed: the leader brings them into the log. */
 void shard_settings_changed(struct shard *s);

@@ -116,6 +116,9 @@ void world_run(struct world *w, uint64_t ms);
 size_t world_release(struct world *w);
 
 /* The bank. */
+extern const struct bank_ops world_bank_ops; /* impl: struct world_leader. */
+/* Every request that is still open is answered BANK_DOUBT; all are freed. */
+void world_end_requests(struct world *w);
 struct world_file *world_find(struct world *w, enum bank_place place, const char *name);
 void world_put(struct world *w, enum bank_place place, const char *name, const char *content);
 void world_move(struct world *w, struct world_file *f, enum bank_place place, const char *name);
