@@ -1,230 +1,12 @@
-#include "tests/support/engine_cluster.h"
+#include "tests/support/engine_cluster_impl.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "proto/mem.h"
 
-#define NODES 5
-#define WHY_SIZE 160
-
-/* What dies with a process. */
-struct process {
-    struct cluster *c;
-    size_t node;
-    uint64_t incarnation;
-    struct test_loop *loop;
-    struct kv kv;
-    struct writer *writer;
-    struct group *group;
-    struct transport transport;
-    uint32_t snapshot_senders;
-    uint64_t disk_due_ms;
-    uint64_t open_proposals;
-    bool told_leader;
-    char failed[WHY_SIZE];
-    struct process *next_dead;
-};
-
-struct node {
-    struct mem_kv *disk;
-    struct process *process; /* NULL: down. */
-    bool paused;
-};
-
-struct packet {
-    uint64_t due_ms, order;
-    size_t to;
-    struct bytes frame;
-};
-
-/* What is known of an index, the first time anybody applied it. */
-struct fact {
-    uint64_t term;
-    struct digest content; /* Of the command. */
-    struct digest state;   /* After it; zeros: not known. */
-    bool has_content;
-};
-
-struct test_proposal {
-    struct proposal p;
-    struct process *process;
-    struct digest content;
-};
-
-struct cluster {
-    struct cluster_options o;
-    struct node nodes[NODES];
-    bool cut[NODES][NODES];
-    uint64_t now_ms;
-    uint64_t random_state;
-    uint64_t order;
-    uint64_t incarnations;
-    uint64_t commands;
-    struct packet *packets;
-    size_t packets_count, packets_cap;
-    struct fact *facts; /* By index. */
-    size_t facts_count;
-    uint64_t *leaders; /* Incarnation by term. */
-    size_t leaders_count;
-    uint64_t acked, unknown, highest_acked;
-    bool (*filter)(void *arg, size_t from, size_t to, const struct message *m);
-    void *filter_arg;
-    char violation[WHY_SIZE];
-};
-
 /* A crashed process's memory is gone in reality; here it must stay reachable. */
 static struct process *dead_processes;
-
-static void violate(struct cluster *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void violate(struct cluster *c, const char *fmt, ...)
-{
-    va_list args;
-    if (c->violation[0] != '\0') {
-        return;
-    }
-    va_start(args, fmt);
-    (void)vsnprintf(c->violation, sizeof(c->violation), fmt, args);
-    va_end(args);
-}
-
-uint64_t cluster_random(struct cluster *c, uint64_t below)
-{
-    uint64_t z = c->random_state += 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return below == 0 ? 0 : (z ^ (z >> 31)) % below;
-}
-
-static uint64_t between(struct cluster *c, uint64_t min, uint64_t max)
-{
-    return min + cluster_random(c, max - min + 1);
-}
-
-/* --- Facts ------------------------------------------------------------------------ */
-
-static struct fact *fact_at(struct cluster *c, uint64_t index)
-{
-    CHECK(index < 10000000);
-    while (c->facts_count <= index) {
-        size_t n = c->facts_count == 0 ? 256 : c->facts_count * 2;
-        c->facts = mem_realloc(c->facts, n * sizeof(*c->facts));
-        memset(c->facts + c->facts_count, 0, (n - c->facts_count) * sizeof(*c->facts));
-        c->facts_count = n;
-    }
-    return &c->facts[index];
-}
-
-static bool is_zero(const struct digest *d)
-{
-    static const struct digest zero;
-    return memcmp(d, &zero, sizeof(zero)) == 0;
-}
-
-static void check_leader(struct cluster *c, const struct process *p)
-{
-    struct group_status s;
-    group_status(p->group, &s);
-    if (!s.is_leader) {
-        return;
-    }
-    CHECK(s.term < 1000000);
-    while (c->leaders_count <= s.term) {
-        size_t n = c->leaders_count == 0 ? 64 : c->leaders_count * 2;
-        c->leaders = mem_realloc(c->leaders, n * sizeof(*c->leaders));
-        memset(c->leaders + c->leaders_count, 0, (n - c->leaders_count) * sizeof(*c->leaders));
-        c->leaders_count = n;
-    }
-    if (c->leaders[s.term] == 0) {
-        c->leaders[s.term] = p->incarnation;
-    } else if (c->leaders[s.term] != p->incarnation) {
-        violate(c, "two leaders in term %llu", (unsigned long long)s.term);
-    }
-}
-
-/* --- The machine ------------------------------------------------------------------- */
-
-static enum sg_err check_order(struct process *p, struct rows *rows, uint64_t index)
-{
-    uint8_t number[8];
-    struct span value;
-    enum sg_err err = rows_get(rows, span_str("\x02last"), &value);
-    if (err == SG_OK && be64_get(value.p) >= index) {
-        violate(p->c, "entry %llu was applied twice", (unsigned long long)index);
-    }
-    if (err != SG_OK && err != SG_NOTFOUND) {
-        return err;
-    }
-    be64_put(number, index);
-    return rows_put(rows, span_str("\x02last"), span_of(number, sizeof(number)));
-}
-
-static enum sg_err machine_apply(void *impl, struct rows *rows, uint64_t index, uint64_t term,
-                                 struct span command, struct bytes *result)
-{
-    struct process *p = impl;
-    struct fact *fact = fact_at(p->c, index);
-    struct digest content = digest_of(command);
-    if (fact->has_content && (fact->term != term || memcmp(&fact->content, &content, sizeof(content)) != 0)) {
-        violate(p->c, "committed entry %llu changed", (unsigned long long)index);
-    }
-    fact->has_content = true;
-    fact->term = term;
-    fact->content = content;
-    uint8_t key[2] = {0x01, command.n > 0 ? command.p[command.n - 1] : 0};
-    enum sg_err err = check_order(p, rows, index);
-    if (err == SG_OK) {
-        err = rows_put(rows, span_of(key, sizeof(key)), command);
-    }
-    bytes_append(result, content.b, sizeof(content.b));
-    return err;
-}
-
-static void machine_applied(void *impl, uint64_t index)
-{
-    struct process *p = impl;
-    struct group_status s;
-    group_status(p->group, &s);
-    struct fact *fact = fact_at(p->c, index);
-    if (s.applied_index != index) {
-        violate(p->c, "applied(%llu) was told at %llu", (unsigned long long)index,
-                (unsigned long long)s.applied_index);
-    }
-    if (is_zero(&fact->state)) {
-        fact->state = s.digest;
-    } else if (memcmp(&fact->state, &s.digest, sizeof(s.digest)) != 0) {
-        violate(p->c, "digests differ at %llu", (unsigned long long)index);
-    }
-}
-
-static void machine_installed(void *impl, uint64_t index)
-{
-    (void)impl;
-    (void)index;
-}
-
-static void machine_role(void *impl, bool is_leader, uint64_t term, uint64_t leader)
-{
-    struct process *p = impl;
-    (void)term;
-    (void)leader;
-    p->told_leader = is_leader;
-}
-
-static void machine_failed(void *impl, enum sg_err err, const char *why)
-{
-    struct process *p = impl;
-    (void)snprintf(p->failed, sizeof(p->failed), "%s: %s", sg_err_name(err), why);
-}
-
-static const struct machine_ops machine_ops = {
-    .apply = machine_apply,
-    .applied = machine_applied,
-    .installed = machine_installed,
-    .role = machine_role,
-    .failed = machine_failed,
-};
 
 /* --- The network ---------------------------------------------------------------------- */
 
@@ -266,7 +48,7 @@ static void post(struct cluster *c, size_t from, size_t to, const struct message
     struct packet p = {.order = c->order++, .to = to};
     struct frame header = {
         .version = FRAME_VERSION, .cluster = span_str("test"), .from = from + 1, .to = to + 1};
-    uint64_t delay = c->o.delay_max_ms == 0 ? 1 : between(c, c->o.delay_min_ms, c->o.delay_max_ms);
+    uint64_t delay = c->o.delay_max_ms == 0 ? 1 : cluster_between(c, c->o.delay_min_ms, c->o.delay_max_ms);
     if (c->o.is_slow_at_times && cluster_random(c, 200) == 0) {
         delay += cluster_random(c, 3000);
     }
@@ -335,70 +117,12 @@ static void deliver_due(struct cluster *c)
 
 /* --- Processes --------------------------------------------------------------------------- */
 
-static void on_store_failure(void *impl, enum sg_err err)
-{
-    struct process *p = impl;
-    violate(p->c, "the store failed: %s", sg_err_name(err));
-}
-
-static struct process *process_new(struct cluster *c, size_t node)
-{
-    struct process *p = mem_zalloc(1, sizeof(*p));
-    p->c = c;
-    p->node = node;
-    p->incarnation = ++c->incarnations;
-    p->loop = test_loop_new(cluster_random(c, UINT64_MAX));
-    test_loop_hold_done(p->loop, WORKER_STORE);
-    mem_kv_open(c->nodes[node].disk, &p->kv);
-    p->writer = writer_new(test_loop_seam(p->loop), &p->kv, on_store_failure, p);
-    p->transport = (struct transport){&transport_ops, p};
-    return p;
-}
-
-static void process_free(struct process *p)
-{
-    writer_free(p->writer);
-    test_loop_free(p->loop);
-    kv_close(&p->kv);
-    mem_free(p);
-}
-
-/* Once what ran is on the disk its done() may come. */
-static void finish_commit(struct process *p)
-{
-    mem_kv_flush(p->c->nodes[p->node].disk);
-    test_loop_release(p->loop, WORKER_STORE);
-    (void)test_loop_turn(p->loop);
-    test_loop_hold_done(p->loop, WORKER_STORE);
-    p->disk_due_ms = 0;
-}
-
-static void process_run(struct process *p, uint64_t ms)
-{
-    struct cluster *c = p->c;
-    test_loop_advance(p->loop, ms);
-    /* A disk without delay may finish many commits in a millisecond. */
-    for (int i = 0; i < 20 && test_loop_ran(p->loop, WORKER_STORE) > 0; i++) {
-        if (p->disk_due_ms == 0) {
-            p->disk_due_ms = c->now_ms + between(c, c->o.disk_min_ms, c->o.disk_max_ms);
-            if (c->o.is_slow_at_times && cluster_random(c, 300) == 0) {
-                p->disk_due_ms += cluster_random(c, 800);
-            }
-        }
-        if (p->disk_due_ms > c->now_ms) {
-            return;
-        }
-        finish_commit(p);
-        (void)test_loop_run(p->loop);
-    }
-}
-
 enum sg_err cluster_start(struct cluster *c, size_t node)
 {
     struct node *n = &c->nodes[node];
     char why[WHY_SIZE];
     CHECK(n->process == NULL);
-    struct process *p = process_new(c, node);
+    struct process *p = process_new(c, node, &transport_ops);
     struct group_options options = {
         .id = CLUSTER_GROUP,
         .node = node + 1,
@@ -407,7 +131,7 @@ enum sg_err cluster_start(struct cluster *c, size_t node)
         .kv = &p->kv,
         .writer = p->writer,
         .transport = &p->transport,
-        .machine = {&machine_ops, p},
+        .machine = {&cluster_machine_ops, p},
         .trailing_entries = c->o.trailing_entries == 0 ? TRAILING_ENTRIES_MIN : c->o.trailing_entries,
         .election_timeout_ms = ELECTION_TIMEOUT_MS,
         .heartbeat_ms = HEARTBEAT_MS,
@@ -450,8 +174,8 @@ void cluster_stop(struct cluster *c, size_t node)
     c->nodes[node].paused = false;
     group_stop(p->group);
     for (int i = 0; i < 1000 && !(group_is_idle(p->group) && writer_is_idle(p->writer)); i++) {
-        (void)test_loop_run(p->loop);
-        finish_commit(p);
+        test_loop_advance(p->loop, 1);
+        process_finish_commit(p);
         (void)test_loop_run(p->loop);
     }
     group_free(p->group);
@@ -530,7 +254,7 @@ static void advance_one(struct cluster *c)
             process_run(p, 1);
         }
         if (c->nodes[i].process != NULL) {
-            check_leader(c, c->nodes[i].process);
+            process_check_leader(c->nodes[i].process);
         }
     }
 }
@@ -652,11 +376,12 @@ static void proposal_done(struct proposal *p, enum sg_err err)
     struct cluster *c = t->process->c;
     t->process->open_proposals--;
     if (err == SG_OK) {
-        struct fact *fact = fact_at(c, p->index);
+        struct fact *fact = cluster_fact(c, p->index);
         if (!fact->has_content || memcmp(&fact->content, &t->content, sizeof(t->content)) != 0) {
-            violate(c, "proposal at %llu was acknowledged and not applied", (unsigned long long)p->index);
+            cluster_violate(c, "proposal at %llu was acknowledged and not applied",
+                            (unsigned long long)p->index);
         } else if (!span_eq(p->result, span_of(t->content.b, sizeof(t->content.b)))) {
-            violate(c, "proposal at %llu got another one's result", (unsigned long long)p->index);
+            cluster_violate(c, "proposal at %llu got another one's result", (unsigned long long)p->index);
         }
         c->acked++;
         c->highest_acked = p->index > c->highest_acked ? p->index : c->highest_acked;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proto/limits.h"
 #include "proto/mem.h"
 
 /* --- The machine: counts ------------------------------------------------------------ */
@@ -127,6 +128,7 @@ void rig_close(struct rig *r)
         test_loop_release(r->loop, (enum worker)w);
     }
     rig_run(r);
+    test_loop_advance(r->loop, WRITER_LAZY_MS);
     group_free(r->group);
     r->group = NULL;
 }
@@ -159,9 +161,16 @@ void rig_store_hard_state(struct rig *r, uint64_t term, uint64_t voted_for)
     CHECK(kv_commit(&r->kv, txn) == SG_OK);
 }
 
+/* A writer that is not idle although nothing is held waits for company. */
 void rig_run(struct rig *r)
 {
     (void)test_loop_run(r->loop);
+    for (int i = 0; i < 20 && !writer_is_idle(r->writer); i++) {
+        if (test_loop_waiting(r->loop, WORKER_STORE) > 0 || test_loop_ran(r->loop, WORKER_STORE) > 0) {
+            return;
+        }
+        test_loop_advance(r->loop, 1);
+    }
 }
 
 void rig_advance(struct rig *r, uint64_t ms)
