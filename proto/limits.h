@@ -135,6 +135,7 @@
 #define VERIFY_WINDOW_MS (24ll * 3600 * 1000) /* verify_window: step 11. */
 #define VERIFY_LOOK_MS (3600ll * 1000)        /* Step 11 looks again after this. */
 #define UPLOADS_OPEN_MAX 64                   /* Files of one shard that its leader works on at once. */
+#define BANK_SLOW_MS 60000                     /* Without an answer: people are told (plus what a rate limit takes). */
 #define BANK_ENDPOINT_WORKERS 4               /* Of BANK_WORKERS, for one endpoint. */
 #define BANK_PROBE_FRESH_MS 10000             /* A probe that passed answers for others this long. */
 #define BANK_PIECE_BYTES (64u << 10)          /* Data goes to a bank in pieces of this size. */

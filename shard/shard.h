@@ -72,7 +72,7 @@ void shard_command(struct shard *s, struct shard_command *c);
 
 /* What the leader is doing with files, for people. */
 struct shard_upload_status {
-    uint64_t file;
+    uint64_t file;          /* 0: the endpoint is probed. */
     const char *step;       /* "claim", "witness", "stage", ... */
     uint32_t tries;         /* Failures in a row. */
     const char *last_error; /* Of the bank; "" when none. */

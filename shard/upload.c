@@ -8,9 +8,16 @@
 
 static void proceed(struct uploads *us);
 
+static void tell_slow(struct uploads *us);
+
 static void on_timer(struct task *t)
 {
-    proceed(CONTAINER_OF(t, struct uploads, timer));
+    struct uploads *us = CONTAINER_OF(t, struct uploads, timer);
+    if (us->is_pending) {
+        tell_slow(us);
+    } else {
+        proceed(us);
+    }
 }
 
 void uploads_init(struct uploads *us, struct duty_env *env)
@@ -226,6 +233,26 @@ struct bank_request *upload_request(struct upload *u, enum bank_op op, const cha
     return &c->request;
 }
 
+/* A request that is not answered can't be taken back: it may still be carried
+ * out. So nothing else is begun, but people learn of it. */
+static void tell_slow(struct uploads *us)
+{
+    struct upload *u = find(us, us->pending_file);
+    CHECK(u != NULL);
+    (void)snprintf(u->last_error, sizeof u->last_error,
+                   "the bank's directory or server does not answer (step %s)", upload_step_name(u->step));
+    if (!u->alerted) {
+        u->alerted = true;
+        duty_alert(us->env, u->file, u->last_error);
+    }
+}
+
+static uint64_t slow_ms(const struct bank_request *r)
+{
+    uint64_t rate = r->endpoint->rate_limit_bytes;
+    return BANK_SLOW_MS + (rate > 0 ? (uint64_t)r->data.n * 1000 / rate : 0);
+}
+
 void upload_send(struct upload *u, struct bank_request *r, struct bytes *data)
 {
     struct bank_call *c = CONTAINER_OF(r, struct bank_call, request);
@@ -239,6 +266,7 @@ void upload_send(struct upload *u, struct bank_request *r, struct bytes *data)
     us->is_pending = true;
     us->pending_file = u->file;
     us->env->outstanding_count++;
+    loop_after(us->env->loop, &us->timer, slow_ms(r));
     bank_send(us->env->bank, r);
 }
 
@@ -415,18 +443,28 @@ void uploads_retry(struct uploads *us)
     uploads_look(us);
 }
 
+static void status_of(const struct upload *u, uint64_t now_ms, struct shard_upload_status *out)
+{
+    uint64_t wait_ms = u->due_ms > now_ms ? u->due_ms - now_ms : 0;
+    *out = (struct shard_upload_status){
+        .file = u->file,
+        .step = upload_step_name(u->step),
+        .tries = u->tries,
+        .last_error = u->last_error,
+        .next_try_ms = wait_ms > 0 ? loop_wall_ms(u->uploads->env->loop) + (int64_t)wait_ms : 0};
+}
+
 size_t uploads_status(const struct uploads *us, struct shard_upload_status *out, size_t max)
 {
     uint64_t now_ms = loop_now_ms(us->env->loop);
     size_t n = 0;
-    for (const struct upload *u = us->head; u != NULL && n < max; u = u->next) {
-        uint64_t wait_ms = u->due_ms > now_ms ? u->due_ms - now_ms : 0;
-        out[n++] = (struct shard_upload_status){
-            .file = u->file,
-            .step = upload_step_name(u->step),
-            .tries = u->tries,
-            .last_error = u->last_error,
-            .next_try_ms = wait_ms > 0 ? loop_wall_ms(us->env->loop) + (int64_t)wait_ms : 0};
+    for (int quiet = 0; quiet < 2; quiet++) {
+        for (const struct upload *u = us->head; u != NULL && n < max; u = u->next) {
+            bool is_quiet = u->step >= UPLOAD_CLEAN && u->last_error[0] == '\0';
+            if (is_quiet == (quiet == 1)) {
+                status_of(u, now_ms, &out[n++]);
+            }
+        }
     }
     return n;
 }

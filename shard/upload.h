@@ -99,7 +99,7 @@ void uploads_look(struct uploads *us);
 /* A person changed something (settings, cancel, resolve): look at the rows and
  * at the endpoint again, without waiting for back-offs. */
 void uploads_retry(struct uploads *us);
-/* Up to max; returns how many. Texts are borrowed until the loop goes on. */
+/* Up to max, those that are under way or in trouble first; returns how many. Texts are borrowed until the loop goes on. */
 size_t uploads_status(const struct uploads *us, struct shard_upload_status *out, size_t max);
 
 #endif

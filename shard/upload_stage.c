@@ -178,6 +178,7 @@ static void record_applied(struct upload *u, const struct command_result *result
     (void)result;
     FAULT_POINT("upload.staged");
     u->tries = 0;
+    u->last_error[0] = '\0';
     upload_move(u, UPLOAD_LOOK_FINAL);
 }
 

@@ -63,7 +63,8 @@ static int write_all(int fd, struct span data)
  * A witness is too small to have a half. */
 static void pass_middle(struct span data, size_t before, size_t after)
 {
-    if (data.n >= ACH_BLOCKING_FACTOR * ACH_RECORD_SIZE && before < data.n / 2 && after >= data.n / 2) {
+    if (data.n >= (size_t)ACH_BLOCKING_FACTOR * ACH_RECORD_SIZE && before < data.n / 2 &&
+        after >= data.n / 2) {
         FAULT_POINT("upload.staging");
     }
 }

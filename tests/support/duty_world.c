@@ -281,7 +281,8 @@ static void on_fault(void *impl, const char *name)
 void world_set_clock(struct world *w, int day, int hour, int minute, int second)
 {
     int64_t day_ms = (int64_t)(day_of(2026, 11, 1).n + day - 1) * 24 * 3600 * 1000;
-    test_loop_set_wall(w->t, day_ms + ((int64_t)(hour + 5) * 3600 + minute * 60 + second) * 1000);
+    int64_t second_of_day = (int64_t)(hour + 5) * 3600 + (int64_t)minute * 60 + second;
+    test_loop_set_wall(w->t, day_ms + second_of_day * 1000);
 }
 
 void world_run(struct world *w, uint64_t ms)

@@ -14,7 +14,7 @@
 #include "tests/support/ach_sample.h"
 #include "tests/support/duty_world.h"
 
-#define SECOND_MS 1000
+#define SECOND_MS UINT64_C(1000)
 #define HOUR_MS (3600 * SECOND_MS)
 
 static void assert_window_done(struct world *w, const char *name, uint64_t files)
@@ -171,7 +171,7 @@ static void test_modifiers_used_up(void **state)
     assert_int_equal(world_events(w, "alert"), 1);
     /* The next day begins at midnight in the shard's zone. */
     world_set_clock(w, 24, 0, 0, 1);
-    world_run(w, 2 * 60 * SECOND_MS);
+    world_run(w, 120 * SECOND_MS);
     assert_int_equal(modifier_of(w, 37), 'A');
     assert_int_equal(world_events(w, "alert"), 1);
     world_free(w);
@@ -234,7 +234,7 @@ static void test_busy_log(void **state)
     world_run(w, HOUR_MS);
     assert_int_equal(world_file_state(w, 1), 0);
     w->impl = NULL;
-    world_run(w, 2 * 60 * SECOND_MS);
+    world_run(w, 120 * SECOND_MS);
     assert_window_done(w, "M1", 1);
     assert_int_equal(world_file_state(w, 1), FILE_UPLOADED);
     world_free(w);

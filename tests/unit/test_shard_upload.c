@@ -13,7 +13,7 @@
 #include "shard/upload_steps.h"
 #include "tests/support/duty_world.h"
 
-#define SECOND_MS 1000
+#define SECOND_MS UINT64_C(1000)
 #define HOUR_MS (3600 * SECOND_MS)
 
 static struct world *world_with_file(void)
@@ -378,7 +378,28 @@ static void test_bank_is_down(void **state)
     assert_string_equal(status[0].step, "probe");
     assert_int_equal(status[1].file, 1);
     doubt.left = 0;
-    world_run(w, 2 * 60 * SECOND_MS);
+    world_run(w, 120 * SECOND_MS);
+    assert_int_equal(world_file_state(w, 1), FILE_UPLOADED);
+    world_free(w);
+}
+
+/* A request that is never answered: nothing else is begun, people are told, and
+ * the next leader is not held up. */
+static void test_bank_hangs(void **state)
+{
+    (void)state;
+    struct world *w = world_with_file();
+    w->on_request = hold_rename;
+    struct world_leader *l = world_elect(w);
+    world_run(w, BANK_SLOW_MS - SECOND_MS);
+    assert_int_equal(world_events(w, "alert"), 0);
+    world_run(w, HOUR_MS);
+    assert_int_equal(world_events(w, "alert"), 1);
+    struct shard_upload_status status[8];
+    assert_int_equal(uploads_status(&l->duties.uploads, status, 8), 1);
+    assert_non_null(strstr(status[0].last_error, "does not answer"));
+    (void)world_elect(w);
+    world_run(w, SECOND_MS);
     assert_int_equal(world_file_state(w, 1), FILE_UPLOADED);
     world_free(w);
 }
@@ -526,6 +547,7 @@ int main(void)
         cmocka_unit_test(test_late_answer_is_dropped),
         cmocka_unit_test(test_doubt),
         cmocka_unit_test(test_bank_is_down),
+        cmocka_unit_test(test_bank_hangs),
         cmocka_unit_test(test_alert_when_t_does_not_move),
         cmocka_unit_test(test_garbage),
         cmocka_unit_test(test_server_rolled_back),

@@ -13,7 +13,7 @@
 #include "proto/fault.h"
 #include "tests/support/duty_world.h"
 
-#define MINUTE_MS 60000
+#define MINUTE_MS UINT64_C(60000)
 #define HOUR_MS (60 * MINUTE_MS)
 
 /* Monday, 23 November 2026, 10:00 in New York; SD1 10:15, ND 16:15. */
