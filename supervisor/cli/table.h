@@ -1,0 +1,40 @@
+/* JSON rows as plain aligned columns, and the parts of that.
+ *
+ * Everything appended is printable ASCII and line ends: control characters and
+ * all else that could play tricks on a terminal is replaced by '?'. */
+#ifndef SUPERVISOR_CLI_TABLE_H
+#define SUPERVISOR_CLI_TABLE_H
+
+#include <jansson.h>
+
+#include "proto/bytes.h"
+
+/* NUMBER and CENTS stand to the right. CENTS is money, printed in dollars. TIME
+ * is RFC 3339 in UTC, printed in the local zone. */
+enum cell_kind { CELL_TEXT, CELL_NUMBER, CELL_CENTS, CELL_TIME };
+
+struct column {
+    const char *head;
+    const char *key; /* Of the row; "a.b" reaches into an object. */
+    enum cell_kind kind;
+};
+
+/* A line of heads (if heads), then one for each object of rows. */
+void table_render(const struct column *columns, size_t count, const json_t *rows, bool heads,
+                  struct bytes *out);
+
+/* An object as lines of "key  value", in its order; objects within it as "key.key",
+ * arrays of objects left out (they are tables). A number is money when its key
+ * ends with _cents (which is left out then) or is "amount"; a text is a time when
+ * it looks like one. */
+void table_record(const json_t *object, struct bytes *out);
+
+/* One value. null, nothing and an empty text are "-". */
+void table_cell(const json_t *value, enum cell_kind kind, struct bytes *out);
+
+/* s with everything but printable ASCII replaced by '?'. */
+void table_clean(struct span s, struct bytes *out);
+/* The same as a JSON text (a new reference). */
+json_t *table_json(struct span s);
+
+#endif
