@@ -1,0 +1,119 @@
+/* What of each answer is shown as text, under which heads. */
+#include "supervisor/cli/verbs.h"
+
+#define COLUMNS(array) (array), sizeof(array) / sizeof((array)[0])
+
+static const struct column nodes[] = {
+    {"NODE", "name", CELL_TEXT},         {"STATE", "state", CELL_TEXT},
+    {"LEADERS", "leaders", CELL_NUMBER}, {"REPLICAS", "replicas", CELL_NUMBER},
+    {"STOPPED", "stopped", CELL_NUMBER}, {"AGE_MS", "age_ms", CELL_NUMBER},
+    {"VERSION", "version", CELL_TEXT},   {"CLIENT", "client", CELL_TEXT},
+    {"STARTED", "started", CELL_TIME},
+};
+static const struct column attention[] = {
+    {"KIND", "kind", CELL_TEXT},
+    {"SUBJECT", "subject", CELL_TEXT},
+    {"ATTENTION", "text", CELL_TEXT},
+};
+static const struct column shards[] = {
+    {"SHARD", "routing_number", CELL_TEXT},
+    {"STATE", "state", CELL_TEXT},
+    {"LEADER", "leader", CELL_TEXT},
+    {"TERM", "term", CELL_NUMBER},
+    {"COMMIT", "commit_index", CELL_NUMBER},
+    {"APPLIED", "applied_index", CELL_NUMBER},
+    {"PENDING", "pending_entries", CELL_NUMBER},
+    {"DEBIT", "pending_debit_cents", CELL_CENTS},
+    {"CREDIT", "pending_credit_cents", CELL_CENTS},
+    {"NEXT CLOSE", "next_close", CELL_TIME},
+    {"WHY", "why", CELL_TEXT},
+};
+static const struct column damaged[] = {
+    {"LANE", "lane", CELL_TEXT},
+    {"DAMAGE", "text", CELL_TEXT},
+};
+static const struct column replicas[] = {
+    {"REPLICA", "node", CELL_TEXT}, {"ROLE", "role", CELL_TEXT},   {"MATCH", "match_index", CELL_NUMBER},
+    {"LAG", "lag", CELL_NUMBER},    {"STATE", "state", CELL_TEXT},
+};
+static const struct column uploads[] = {
+    {"UPLOAD", "file", CELL_NUMBER},         {"STEP", "step", CELL_TEXT},
+    {"FAILURES", "failures", CELL_NUMBER},   {"NEXT TRY", "next_try", CELL_TIME},
+    {"LAST ERROR", "last_error", CELL_TEXT},
+};
+static const struct column transfers[] = {
+    {"ID", "id", CELL_TEXT},
+    {"STATE", "state", CELL_TEXT},
+    {"SIDE", "side", CELL_TEXT},
+    {"AMOUNT", "amount", CELL_CENTS},
+    {"SEC", "sec", CELL_TEXT},
+    {"RDFI", "rdfi", CELL_TEXT},
+    {"ACCOUNT", "account", CELL_TEXT},
+    {"NAME", "name", CELL_TEXT},
+    {"FILE", "file", CELL_NUMBER},
+    {"SEQ", "seq", CELL_NUMBER},
+    {"ACCEPTED", "accepted_at", CELL_TIME},
+};
+static const struct column steps[] = {
+    {"STEP", "what", CELL_TEXT},
+    {"TIME", "time", CELL_TIME},
+    {"INDEX", "index", CELL_NUMBER},
+    {"TEXT", "text", CELL_TEXT},
+};
+static const struct column windows[] = {
+    {"SHARD", "routing_number", CELL_TEXT}, {"DAY", "day", CELL_TEXT},
+    {"WINDOW", "name", CELL_TEXT},          {"STATE", "state", CELL_TEXT},
+    {"SCHEDULED", "scheduled", CELL_TIME},  {"CLOSED", "closed_at", CELL_TIME},
+    {"MANUAL", "manual", CELL_TEXT},        {"LATE", "late", CELL_TEXT},
+    {"FILES", "files", CELL_NUMBER},        {"ENTRIES", "entries", CELL_NUMBER},
+    {"DEBIT", "debit_cents", CELL_CENTS},   {"CREDIT", "credit_cents", CELL_CENTS},
+};
+static const struct column files[] = {
+    {"SHARD", "routing_number", CELL_TEXT}, {"FILE", "id", CELL_NUMBER},
+    {"STATE", "state", CELL_TEXT},          {"WINDOW", "window", CELL_TEXT},
+    {"ENTRIES", "entries", CELL_NUMBER},    {"BATCHES", "batches", CELL_NUMBER},
+    {"DEBIT", "debit_cents", CELL_CENTS},   {"CREDIT", "credit_cents", CELL_CENTS},
+    {"TRIES", "attempts", CELL_NUMBER},     {"BUILT BY", "built_by", CELL_TEXT},
+    {"UPLOADED", "uploaded_at", CELL_TIME}, {"NAME", "name", CELL_TEXT},
+};
+static const struct column checks[] = {
+    {"OK", "ok", CELL_TEXT},
+    {"CHECK", "check", CELL_TEXT},
+    {"FOUND", "text", CELL_TEXT},
+};
+static const struct column events[] = {
+    {"CURSOR", "cursor", CELL_NUMBER}, {"TIME", "time", CELL_TIME}, {"KIND", "kind", CELL_TEXT},
+    {"SUBJECT", "subject", CELL_TEXT}, {"TEXT", "text", CELL_TEXT},
+};
+static const struct column entries[] = {
+    {"INDEX", "index", CELL_NUMBER},   {"TERM", "term", CELL_NUMBER},     {"TYPE", "type", CELL_TEXT},
+    {"BYTES", "bytes", CELL_NUMBER},   {"TIME", "time", CELL_TIME},       {"NODE", "node", CELL_TEXT},
+    {"COMMAND", "command", CELL_TEXT}, {"SUMMARY", "summary", CELL_TEXT},
+};
+static const struct column hashes[] = {
+    {"SHARD", "routing_number", CELL_TEXT}, {"REPLICA", "node", CELL_TEXT},
+    {"RESULT", "result", CELL_TEXT},        {"APPLIED", "applied_index", CELL_NUMBER},
+    {"DIGEST", "digest", CELL_TEXT},        {"WHY", "why", CELL_TEXT},
+};
+static const struct column results[] = {
+    {"ID", "id", CELL_TEXT},         {"SHARD", "shard", CELL_TEXT},   {"OUTCOME", "outcome", CELL_TEXT},
+    {"INDEX", "index", CELL_NUMBER}, {"REASON", "reason", CELL_TEXT},
+};
+
+const struct layout layout_record = {.is_record = true};
+const struct layout layout_status = {
+    true, {{"nodes", "nodes", COLUMNS(nodes)}, {"attention", "needs attention", COLUMNS(attention)}}, 2};
+const struct layout layout_nodes = {false, {{"nodes", NULL, COLUMNS(nodes)}}, 1};
+const struct layout layout_shards = {
+    false, {{"shards", NULL, COLUMNS(shards)}, {"damaged", "damaged", COLUMNS(damaged)}}, 2};
+const struct layout layout_shard = {
+    true, {{"replicas", "replicas", COLUMNS(replicas)}, {"uploads", "uploads", COLUMNS(uploads)}}, 2};
+const struct layout layout_transfers = {false, {{"transfers", NULL, COLUMNS(transfers)}}, 1};
+const struct layout layout_trace = {true, {{"steps", "steps", COLUMNS(steps)}}, 1};
+const struct layout layout_windows = {false, {{"windows", NULL, COLUMNS(windows)}}, 1};
+const struct layout layout_files = {false, {{"files", NULL, COLUMNS(files)}}, 1};
+const struct layout layout_verify = {true, {{"checks", "checks", COLUMNS(checks)}}, 1};
+const struct layout layout_events = {false, {{"events", NULL, COLUMNS(events)}}, 1};
+const struct layout layout_log = {false, {{"entries", NULL, COLUMNS(entries)}}, 1};
+const struct layout layout_hash = {false, {{"replicas", NULL, COLUMNS(hashes)}}, 1};
+const struct layout layout_submit = {false, {{"results", NULL, COLUMNS(results)}}, 1};
