@@ -347,7 +347,7 @@ static void entry_done(struct proposal *p, enum sg_err err)
  * ours to end; with none under way there is nothing to wait for. */
 static bool entry_propose(struct submitter *q, struct entry *e)
 {
-    e->proposal = (struct proposal){.command = span_bytes(&e->encoded), .done = entry_done};
+    e->proposal = (struct proposal){.command = span_bytes(&e->encoded), .is_early = true, .done = entry_done};
     enum sg_err err = q->env->propose(q->env->impl, &e->proposal);
     CHECK(err != SG_TOOBIG);
     if (err == SG_OK) {

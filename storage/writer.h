@@ -13,6 +13,12 @@
  * done(SG_CORRUPT). run() must therefore be repeatable: it resets what it
  * collected when it starts. Later jobs of the same key (a group) still run, so
  * a group stops by refusing in run() itself once it is damaged.
+ * A job that is lazy is not worth a flush of its own: while only such jobs have
+ * run, the transaction stays open, until a job that is not lazy joins it or
+ * WRITER_LAZY_MS have passed. What it found is told early by ran(): whoever
+ * needs only the outcome, and has it durable elsewhere (a committed entry of
+ * the log), need not wait for the flush.
+ *
  * Any other error, and any error of begin or commit, is final for the
  * environment (I-11): the kv refuses all writes from then on, on_failure is
  * called once, on the loop, no done() is ever called again, and submitted jobs
@@ -26,9 +32,15 @@
 struct writer_job {
     /* On the worker, inside the write transaction. */
     MUST_USE enum sg_err (*run)(struct writer_job *job, struct kv *kv, struct kv_txn *txn);
+    /* Optional. On the loop, once, after run() succeeded and perhaps before the
+     * commit. What run() collected may be read here; the job is not the caller's
+     * yet. Not called for a job that met damage. */
+    void (*ran)(struct writer_job *job);
     /* On the loop, after the commit. The memory is the caller's again. */
     void (*done)(struct writer_job *job, enum sg_err err);
     size_t size_bytes;       /* About what it writes; for the limits. */
+    bool lazy;               /* Its flush may wait for others. */
+    bool told;               /* The writer's: ran() was called. */
     enum sg_err err;         /* The writer's. */
     struct writer_job *next; /* The writer's. */
 };

@@ -1,5 +1,5 @@
 /* Committed entries to the machine, in the writer's transaction (I-2). One job
- * of a group is under way; what commits meanwhile makes the next one. */
+ * of a group runs at a time; what commits meanwhile makes the next one. */
 #include "proto/fault.h"
 #include "proto/mem.h"
 #include "shard/engine/engine.h"
@@ -168,9 +168,12 @@ static void write_row_separately(struct group *g, const struct apply_job *applie
     group_job_submit(g, &job->base, sizeof(*job));
 }
 
-static void answer(struct group *g, struct apply_job *job)
+/* Those of the job's proposals that are first in the queue; only_early: up to
+ * the first that must be durable here. */
+static void answer(struct group *g, struct apply_job *job, bool only_early)
 {
-    while (g->waiting.head != NULL && g->waiting.head->index < job->first + job->items_count) {
+    while (g->waiting.head != NULL && g->waiting.head->index < job->first + job->items_count &&
+           (g->waiting.head->is_early || !only_early)) {
         struct proposal *p = proposal_pop(&g->waiting);
         CHECK(p->index >= job->first);
         struct apply_item *item = &job->items[p->index - job->first];
@@ -195,22 +198,42 @@ static void apply_job_free(struct apply_job *job)
     mem_free(job);
 }
 
+static void applying_ends(struct group *g, struct apply_job *job)
+{
+    if (g->applying == job) {
+        g->applying = NULL;
+    }
+}
+
+/* Applied, and not flushed here yet: enough for the next job and for answers
+ * that rest on the quorum's logs alone. */
+static void apply_ran(struct writer_job *writer_job)
+{
+    struct apply_job *job = (struct apply_job *)(void *)writer_job;
+    struct group *g = job->base.g;
+    applying_ends(g, job);
+    if (g->stopped || job->base.refused) {
+        return;
+    }
+    g->ran = job->first + job->items_count - 1;
+    apply_start(g);
+    answer(g, job, true);
+}
+
 static void apply_done(struct writer_job *writer_job, enum sg_err err)
 {
     struct apply_job *job = (struct apply_job *)(void *)writer_job;
     struct group *g = job->base.g;
-    CHECK(g->applying == job);
-    g->applying = NULL;
+    applying_ends(g, job);
     if (group_job_ok(&job->base, err)) {
         g->applied = job->first + job->items_count - 1;
         g->digest = job->row.digest;
         if (FAULT_BUG("applied-separately")) {
             write_row_separately(g, job);
         }
-        apply_start(g);
         apply_evict(g);
         group_later(g);
-        answer(g, job);
+        answer(g, job, false);
         if (!g->stopped) {
             g->o.machine.ops->applied(g->o.machine.impl, job->first + job->items_count - 1);
         }
@@ -226,7 +249,7 @@ static size_t gather(struct group *g, struct apply_item *items, size_t *size)
 {
     size_t n = 0;
     *size = 0;
-    for (uint64_t index = g->applied + 1; index <= g->commit && n < APPLY_ENTRIES_MAX; index++) {
+    for (uint64_t index = g->ran + 1; index <= g->commit && n < APPLY_ENTRIES_MAX; index++) {
         struct entry *e = cache_get(&g->cache, index);
         /* Of one that must be read the size is not known: take it for large. */
         size_t entry_size = e == NULL ? APPLY_SIZE_MAX_BYTES / 8 : e->size;
@@ -239,20 +262,36 @@ static size_t gather(struct group *g, struct apply_item *items, size_t *size)
     return n;
 }
 
+/* Does anybody wait until entries up to last are applied durably: a proposal
+ * that is not early, or a leader that may not act before (I-8)? */
+static bool waits_for_flush(const struct group *g, uint64_t last)
+{
+    if (g->raft.state == RAFT_LEADER && g->applied < g->ready_index) {
+        return true;
+    }
+    for (const struct proposal *p = g->waiting.head; p != NULL && p->index <= last; p = p->next) {
+        if (!p->is_early) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void apply_start(struct group *g)
 {
     struct apply_item items[APPLY_ENTRIES_MAX];
     size_t size = 0;
-    if (g->applying != NULL || g->installing != NULL || g->raft.snapshot.installing ||
-        g->applied >= g->commit) {
+    if (g->applying != NULL || g->installing != NULL || g->raft.snapshot.installing || g->ran >= g->commit) {
         return;
     }
     size_t n = gather(g, items, &size);
     struct apply_job *job = mem_zalloc(1, sizeof(*job) + n * sizeof(struct apply_item));
     job->base.g = g;
     job->base.job.run = apply_run;
+    job->base.job.ran = apply_ran;
     job->base.job.done = apply_done;
-    job->first = g->applied + 1;
+    job->base.job.lazy = !waits_for_flush(g, g->ran + n);
+    job->first = g->ran + 1;
     job->wants_results = g->waiting.head != NULL;
     job->items_count = n;
     for (size_t i = 0; i < n; i++) {

@@ -129,7 +129,8 @@ struct group {
     /* Applied: as durable here. */
     uint64_t applied;
     struct digest digest;
-    struct apply_job *applying;
+    uint64_t ran; /* Applied in the writer's transaction, flushed or not; >= applied. */
+    struct apply_job *applying; /* The newest one, until it ran. */
     struct proposal_list waiting; /* In the order of their indexes. */
     struct proposal_list lost;    /* To be told SG_UNKNOWN or SG_STOPPED. */
 

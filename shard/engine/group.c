@@ -227,6 +227,7 @@ static void start(struct group *g, struct stored *s)
     }
     g->last_index = s->bounds.last;
     g->applied = s->applied;
+    g->ran = s->applied;
     g->commit = s->applied;
     g->digest = s->digest;
     g->mark_index = s->mark.index;
@@ -309,6 +310,7 @@ void group_status(const struct group *g, struct group_status *out)
         .last_index = g->last_index,
         .commit_index = g->commit,
         .applied_index = g->applied,
+        .ran_index = g->ran,
         .mark_index = g->mark_index,
         .digest = g->digest,
         .elections = g->elections,

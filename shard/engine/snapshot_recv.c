@@ -327,6 +327,7 @@ static void installed(struct group *g, struct install_job *job)
 {
     struct step s = {.event = {.type = RAFT_PERSISTED_SNAPSHOT}};
     g->applied = job->head.index;
+    g->ran = g->applied;
     g->digest = job->digest;
     g->commit = g->commit < g->applied ? g->applied : g->commit;
     g->mark_index = job->head.index;

@@ -3,6 +3,8 @@
 #include "supervisor/api/json.h"
 #include "supervisor/api/verbs_shard.h"
 
+#define READ_POLL_MS 1
+
 static void view_failed(struct call *c, const struct view *v)
 {
     if (v->err == SG_CORRUPT) {
@@ -99,7 +101,7 @@ static json_t *(*const reads[REQUEST_KINDS])(struct call_view *v, const struct r
     [REQUEST_SHARDS_SHOW] = read_shard,
 };
 
-static void verb_read(struct call *c, struct slot *s)
+static void read_now(struct call *c, struct slot *s)
 {
     struct read_args a = {.shard = s->shard,
                           .id = request_arg(&c->request, "id"),
@@ -111,6 +113,32 @@ static void verb_read(struct call *c, struct slot *s)
         call_view_begin(c, &v, s->lane, s->group)) {
         view_answer(c, &v, reads[c->request.kind](&v, &a));
     }
+}
+
+/* Submissions are answered when they are applied, a moment before rows show
+ * them: a read waits for all that was answered before it came. */
+static void read_when_flushed(struct task *t)
+{
+    struct call *c = CONTAINER_OF(t, struct call, task);
+    struct slot *s = lane_slot(c->lane, c->request.routing_number.n);
+    struct group_status status;
+
+    group_status(shard_group(s->shard), &status);
+    if (status.applied_index >= c->exec.number || status.stopped || c->lane->leaving_stopped) {
+        read_now(c, s);
+    } else {
+        loop_after(c->lane->loop, &c->task, READ_POLL_MS);
+    }
+}
+
+static void verb_read(struct call *c, struct slot *s)
+{
+    struct group_status status;
+
+    group_status(shard_group(s->shard), &status);
+    c->exec.number = status.ran_index;
+    c->task.run = read_when_flushed;
+    read_when_flushed(&c->task);
 }
 
 /* --- Reads that build a file: elsewhere, so that the lane goes on ----------------------- */

@@ -67,8 +67,7 @@ static const struct transport_ops transport_ops = {.send = transport_send_op};
 static void on_store_failure(void *impl, enum sg_err err)
 {
     (void)impl;
-    (void)err;
-    CHECK(!"the store failed");
+    CHECK(err == SG_OK); /* It is not: no test here lets the store fail. */
 }
 
 /* --- Life ----------------------------------------------------------------------------- */

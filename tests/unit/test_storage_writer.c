@@ -329,6 +329,76 @@ static void test_any_other_error_is_final(void **state)
     }
 }
 
+/* --- Lazy jobs --------------------------------------------------------------------------- */
+
+static void job_ran(struct writer_job *base)
+{
+    struct job *j = CONTAINER_OF(base, struct job, job);
+    j->f->order[j->f->order_n++] = (char)(j->name - 'a' + '0'); /* 'a' ran: "0" */
+}
+
+static struct job lazy_make(struct fixture *f, char name)
+{
+    struct job j = job_make(f, name);
+    j.job.lazy = true;
+    j.job.ran = job_ran;
+    return j;
+}
+
+static void test_a_lazy_job_is_told_before_its_flush(void **state)
+{
+    struct fixture *f = *state;
+    struct job a = lazy_make(f, 'a');
+    uint64_t commits = mem_kv_commits(f->disk);
+    writer_submit(f->w, &a.job);
+    (void)test_loop_run(f->t);
+    assert_string_equal(f->order, "0");
+    assert_int_equal(mem_kv_commits(f->disk), commits);
+    assert_false(writer_is_idle(f->w));
+    test_loop_advance(f->t, WRITER_LAZY_MS);
+    assert_string_equal(f->order, "0a");
+    assert_int_equal(mem_kv_commits(f->disk), commits + 1);
+    assert_true(is_stored(f, 'a'));
+    assert_true(writer_is_idle(f->w));
+}
+
+static void test_a_job_that_waits_takes_lazy_ones_along(void **state)
+{
+    struct fixture *f = *state;
+    struct job a = lazy_make(f, 'a');
+    struct job b = lazy_make(f, 'b');
+    struct job c = job_make(f, 'c');
+    uint64_t commits = mem_kv_commits(f->disk);
+    writer_submit(f->w, &a.job);
+    (void)test_loop_run(f->t);
+    writer_submit(f->w, &b.job);
+    writer_submit(f->w, &c.job);
+    (void)test_loop_run(f->t);
+    assert_string_equal(f->order, "01abc");
+    assert_int_equal(mem_kv_commits(f->disk), commits + 1);
+}
+
+/* Damage in a later batch abandons the open transaction: the lazy jobs in it run
+ * again, and are neither told twice nor lost. */
+static void test_damage_does_not_lose_the_open_transaction(void **state)
+{
+    struct fixture *f = *state;
+    struct job a = lazy_make(f, 'a');
+    struct job b = job_make(f, 'b');
+    struct job c = job_make(f, 'c');
+    b.answer = SG_CORRUPT;
+    writer_submit(f->w, &a.job);
+    (void)test_loop_run(f->t);
+    writer_submit(f->w, &b.job);
+    writer_submit(f->w, &c.job);
+    (void)test_loop_run(f->t);
+    assert_string_equal(f->order, "0aBc");
+    assert_int_equal(a.runs_count, 2);
+    assert_true(is_stored(f, 'a'));
+    assert_false(is_stored(f, 'b'));
+    assert_true(is_stored(f, 'c'));
+}
+
 static void drop_line(void *impl, enum log_level level, const char *line)
 {
     (void)impl;
@@ -348,6 +418,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_batch_ends_at_its_limits, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_batch_has_so_many_jobs_at_most, setup, teardown),
         cmocka_unit_test_setup_teardown(test_damage_stays_with_its_job, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_lazy_job_is_told_before_its_flush, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_job_that_waits_takes_lazy_ones_along, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_damage_does_not_lose_the_open_transaction, setup, teardown),
         cmocka_unit_test(test_any_other_error_is_final),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
