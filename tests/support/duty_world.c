@@ -266,6 +266,7 @@ void world_kill(struct world_leader *l)
     }
 }
 
+#ifdef SHARDGATE_FAULTS
 static void on_fault(void *impl, const char *name)
 {
     struct world *w = impl;
@@ -277,6 +278,46 @@ static void on_fault(void *impl, const char *name)
         world_kill(w->current);
     }
 }
+
+static void faults_begin(struct world *w)
+{
+    fault_set_handler(on_fault, w);
+}
+
+static void faults_end(void)
+{
+    fault_set_handler(NULL, NULL);
+}
+
+bool world_has_faults(void)
+{
+    return true;
+}
+
+void world_set_bugs(const char *names)
+{
+    fault_set_bugs(names);
+}
+#else
+static void faults_begin(struct world *w)
+{
+    (void)w;
+}
+
+static void faults_end(void)
+{
+}
+
+bool world_has_faults(void)
+{
+    return false;
+}
+
+void world_set_bugs(const char *names)
+{
+    (void)names;
+}
+#endif
 
 void world_set_clock(struct world *w, int day, int hour, int minute, int second)
 {
@@ -351,7 +392,7 @@ struct world *world_new(uint64_t seed)
     struct command c = {.kind = COMMAND_SETTINGS};
     c.settings.encoded = span_bytes(&w->catalog);
     must(world_apply(w, &c));
-    fault_set_handler(on_fault, w);
+    faults_begin(w);
     return w;
 }
 
@@ -378,7 +419,7 @@ void world_free(struct world *w)
     for (size_t i = 0; i < w->leaders_count; i++) {
         duties_release(&w->leaders[i].duties);
     }
-    fault_set_handler(NULL, NULL);
+    faults_end();
     w->is_unsynced = false;
     world_purge(w, BANK_STAGING);
     world_take(w);

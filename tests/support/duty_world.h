@@ -130,6 +130,11 @@ void world_take(struct world *w);
 /* Names in staging with this suffix. */
 size_t world_staged(struct world *w, const char *suffix);
 
+/* Are fault points and planted bugs compiled in? Tests that need them skip() otherwise. */
+bool world_has_faults(void);
+/* "" for none. */
+void world_set_bugs(const char *names);
+
 /* The state. */
 struct file_row world_file_row(struct world *w, uint64_t file, struct arena *a);
 enum file_state world_file_state(struct world *w, uint64_t file);
