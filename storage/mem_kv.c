@@ -18,7 +18,7 @@ struct mem_kv {
     uint64_t generation; /* Of the handle that is alive. */
     struct kv_txn *writer;
     size_t handles_count;
-    size_t txns_count; /* Dead ones included, until they are ended. */
+    size_t txns_count; /* Of processes that live. */
     uint64_t commits_count;
     uint64_t free_bytes;
     mem_kv_fault fault;
@@ -28,6 +28,7 @@ struct mem_kv {
 struct handle {
     struct mem_kv *disk;
     uint64_t generation;
+    bool looks_on; /* Of an onlooker, not of the process. */
 };
 
 struct kv_txn {
@@ -70,12 +71,19 @@ static bool is_dead(const struct handle *h, const struct kv_txn *txn)
     return h->generation != h->disk->generation || txn->generation != h->generation;
 }
 
+static enum sg_err ask_fault_of(const struct handle *h, enum mem_kv_op op)
+{
+    return h->looks_on ? SG_OK : ask_fault(h->disk, op);
+}
+
 static void txn_end(struct mem_kv *disk, struct kv_txn *txn)
 {
     if (disk->writer == txn) {
         disk->writer = NULL;
     }
-    disk->txns_count--;
+    if (txn->generation == disk->generation) {
+        disk->txns_count--;
+    }
     snapshot_release(&txn->snapshot);
     mem_free(txn);
 }
@@ -131,7 +139,7 @@ static enum sg_err mem_get(void *impl, struct kv_txn *txn, enum kv_table table, 
                            struct span *value)
 {
     struct handle *h = impl;
-    enum sg_err err = is_dead(h, txn) ? SG_IO : ask_fault(h->disk, MEM_KV_GET);
+    enum sg_err err = is_dead(h, txn) ? SG_IO : ask_fault_of(h, MEM_KV_GET);
     if (err != SG_OK) {
         return err;
     }
@@ -171,7 +179,7 @@ static enum sg_err mem_seek(void *impl, struct kv_txn *txn, enum kv_table table,
                             bool backwards, struct span *found, struct span *value)
 {
     struct handle *h = impl;
-    enum sg_err err = is_dead(h, txn) ? SG_IO : ask_fault(h->disk, MEM_KV_SEEK);
+    enum sg_err err = is_dead(h, txn) ? SG_IO : ask_fault_of(h, MEM_KV_SEEK);
     if (err != SG_OK) {
         return err;
     }
@@ -238,9 +246,8 @@ void mem_kv_free(struct mem_kv *disk)
     mem_free(disk);
 }
 
-void mem_kv_open(struct mem_kv *disk, struct kv *out)
+static struct handle *handle_new(struct mem_kv *disk, struct kv *out)
 {
-    mem_kv_crash(disk, MEM_KV_KEEP_COMMITTED);
     struct handle *h = mem_alloc(sizeof(*h));
     *h = (struct handle){.disk = disk, .generation = disk->generation};
     disk->handles_count++;
@@ -248,6 +255,24 @@ void mem_kv_open(struct mem_kv *disk, struct kv *out)
     out->ops = &mem_ops;
     out->impl = h;
     out->name = disk->name;
+    return h;
+}
+
+void mem_kv_open(struct mem_kv *disk, struct kv *out)
+{
+    mem_kv_crash(disk, MEM_KV_KEEP_COMMITTED);
+    (void)handle_new(disk, out);
+}
+
+struct kv_txn *mem_kv_begin_durable(struct mem_kv *disk, struct kv *out)
+{
+    struct handle *h = handle_new(disk, out);
+    struct kv_txn *txn = mem_zalloc(1, sizeof(*txn));
+    h->looks_on = true;
+    txn->snapshot = snapshot_ref(&disk->flushed);
+    txn->generation = disk->generation;
+    disk->txns_count++;
+    return txn;
 }
 
 void mem_kv_set_manual_flush(struct mem_kv *disk, bool manual)
@@ -264,6 +289,7 @@ void mem_kv_crash(struct mem_kv *disk, enum mem_kv_crash_how how)
 {
     disk->generation++;
     disk->writer = NULL;
+    disk->txns_count = 0;
     if (how == MEM_KV_DROP_UNFLUSHED) {
         snapshot_replace(&disk->committed, &disk->flushed);
     } else {

@@ -35,6 +35,9 @@ void mem_kv_open(struct mem_kv *disk, struct kv *out);
 void mem_kv_set_manual_flush(struct mem_kv *disk, bool manual);
 /* Everything committed so far is durable. */
 void mem_kv_flush(struct mem_kv *disk);
+/* Look at what a crash would leave: a read transaction over it, and a handle of
+ * its own. No fault is asked for. End with kv_abort() and kv_close(). */
+struct kv_txn *mem_kv_begin_durable(struct mem_kv *disk, struct kv *out);
 
 enum mem_kv_crash_how {
     MEM_KV_KEEP_COMMITTED, /* The open write transaction is lost. */
