@@ -1,0 +1,519 @@
+/* Endpoints as banks are: slow, dropping the line before or after they acted,
+ * carrying out requests whose sender is long gone, taking files at once.
+ *
+ * One endpoint is two directories of one file system. A request travels, is
+ * carried out at the server at some moment whether or not its sender still
+ * lives, and its answer travels back, or is lost (BANK_DOUBT). */
+#include <string.h>
+
+#include "proto/fault.h"
+#include "proto/mem.h"
+#include "tests/sim/sim.h"
+
+struct bank_file {
+    char name[BANK_NAME_SIZE];
+    enum bank_place place;
+    struct bytes data;
+    bool is_unsynced; /* Renamed, and the directories not flushed since: */
+    enum bank_place old_place;
+    char old_name[BANK_NAME_SIZE];
+    bool is_ghost; /* A roll-back brought it back. */
+    struct bank_file *next;
+};
+
+struct sim_bank {
+    struct sim *sim;
+    unsigned index;
+    struct bank_file *files;
+    struct bank_file *backup;
+    bool has_backup;
+    bool broke_its_word;
+    struct delivery *deliveries;
+    bool picking;
+    uint64_t full_until_us;
+};
+
+struct errand {
+    struct sim_host *host;
+    uint64_t life;
+    struct sim_bank *bank;
+    struct bank_request *request; /* The sender's memory: not to be touched when it died. */
+    /* Copies, since the server goes on without the sender. */
+    enum bank_op op;
+    enum bank_place place, to_place;
+    char name[BANK_NAME_SIZE], to_name[BANK_NAME_SIZE];
+    struct bytes data;
+    bool answer_lost;
+    enum bank_answer answer;
+    uint64_t size;
+    char text[96];
+};
+
+static struct bank_file **find(struct sim_bank *b, enum bank_place place, const char *name)
+{
+    struct bank_file **p = &b->files;
+    while (*p != NULL && ((*p)->place != place || strcmp((*p)->name, name) != 0)) {
+        p = &(*p)->next;
+    }
+    return p;
+}
+
+static void file_free(struct bank_file *f)
+{
+    bytes_release(&f->data);
+    mem_free(f);
+}
+
+static void unlink_file(struct bank_file **at)
+{
+    struct bank_file *f = *at;
+    *at = f->next;
+    file_free(f);
+}
+
+/* --- The bank's own process ---------------------------------------------------------------------- */
+
+static struct delivery *delivery_find(struct sim_bank *b, const char *name)
+{
+    struct delivery *d = b->deliveries;
+    while (d != NULL && strcmp(d->name, name) != 0) {
+        d = d->next;
+    }
+    return d;
+}
+
+static struct delivery *delivery_of(struct sim_bank *b, const char *name)
+{
+    struct delivery *d = delivery_find(b, name);
+    if (d == NULL) {
+        d = mem_zalloc(1, sizeof *d);
+        (void)snprintf(d->name, sizeof d->name, "%s", name);
+        d->next = b->deliveries;
+        b->deliveries = d;
+    }
+    return d;
+}
+
+struct delivery *bank_delivery(struct sim *s, const char *name)
+{
+    struct delivery *d = NULL;
+    for (unsigned i = 0; d == NULL && i < s->plan.banks; i++) {
+        d = delivery_find(&s->banks[i], name);
+    }
+    return d;
+}
+
+static void pick(void *arg)
+{
+    struct sim_bank *b = arg;
+    struct bank_file **p = &b->files;
+
+    b->picking = false;
+    while (*p != NULL) {
+        struct bank_file *f = *p;
+        struct delivery *d;
+        if (f->place != BANK_DROP) {
+            p = &f->next;
+            continue;
+        }
+        d = delivery_of(b, f->name);
+        d->taken++;
+        bytes_set(&d->data, span_bytes(&f->data));
+        sim_trace(b->sim, NULL, "bank takes a file: bytes, times", f->data.n, d->taken);
+        check_delivery(b->sim, d);
+        unlink_file(p);
+    }
+}
+
+static void pick_soon(struct sim_bank *b)
+{
+    if (!b->picking) {
+        b->picking = true;
+        (void)sim_at(b->sim, NULL, sim_skewed(b->sim, 0, b->sim->plan.take_us), pick, b);
+    }
+}
+
+/* A name appeared in the drop directory. */
+static void published(struct sim_bank *b, const struct bank_file *f)
+{
+    struct delivery *d = delivery_of(b, f->name);
+    d->published++;
+    d->excused |= f->is_ghost;
+    bytes_set(&d->data, span_bytes(&f->data));
+    sim_trace(b->sim, NULL, "published at bank, times", b->index, d->published);
+    pick_soon(b);
+}
+
+/* --- Requests at the server ---------------------------------------------------------------------------- */
+
+static struct bank_file *file_add(struct sim_bank *b, enum bank_place place, const char *name,
+                                  struct span data)
+{
+    struct bank_file *f = mem_zalloc(1, sizeof *f);
+    (void)snprintf(f->name, sizeof f->name, "%s", name);
+    f->place = place;
+    bytes_append_span(&f->data, data);
+    f->next = b->files;
+    b->files = f;
+    return f;
+}
+
+static void do_create(struct errand *e)
+{
+    struct sim *s = e->bank->sim;
+    struct bank_file *f;
+    bool is_full = e->bank->full_until_us > s->now_us;
+    size_t n = e->data.n;
+
+    if (*find(e->bank, e->place, e->name) != NULL) {
+        e->answer = BANK_EXISTS;
+        return;
+    }
+    /* The line may break in the middle, or the disk be full: part of it is
+     * there. */
+    if (n > 0 && (is_full || (e->answer_lost && sim_chance(s, 500000)))) {
+        n = sim_below(s, n);
+    }
+    f = file_add(e->bank, e->place, e->name, span_of(e->data.p, n));
+    e->size = n;
+    e->answer = n == e->data.n ? BANK_OK : BANK_DOUBT;
+    if (f->place == BANK_DROP) {
+        published(e->bank, f);
+    }
+}
+
+struct second_step {
+    struct sim_bank *bank;
+    char name[BANK_NAME_SIZE];
+};
+
+/* The unlink of a rename that is link and unlink (SFTP v3 as OpenSSH does it). */
+static void rename_unlink(void *arg)
+{
+    struct second_step *st = arg;
+    struct bank_file **at = find(st->bank, BANK_STAGING, st->name);
+    if (*at != NULL) {
+        unlink_file(at);
+    }
+    mem_free(st);
+}
+
+static void rename_in_two_steps(struct errand *e, const struct bank_file *from)
+{
+    struct sim *s = e->bank->sim;
+    struct second_step *st = mem_zalloc(1, sizeof *st);
+    struct bank_file *f = file_add(e->bank, e->to_place, e->to_name, span_bytes(&from->data));
+
+    *st = (struct second_step){.bank = e->bank};
+    memcpy(st->name, e->name, sizeof st->name);
+    if (f->place == BANK_DROP) {
+        published(e->bank, f);
+    }
+    (void)sim_at(s, NULL, sim_skewed(s, 10, 400000), rename_unlink, st);
+}
+
+static void do_rename(struct errand *e)
+{
+    struct bank_file *f = *find(e->bank, e->place, e->name);
+
+    if (f == NULL) {
+        e->answer = BANK_ABSENT;
+        return;
+    }
+    if (*find(e->bank, e->to_place, e->to_name) != NULL) {
+        e->answer = BANK_EXISTS;
+        return;
+    }
+    e->answer = BANK_OK;
+    if (e->bank->sim->plan.rename_in_two_steps || FAULT_BUG("v3-rename")) {
+        rename_in_two_steps(e, f);
+        return;
+    }
+    f->is_unsynced = true;
+    f->old_place = f->place;
+    memcpy(f->old_name, f->name, sizeof f->old_name);
+    f->place = e->to_place;
+    memcpy(f->name, e->to_name, sizeof f->name);
+    if (f->place == BANK_DROP) {
+        published(e->bank, f);
+    }
+}
+
+static void do_sync(struct errand *e)
+{
+    for (struct bank_file *f = e->bank->files; f != NULL; f = f->next) {
+        f->is_unsynced = false;
+    }
+    e->answer = BANK_OK;
+}
+
+static void do_stat(struct errand *e)
+{
+    struct bank_file **at = find(e->bank, e->place, e->name);
+    e->answer = *at == NULL ? BANK_ABSENT : BANK_OK;
+    e->size = *at == NULL ? 0 : (*at)->data.n;
+}
+
+static void do_remove(struct errand *e)
+{
+    struct bank_file **at = find(e->bank, e->place, e->name);
+    e->answer = *at == NULL ? BANK_ABSENT : BANK_OK;
+    if (*at != NULL) {
+        unlink_file(at);
+    }
+}
+
+static void carry_out(struct errand *e)
+{
+    switch (e->op) {
+    case BANK_CREATE:
+        do_create(e);
+        break;
+    case BANK_STAT:
+        do_stat(e);
+        break;
+    case BANK_RENAME:
+        do_rename(e);
+        break;
+    case BANK_REMOVE:
+        do_remove(e);
+        break;
+    case BANK_SYNC:
+        do_sync(e);
+        break;
+    case BANK_PROBE:
+        e->answer = BANK_OK;
+        break;
+    case BANK_OPS:
+        break;
+    }
+    sim_trace(e->bank->sim, NULL, "bank carries out op, answer", (uint64_t)e->op, (uint64_t)e->answer);
+}
+
+/* --- Travel ------------------------------------------------------------------------------------------------- */
+
+static void errand_free(void *arg)
+{
+    struct errand *e = arg;
+    bytes_release(&e->data);
+    mem_free(e);
+}
+
+static void errand_answer(void *arg)
+{
+    struct errand *e = arg;
+    struct bank_request *r = e->request;
+    r->answer = e->answer_lost ? BANK_DOUBT : e->answer;
+    r->size_bytes = e->size;
+    (void)snprintf(r->text, sizeof r->text, "simulated bank: %s", bank_answer_name(r->answer));
+    errand_free(e);
+    r->done(r);
+}
+
+static void errand_arrive(void *arg)
+{
+    struct errand *e = arg;
+    struct sim *s = e->bank->sim;
+    struct sim_event *back;
+
+    if (e->answer != BANK_FAILED && e->answer != BANK_DOUBT) {
+        carry_out(e);
+    }
+    if (!e->host->up || e->host->life != e->life) {
+        errand_free(e);
+        return;
+    }
+    back = sim_at(s, e->host, sim_skewed(s, s->plan.bank_min_us, s->plan.bank_max_us), errand_answer, e);
+    back->drop = errand_free;
+}
+
+static unsigned bank_index(const struct bank_request *r)
+{
+    /* "/bank/N/in": the digit says which. */
+    CHECK(r->endpoint->drop_dir.n > 6);
+    return (unsigned)(r->endpoint->drop_dir.p[6] - '0');
+}
+
+/* An old request that comes to life again, long after: as a queue at the
+ * server, or a retransmission, may do it. */
+static void late_copy(struct errand *e)
+{
+    struct sim *s = e->bank->sim;
+    struct errand *copy = mem_zalloc(1, sizeof *copy);
+    *copy = *e;
+    copy->data = BYTES_NONE;
+    bytes_append_span(&copy->data, span_bytes(&e->data));
+    copy->life = UINT64_MAX; /* Nobody waits for it. */
+    (void)sim_at(s, NULL, 1000 * sim_skewed(s, 10, 8000), errand_arrive, copy);
+}
+
+static void bank_take_request(void *impl, struct bank_request *r)
+{
+    struct sim_host *h = impl;
+    struct sim *s = h->sim;
+    const struct sim_plan *p = &s->plan;
+    struct errand *e = mem_zalloc(1, sizeof *e);
+    uint64_t delay = sim_skewed(s, p->bank_min_us, p->bank_max_us);
+
+    check_bank_request(h, r);
+    *e = (struct errand){.host = h,
+                         .life = h->life,
+                         .bank = &s->banks[bank_index(r)],
+                         .request = r,
+                         .op = r->op,
+                         .place = r->place,
+                         .to_place = r->to_place};
+    memcpy(e->name, r->name, sizeof e->name);
+    memcpy(e->to_name, r->to_name, sizeof e->to_name);
+    bytes_append_span(&e->data, r->data);
+    if (!s->calm && sim_chance(s, p->bank_fails)) {
+        e->answer = BANK_FAILED;
+    } else if (!s->calm && sim_chance(s, p->line_drop_before)) {
+        e->answer = BANK_DOUBT; /* Never carried out. */
+        e->answer_lost = true;
+    } else if (!s->calm && sim_chance(s, p->line_drop_after)) {
+        e->answer_lost = true;
+        /* Sometimes the sender gives up long before the server acts. */
+        delay += sim_chance(s, p->late_execution) ? 1000 * sim_below(s, 5000) : 0;
+    }
+    if (!s->calm && sim_chance(s, p->late_execution) && r->op == BANK_RENAME && e->answer_lost &&
+        e->answer == 0) {
+        late_copy(e);
+    }
+    (void)sim_at(s, NULL, delay, errand_arrive, e);
+}
+
+static const struct bank_ops bank_sim_ops = {.request = bank_take_request};
+
+struct bank bank_seam(struct sim_host *h)
+{
+    return (struct bank){.ops = &bank_sim_ops, .impl = h};
+}
+
+/* --- The world's side -------------------------------------------------------------------------------------------- */
+
+void bank_start(struct sim *s)
+{
+    s->banks = mem_zalloc(SIM_BANKS_MAX, sizeof *s->banks);
+    for (unsigned i = 0; i < SIM_BANKS_MAX; i++) {
+        s->banks[i] = (struct sim_bank){.sim = s, .index = i};
+    }
+}
+
+void bank_heal(struct sim *s)
+{
+    for (unsigned i = 0; i < s->plan.banks; i++) {
+        s->banks[i].full_until_us = 0;
+        pick_soon(&s->banks[i]);
+    }
+}
+
+static struct sim_bank *any_bank(struct sim *s)
+{
+    return &s->banks[sim_below(s, s->plan.banks)];
+}
+
+static struct bank_file *files_copy(const struct bank_file *f)
+{
+    struct bank_file *head = NULL;
+    for (; f != NULL; f = f->next) {
+        struct bank_file *copy = mem_zalloc(1, sizeof *copy);
+        *copy = *f;
+        copy->data = BYTES_NONE;
+        bytes_append_span(&copy->data, span_bytes(&f->data));
+        copy->next = head;
+        head = copy;
+    }
+    return head;
+}
+
+/* Everything in staging is gone: a purge that takes all, as the protocol assumes. */
+void bank_purge(struct sim *s)
+{
+    struct sim_bank *b = any_bank(s);
+    struct bank_file **p = &b->files;
+    sim_trace(s, NULL, "staging of a bank is purged", b->index, 0);
+    b->broke_its_word = true;
+    while (*p != NULL) {
+        if ((*p)->place == BANK_STAGING) {
+            unlink_file(p);
+        } else {
+            p = &(*p)->next;
+        }
+    }
+}
+
+/* What comes again by the roll-back comes from the bank itself; what goes is
+ * lost by it. */
+static void restore(struct sim_bank *b)
+{
+    struct bank_file *now = b->files;
+    b->files = b->backup;
+    b->backup = NULL;
+    b->has_backup = false;
+    b->broke_its_word = true;
+    for (struct bank_file *f = now; f != NULL; f = f->next) {
+        if (f->place == BANK_DROP && *find(b, BANK_DROP, f->name) == NULL) {
+            delivery_of(b, f->name)->lost = true;
+        }
+    }
+    for (struct bank_file *f = b->files; f != NULL; f = f->next) {
+        f->is_ghost = true;
+        if (f->place == BANK_DROP) {
+            delivery_of(b, f->name)->excused = true;
+            pick_soon(b);
+        }
+    }
+}
+
+/* The first call remembers, the second goes back: the server is as it was. */
+void bank_backup(struct sim *s)
+{
+    struct sim_bank *b = any_bank(s);
+    if (!b->has_backup) {
+        b->backup = files_copy(b->files);
+        b->has_backup = true;
+        return;
+    }
+    sim_trace(s, NULL, "a bank goes back to a backup", b->index, 0);
+    restore(b);
+}
+
+/* Renames that were not flushed are undone, as far as the file is still there. */
+void bank_power_loss(struct sim *s)
+{
+    struct sim_bank *b = any_bank(s);
+    sim_trace(s, NULL, "a bank loses its power", b->index, 0);
+    for (struct bank_file *f = b->files; f != NULL; f = f->next) {
+        if (f->is_unsynced && sim_chance(s, 700000)) {
+            if (f->place == BANK_DROP) {
+                delivery_of(b, f->name)->published--;
+            }
+            f->place = f->old_place;
+            memcpy(f->name, f->old_name, sizeof f->name);
+            sim_trace(s, NULL, "an unflushed rename is undone", b->index, 0);
+        }
+        f->is_unsynced = false;
+    }
+}
+
+void bank_fill(struct sim *s, uint64_t for_us)
+{
+    struct sim_bank *b = any_bank(s);
+    sim_trace(s, NULL, "a bank's disk is full for us", b->index, for_us);
+    b->full_until_us = s->now_us + for_us;
+}
+
+bool bank_broke_its_word(const struct sim *s, unsigned bank)
+{
+    return s->banks[bank].broke_its_word;
+}
+
+void bank_each(struct sim *s, void (*f)(void *impl, const struct delivery *d), void *impl)
+{
+    for (unsigned i = 0; i < s->plan.banks; i++) {
+        for (const struct delivery *d = s->banks[i].deliveries; d != NULL; d = d->next) {
+            f(impl, d);
+        }
+    }
+}

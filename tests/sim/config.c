@@ -1,0 +1,86 @@
+/* The configuration that people apply, as the text they would write. */
+#include "shard/ach/zone.h"
+#include "tests/sim/sim.h"
+
+#define FIRST_EIGHT 11000000u
+#define STEP 10007u /* Far enough apart that no typo leads from one to another. */
+
+struct aba sim_shard_aba(unsigned shard)
+{
+    uint32_t eight = FIRST_EIGHT + shard * STEP;
+    return (struct aba){eight * 10 + aba_check_digit(eight)};
+}
+
+unsigned sim_shard_of(uint64_t group)
+{
+    uint64_t eight = group / 10;
+    if (eight < FIRST_EIGHT || (eight - FIRST_EIGHT) % STEP != 0) {
+        return SIM_SHARDS_MAX;
+    }
+    uint64_t shard = (eight - FIRST_EIGHT) / STEP;
+    return shard < SIM_SHARDS_MAX ? (unsigned)shard : SIM_SHARDS_MAX;
+}
+
+unsigned bank_of_shard(const struct sim *s, unsigned shard)
+{
+    return shard % s->plan.banks;
+}
+
+/* Windows that close while the run goes on, by the clock it begins with. */
+static void windows_text(struct sim *s, unsigned shard, unsigned generation, struct bytes *out)
+{
+    struct zone_time start = zone_local(host_zone(NULL, span_str("America/New_York")), s->wall_start_ms);
+    unsigned now = (unsigned)start.minute;
+    bytes_printf(out, "    windows:\n      zone: America/New_York\n      on: %s\n      calendar: fed\n",
+                 shard % 3 == 0 ? "banking-days" : "every-day");
+    if (s->plan.windows > 0) {
+        bytes_printf(out, "      at:\n");
+    }
+    for (unsigned i = 0; i < s->plan.windows; i++) {
+        /* The last one moves with each generation. */
+        unsigned minute = now + 1 + 2 * i + (i + 1 == s->plan.windows ? generation % 3 : 0);
+        minute %= 1440;
+        bytes_printf(out, "        - {name: W%u, close_at: \"%02u:%02u\"}\n", i + 1, minute / 60,
+                     minute % 60);
+    }
+}
+
+static void shard_text(struct sim *s, unsigned shard, unsigned generation, struct bytes *out)
+{
+    static const char *const missed[] = {"next_window", "upload_late_until 23:59", "next_window", "hold"};
+    char aba[ABA_TEXT_SIZE];
+
+    (void)aba_text(sim_shard_aba(shard), aba);
+    bytes_printf(out, "  \"%s\":\n", aba);
+    bytes_printf(out, "    endpoint: bank-%u\n", bank_of_shard(s, shard));
+    bytes_printf(out,
+                 "    destination_name: BANK OF SHARD %u\n    origin: \"%s\"\n    origin_name: ACME ANVILS\n",
+                 shard, aba);
+    bytes_printf(out, "    originators: [acme, globex]\n    missed_window: %s\n", missed[shard % 4]);
+    if (shard % 2 == 1) {
+        bytes_printf(out, "    preferred: n%u\n", shard % 3 + 1);
+    }
+    if (s->plan.nodes == 3 || shard % 2 == 1) {
+        bytes_printf(out, "    replicas: [n1, n2, n3]\n");
+    }
+    bytes_printf(out, "    limits: {max_lines: %u}\n", s->plan.max_lines + 10 * (generation % 4));
+    windows_text(s, shard, generation, out);
+}
+
+void config_text(struct sim *s, unsigned shards, unsigned generation, struct bytes *out)
+{
+    bytes_printf(out, "endpoints:\n");
+    for (unsigned i = 0; i < s->plan.banks; i++) {
+        bytes_printf(out,
+                     "  bank-%u: {kind: directory, drop_dir: /bank/%u/in, staging_dir: /bank/%u/staging, "
+                     "verify_window: 20s}\n",
+                     i, i, i);
+    }
+    bytes_printf(out, "originators:\n"
+                      "  acme: {company_name: ACME ANVILS, company_id: \"1234567890\"}\n"
+                      "  globex: {company_name: GLOBEX FABLES, company_id: \"1987654321\"}\n"
+                      "calendars:\n  fed: {holidays: federal-reserve}\nshards:\n");
+    for (unsigned i = 0; i < shards; i++) {
+        shard_text(s, i, generation, out);
+    }
+}

@@ -1,0 +1,90 @@
+/* One run: a storm of faults and work, then calm, then the account. */
+#include <string.h>
+
+#include "proto/mem.h"
+#include "tests/sim/sim.h"
+
+#define LOOK_US 2000000
+#define CALM_LOOK_US 250000
+#define AFTER_US 12000000 /* Late requests may still come to life at a bank. */
+
+/* Ordinary days and those on which clocks and calendars are special. */
+static const int64_t beginnings_s[] = {
+    1772635800, /* 2026-03-04 14:50 UTC, a Wednesday. */
+    1772953080, /* 2026-03-08 06:58 UTC: summer time begins in New York. */
+    1793512740, /* 2026-11-01 05:59 UTC: it ends. */
+    1783051140, /* 2026-07-02 03:59 UTC: midnight before a holiday. */
+    1798779480, /* 2027-01-01 04:58 UTC: the year changes. */
+    1772899200, /* 2026-03-07 16:00 UTC, a Saturday. */
+};
+
+/* One host and one shard after the other. */
+static void look_at_rows(void *arg)
+{
+    struct sim *s = arg;
+    struct sim_host *h = &s->hosts[sim_below(s, s->plan.nodes)];
+    rows_check(h, (unsigned)sim_below(s, s->plan.shards));
+    (void)sim_at(s, NULL, LOOK_US, look_at_rows, s);
+}
+
+static bool everybody_answered(struct sim *s, char *why, size_t why_size)
+{
+    (void)snprintf(why, why_size, "%zu calls have no answer", s->people.calls_open);
+    return s->people.calls_open == 0;
+}
+
+static void wait_for(struct sim *s, bool (*holds)(struct sim *s, char *why, size_t why_size))
+{
+    uint64_t until_us = s->now_us + 1000 * s->plan.calm_ms;
+    char why[512] = "";
+
+    while (!holds(s, why, sizeof why)) {
+        if (s->now_us >= until_us) {
+            sim_fail(s, "liveness", "after all faults healed: %s", why);
+        }
+        sim_run_until(s, s->now_us + CALM_LOOK_US);
+    }
+}
+
+static void begin(struct sim *s)
+{
+    s->wall_start_ms =
+        1000 * beginnings_s[sim_below(s, sizeof beginnings_s / sizeof beginnings_s[0])] - 1000000;
+    s->now_us = 1000000;
+    check_init(s);
+    bank_start(s);
+    for (unsigned i = 0; i < s->plan.nodes; i++) {
+        host_init(&s->hosts[i], s, i);
+    }
+    for (unsigned i = 0; i < s->plan.nodes; i++) {
+        host_start(&s->hosts[i]);
+    }
+    people_start(s);
+    faults_start(s);
+    (void)sim_at(s, NULL, LOOK_US, look_at_rows, s);
+}
+
+void sim_run(struct sim *s, const struct sim_plan *plan, bool verbose)
+{
+    memset(s, 0, sizeof *s);
+    s->plan = *plan;
+    s->verbose = verbose;
+    s->rng = plan->seed * 0xa0761d6478bd642full + 0xe7037ed1a0b428dbull;
+    begin(s);
+    sim_run_until(s, s->now_us + 1000 * s->plan.storm_ms);
+    people_rest(s);
+    faults_heal(s);
+    wait_for(s, everybody_answered);
+    wait_for(s, check_level);
+    people_repeat_all(s);
+    wait_for(s, everybody_answered);
+    people_close_all(s);
+    wait_for(s, everybody_answered);
+    wait_for(s, rows_all_out);
+    sim_run_until(s, s->now_us + AFTER_US);
+    wait_for(s, check_level);
+    wait_for(s, rows_all_out);
+    settle(s);
+    s->stats.commits = check_commits(s);
+    s->stats.virtual_ms = s->now_us / 1000;
+}

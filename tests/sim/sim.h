@@ -1,0 +1,367 @@
+/* A cluster in one process, under a seed: whole nodes over simulated time,
+ * disks, network, clocks, banks and people.
+ *
+ * Everything that happens is an event on one heap; what happens at random comes
+ * from one generator. So a seed gives the same run to the last event. The
+ * nodes are the product's own (supervisor/node.h); only what is behind the
+ * seams is made here:
+ *
+ *   world.c    events, time, random numbers, the trace
+ *   plan.c     what a run is made of: from the seed or from a scenario file
+ *   host.c     one node's process: loop, workers, disk, clock; start, kill, pause
+ *   net.c      links that lose, repeat, delay, reorder, cut and part
+ *   bank.c     endpoints that are slow, drop the line and take files
+ *   config.c   the configuration file that people apply
+ *   client.c   calls with time limits that are repeated with the same ids
+ *   people.c   who submits, repeats, cancels, closes, looks; what was promised
+ *   faults.c   who breaks what, when
+ *   check.c    the invariants of every event, by their numbers
+ *   rows.c     the invariants of the stored state, at fixed points
+ *   settle.c   what was promised against what the bank got, at the end
+ *   run.c      one run from beginning to end
+ *   main.c     seeds, jobs, figures */
+#ifndef TESTS_SIM_SIM_H
+#define TESTS_SIM_SIM_H
+
+#include <stdio.h>
+
+#include "proto/client.h"
+#include "proto/hash.h"
+#include "proto/loop.h"
+#include "shard/bank.h"
+#include "storage/mem_kv.h"
+#include "supervisor/node.h"
+
+#define SIM_NODES_MAX 5
+#define SIM_SHARDS_MAX 16
+#define SIM_GROUPS_MAX (SIM_SHARDS_MAX + 1) /* The catalog is number 0. */
+#define SIM_BANKS_MAX 4
+#define SIM_TRACE_LINES 200
+
+struct sim;
+struct sim_host;
+
+/* --- world.c --------------------------------------------------------------------------- */
+
+struct sim_event {
+    uint64_t at_us;
+    uint64_t order;        /* Ties: first armed, first run. */
+    struct sim_host *host; /* NULL: the world's own. Dead hosts' events vanish. */
+    uint64_t life;         /* The host's incarnation when it was armed. */
+    void (*run)(void *arg);
+    void (*drop)(void *arg); /* Instead of run() when the host died; may be NULL. */
+    void *arg;
+    size_t slot; /* In the heap; SIZE_MAX: not in it. */
+};
+
+uint64_t sim_random(struct sim *s);
+/* 0 to n - 1; n > 0. */
+uint64_t sim_below(struct sim *s, uint64_t n);
+/* true in per_million of a million cases. */
+bool sim_chance(struct sim *s, uint32_t per_million);
+/* low to high, most values near low: delays look like that. */
+uint64_t sim_skewed(struct sim *s, uint64_t low, uint64_t high);
+/* When the next of something happens that comes every so often. */
+uint64_t sim_gap_us(struct sim *s, uint64_t every_ms);
+
+/* Schedules; the event is freed after it ran or was cancelled. */
+struct sim_event *sim_at(struct sim *s, struct sim_host *host, uint64_t delay_us, void (*run)(void *arg),
+                         void *arg);
+/* A host's event that runs after all events of this moment, as the end of a
+ * loop's turn. */
+struct sim_event *sim_at_turn_end(struct sim *s, struct sim_host *host, void (*run)(void *arg), void *arg);
+void sim_cancel(struct sim *s, struct sim_event *e);
+/* Runs the next event. false: there is none. */
+bool sim_step(struct sim *s);
+/* Runs events until then. */
+void sim_run_until(struct sim *s, uint64_t at_us);
+
+/* Notes what happened: into the trace's hash and the last lines. what is static. */
+void sim_trace(struct sim *s, const struct sim_host *host, const char *what, uint64_t a, uint64_t b);
+/* A broken invariant: prints seed, number, the last events, the command that
+ * repeats it, and ends the process with status 1. */
+_Noreturn void sim_fail(struct sim *s, const char *invariant, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+/* --- plan.c ------------------------------------------------------------------------------ */
+
+/* Rates are a million-th for each occasion; "every" is the mean time between
+ * two, 0: never. */
+struct sim_plan {
+    uint64_t seed;
+    char scenario[128];
+    unsigned nodes, shards, banks;
+    uint64_t storm_ms; /* Faults and work. */
+    uint64_t calm_ms;  /* At most, after everything healed. */
+    unsigned heartbeat_ms, election_ms;
+    uint64_t trailing;
+    /* Configuration. */
+    unsigned windows;   /* Of a shard a day, most of them within the run. */
+    unsigned max_lines; /* Of a file. */
+    /* People. */
+    uint64_t submit_every_ms, cancel_every_ms, close_every_ms, transfer_every_ms, apply_every_ms,
+        read_every_ms, file_cancel_every_ms;
+    unsigned batch_max;
+    unsigned metadata_max; /* Bytes, to make requests large. */
+    unsigned closes_max;   /* Windows closed by hand, of one shard. */
+    uint32_t repeat_id, change_content, bad_content, answer_lost;
+    uint64_t accept_max; /* Transfers submitted, then people rest. */
+    /* Network. */
+    uint32_t loss, duplicate, cut, straggle;
+    uint64_t delay_min_us, delay_max_us, straggle_us;
+    uint64_t partition_every_ms, partition_ms, reset_every_ms;
+    /* Disk. */
+    uint64_t flush_min_us, flush_max_us, stall_us;
+    uint32_t stall;
+    uint64_t io_error_every_ms, full_every_ms;
+    bool rot, wipe;
+    /* Processes. */
+    uint64_t kill_every_ms, down_ms, pause_every_ms, pause_ms, leave_every_ms;
+    uint32_t drop_unflushed;
+    /* Clocks. */
+    int64_t clock_jump_ms;
+    uint64_t clock_every_ms;
+    int32_t drift_ppm;
+    /* Bank. */
+    uint64_t bank_min_us, bank_max_us, take_us;
+    uint32_t line_drop_before, line_drop_after, late_execution, bank_fails;
+    uint64_t purge_every_ms, backup_every_ms, power_every_ms, directory_full_every_ms;
+    bool rename_in_two_steps; /* A server that breaks the promise: for the planted bug. */
+};
+
+void plan_draw(struct sim_plan *p, uint64_t seed);
+/* Lines "key value" and '#' comments over plan_draw(); "all_faults 0" clears
+ * what breaks something. false with why. */
+bool plan_read(struct sim_plan *p, const char *path, char *why, size_t why_size);
+
+/* --- host.c --------------------------------------------------------------------------------- */
+
+struct sim_host {
+    struct sim *sim;
+    unsigned index;
+    char name[8];
+    uint64_t life; /* Counts starts and ends. */
+    bool up, paused, leaving;
+    bool lost; /* Its disk is gone or its identity damaged: it is refused for good. */
+    struct mem_kv *disk;
+    struct kv kv;
+    struct loop loop;
+    struct bank bank;
+    struct link link;
+    struct node *node;
+    uint64_t rng;
+    int64_t wall_offset_ms;
+    int32_t drift_ppm;
+    uint64_t store_free_us; /* The store's thread is busy until then. */
+    bool disk_will_fail, disk_failed, disk_is_full;
+    unsigned rotted;         /* Records damaged. */
+    struct sim_event **held; /* Events that came up while paused. */
+    size_t held_count, held_cap;
+    uint64_t start_us;
+};
+
+void host_init(struct sim_host *h, struct sim *s, unsigned index);
+void host_start(struct sim_host *h);
+void host_kill(struct sim_host *h);
+void host_pause(struct sim_host *h);
+void host_resume(struct sim_host *h);
+/* SIGTERM. */
+void host_leave(struct sim_host *h);
+/* Events that come up while it is paused wait here. */
+void host_hold(struct sim_host *h, struct sim_event *e);
+int64_t host_wall_ms(const struct sim_host *h);
+void host_set_disk_full(struct sim_host *h, bool full);
+/* Up, not paused, not refused. */
+bool host_serves(const struct sim_host *h);
+const struct zone *host_zone(void *impl, struct span name);
+
+/* --- net.c ------------------------------------------------------------------------------------ */
+
+struct link net_link(struct sim_host *h);
+void net_started(struct sim_host *h);
+void net_died(struct sim_host *h);
+/* Nothing from a to b gets through. */
+void net_cut(struct sim *s, unsigned a, unsigned b, bool cut);
+void net_heal(struct sim *s);
+/* The connection between two breaks and comes back. */
+void net_reset(struct sim *s, unsigned a, unsigned b);
+
+/* --- bank.c ----------------------------------------------------------------------------------- */
+
+struct bank bank_seam(struct sim_host *h);
+void bank_start(struct sim *s);
+void bank_heal(struct sim *s);
+void bank_purge(struct sim *s);
+void bank_backup(struct sim *s);
+void bank_power_loss(struct sim *s);
+void bank_fill(struct sim *s, uint64_t for_us);
+
+/* A file that the bank has, or had, under its final name. */
+struct delivery {
+    char name[BANK_NAME_SIZE];
+    struct bytes data;
+    unsigned published; /* Times it came into the drop directory. */
+    unsigned taken;     /* Times the bank took it. */
+    bool excused;       /* The bank's own roll-back brought it again. */
+    bool lost;          /* The bank's own roll-back took it away. */
+    struct delivery *next;
+};
+struct delivery *bank_delivery(struct sim *s, const char *name);
+void bank_each(struct sim *s, void (*f)(void *impl, const struct delivery *d), void *impl);
+/* Has this bank done what no client can stand: purged, rolled back? */
+bool bank_broke_its_word(const struct sim *s, unsigned bank);
+unsigned bank_of_shard(const struct sim *s, unsigned shard);
+
+/* --- config.c --------------------------------------------------------------------------------- */
+
+struct aba sim_shard_aba(unsigned shard);
+/* SIM_SHARDS_MAX: none of them. */
+unsigned sim_shard_of(uint64_t group);
+/* The configuration with this many shards; a generation changes settings. */
+void config_text(struct sim *s, unsigned shards, unsigned generation, struct bytes *out);
+
+/* --- client.c --------------------------------------------------------------------------------- */
+
+struct client_call {
+    struct sim *sim;
+    struct bytes request;
+    enum request_kind kind;
+    unsigned tries_left; /* 1: may not be repeated. */
+    uint64_t timeout_us; /* The client's own, of one try. */
+    uint64_t try_number;
+    struct sim_event *timer;
+    /* r NULL: gave up without an answer. Frees nothing of the caller's. */
+    void (*answered)(struct client_call *c, const struct reply *r);
+    unsigned shard;
+    void *impl;
+};
+/* Fills the request's time limit; the call frees itself after answered(). */
+struct client_call *client_send(struct sim *s, struct request *r, unsigned tries,
+                                void (*answered)(struct client_call *c, const struct reply *r), void *impl);
+
+/* --- people.c ----------------------------------------------------------------------------------- */
+
+enum said { SAID_NOTHING, SAID_ACCEPTED, SAID_REJECTED };
+enum cancel_said { CANCEL_NONE, CANCEL_DONE, CANCEL_LATE };
+
+/* One transfer, and what was said of it. */
+struct promise {
+    unsigned shard;
+    uint64_t number; /* In its shard, from 1. */
+    char id[24];
+    char individual_id[16];
+    struct transfer transfer; /* Its texts live as long as the run. */
+    bool bad;                 /* Must be rejected. */
+    bool may_wait;            /* Its effective date may lie ahead. */
+    bool was_changed;         /* Somebody tried the id with other content. */
+    enum said said;
+    bool heard_accepted; /* Not folded: once only. */
+    uint64_t index;
+    enum cancel_said cancel;
+    unsigned files; /* Of the bank that hold it. */
+};
+
+struct people {
+    struct promise **of[SIM_SHARDS_MAX];
+    size_t count[SIM_SHARDS_MAX], cap[SIM_SHARDS_MAX];
+    size_t total, calls_open;
+    unsigned shards_applied;    /* Shards that a configuration was sent for. */
+    bool known[SIM_SHARDS_MAX]; /* A shard answered for it. */
+    unsigned closes[SIM_SHARDS_MAX];
+    unsigned generation;
+    bool resting;
+    size_t apply_open;
+};
+
+void people_start(struct sim *s);
+void people_rest(struct sim *s); /* Nothing new. */
+/* All shards exist, everything ever submitted is submitted again. */
+void people_repeat_all(struct sim *s);
+/* Close a window of every shard. */
+void people_close_all(struct sim *s);
+/* Ask an operator's decision for what is on hold. */
+void people_resolve(struct sim *s, unsigned shard, uint64_t file, bool as_uploaded);
+struct promise *people_promise(struct sim *s, unsigned shard, struct span id);
+struct promise *people_promise_of_individual(struct sim *s, struct span individual_id);
+
+/* --- faults.c ------------------------------------------------------------------------------------ */
+
+void faults_start(struct sim *s);
+void faults_heal(struct sim *s);
+
+/* --- check.c --------------------------------------------------------------------------------------- */
+
+struct group;
+
+void check_init(struct sim *s);
+/* A process began: everything it holds is looked at anew. */
+void check_started(struct sim_host *h);
+/* After each event of a host. */
+void check_host(struct sim_host *h);
+/* The group of this number on a host, or NULL. 0 is the catalog. */
+struct group *check_group(struct sim_host *h, unsigned number);
+/* Wraps the node's way out: I-1. */
+void check_transport(struct sim_host *h);
+/* Before a request leaves for a bank: I-8. */
+void check_bank_request(struct sim_host *h, const struct bank_request *r);
+/* The bank took a file: I-6, I-7, I-9. */
+void check_delivery(struct sim *s, const struct delivery *d);
+/* An answer "accepted" or "folded" left a node: I-4. */
+void check_accepted(struct sim *s, unsigned shard, uint64_t index);
+/* A failed write was followed by another: I-11. */
+void check_disk(struct sim_host *h, enum mem_kv_op op);
+uint64_t check_commits(const struct sim *s);
+/* All replicas level and a leader at work? why says what is missing. */
+bool check_level(struct sim *s, char *why, size_t why_size);
+/* Replicas of group number that must not be counted on any more. */
+bool check_is_excused(struct sim_host *h, unsigned number);
+
+/* --- rows.c ---------------------------------------------------------------------------------------- */
+
+/* The stored state of one shard on one host, as a whole: I-6, I-7, I-9. */
+void rows_check(struct sim_host *h, unsigned shard);
+/* Has everything due gone out? Resolves what may be on hold. */
+bool rows_all_out(struct sim *s, char *why, size_t why_size);
+
+/* --- settle.c -------------------------------------------------------------------------------------- */
+
+/* Everything that was promised is true. */
+void settle(struct sim *s);
+
+/* --- The whole ------------------------------------------------------------------------------------- */
+
+struct sim_stats {
+    uint64_t events, frames, elections, commits, uploads, kills, pauses, partitions, installs, accepted,
+        folded, rejected, cancelled, holds, io_errors, calls, virtual_ms;
+};
+
+struct sim {
+    struct sim_plan plan;
+    uint64_t rng;
+    uint64_t now_us;
+    uint64_t order;
+    struct sim_event **heap;
+    size_t heap_count, heap_cap;
+    struct sim_event *unused; /* Freed events, linked by arg. */
+    uint64_t trace_hash;
+    struct sim_line {
+        uint64_t at_us, a, b;
+        int host;
+        const char *what;
+    } lines[SIM_TRACE_LINES];
+    uint64_t lines_count;
+    struct sim_host hosts[SIM_NODES_MAX];
+    struct net *net;
+    struct sim_bank *banks;
+    struct people people;
+    struct checker *checker;
+    struct ledger *ledger;
+    bool calm;
+    bool verbose;
+    int64_t wall_start_ms;
+    struct sim_stats stats;
+};
+
+/* One run; returns when it held. */
+void sim_run(struct sim *s, const struct sim_plan *plan, bool verbose);
+
+#endif
