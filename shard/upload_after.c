@@ -31,7 +31,7 @@ static enum sg_err next_garbage(struct upload *u, uint64_t *attempt)
     struct attempt_row *rows;
     size_t count;
     *attempt = 0;
-    err = state_attempts(&r.rows, u->file, &a, &rows, &count);
+    err = state_attempts_all(&r.rows, u->file, &a, &rows, &count);
     for (size_t i = 0; err == SG_OK && i < count; i++) {
         if (is_garbage(u, rows, count, i) && (*attempt == 0 || rows[i].attempt < *attempt)) {
             *attempt = rows[i].attempt;
