@@ -23,7 +23,7 @@
 
 _Static_assert(RAFT_VERSION_NUMBER == 2201, "memory ownership and guards are those of libraft 0.22.1");
 
-#define PEERS_MAX (REPLICAS_MAX * 2)
+#define PEERS_MAX ((size_t)REPLICAS_MAX * 2)
 
 /* --- Jobs ----------------------------------------------------------------- */
 
@@ -129,8 +129,8 @@ struct group {
     /* Applied: as durable here. */
     uint64_t applied;
     struct digest digest;
-    uint64_t ran; /* Applied in the writer's transaction, flushed or not; >= applied. */
-    struct apply_job *applying; /* The newest one, until it ran. */
+    uint64_t ran;                 /* Applied in the writer's transaction, flushed or not; >= applied. */
+    struct apply_job *applying;   /* The newest one, until it ran. */
     struct proposal_list waiting; /* In the order of their indexes. */
     struct proposal_list lost;    /* To be told SG_UNKNOWN or SG_STOPPED. */
 

@@ -101,12 +101,12 @@ void group_fail(struct group *g, enum sg_err err, const char *fmt, ...)
 {
     char why[WHY_SIZE];
     va_list args;
-    if (g->stopped) {
-        return;
-    }
     va_start(args, fmt);
     (void)vsnprintf(why, sizeof(why), fmt, args);
     va_end(args);
+    if (g->stopped) {
+        return;
+    }
     g->why = mem_strdup(why);
     g->failed = err;
     logger_line(LOG_ERROR, &g->scope, "group.failed", "err=%s why=\"%s\"", sg_err_name(err), why);

@@ -271,8 +271,8 @@ static enum sg_err put_rows(struct install_job *job, struct kv *kv, struct kv_tx
     enum sg_err err = SG_OK;
     while (err == SG_OK && at < job->head.total_size) {
         bool is_first = at == 0;
-        struct span key;
-        struct span value;
+        struct span key = SPAN_NONE;
+        struct span value = SPAN_NONE;
         err = read_row(job, kv, &at, &key, &value);
         if (err == SG_OK && is_first) {
             err = check_applied(job, kv, key, value);

@@ -108,7 +108,7 @@ void timer_open(struct group *g)
     uint64_t now = loop_now_ms(g->o.loop);
     g->hurry_until_ms = now + g->o.election_timeout_ms;
     g->hurry_pause_ms = g->o.heartbeat_ms;
-    hasten(g, now + g->o.heartbeat_ms + loop_random(g->o.loop) % (2 * g->o.heartbeat_ms));
+    hasten(g, now + g->o.heartbeat_ms + loop_random(g->o.loop) % (2ull * g->o.heartbeat_ms));
     timer_update(g);
 }
 

@@ -403,6 +403,7 @@ bool cluster_propose(struct cluster *c, size_t node, size_t size)
     t->process = c->nodes[node].process;
     t->p.command = span_bytes(&command);
     t->p.done = proposal_done;
+    t->p.is_early = cluster_random(c, 2) == 0;
     t->content = digest_of(t->p.command);
     enum sg_err err = group_propose(c->nodes[node].process->group, &t->p);
     bytes_release(&command);

@@ -218,7 +218,7 @@ static void g6_stale_rejection(void)
     m.append_entries_result = (struct message_append_entries_result){
         .version = 1, .term = term, .rejected = last, .last_log_index = last - 5, .features = 1};
     rig_receive(r, 2, &m);
-    rig_advance(r, HEARTBEAT_MS * 2);
+    rig_advance(r, 2ull * HEARTBEAT_MS);
     rig_free(r);
 }
 

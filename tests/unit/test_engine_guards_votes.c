@@ -62,7 +62,7 @@ static bool g9_is_bad(void)
     assert_int_equal(kv_commit(&r->kv, txn), SG_OK);
     assert_int_equal(rig_open(r), SG_OK);
     rig_append(r, 2, 1, 1, 1, 1, NULL, 0); /* It has a leader, which then goes. */
-    rig_advance(r, ELECTION_TIMEOUT_MS * 4);
+    rig_advance(r, 4ull * ELECTION_TIMEOUT_MS);
     const struct message *m = ask_for_vote(r, 3, 3, 2, 1, false);
     assert_non_null(m);
     bool bad = !m->request_vote_result.vote_granted;
@@ -163,7 +163,7 @@ static void g11_configurations_are_checked(void **state)
     for (size_t n = 0; n < good.n; n++) {
         assert_false(guard_g11_configuration(span_of(good.p, n))); /* Cut off anywhere. */
     }
-    for (size_t bit = 0; bit < 8 * 9; bit++) { /* Version and count. */
+    for (size_t bit = 0; bit < 72; bit++) { /* Version and count. */
         good.p[bit / 8] ^= (uint8_t)(1u << bit % 8);
         assert_false(guard_g11_configuration(span_bytes(&good)));
         good.p[bit / 8] ^= (uint8_t)(1u << bit % 8);

@@ -59,7 +59,7 @@ static void the_others_do_not_wait_for_it_for_ever(void **state)
     struct cluster *c = three(7);
     group_stand(cluster_group(c, 0));
     cluster_crash(c, 0, false);
-    assert_int_not_equal(cluster_wait_leader(c, 3 * ELECTION_TIMEOUT_MS), 3);
+    assert_int_not_equal(cluster_wait_leader(c, 3ull * ELECTION_TIMEOUT_MS), 3);
     assert_int_equal(cluster_start(c, 0), SG_OK);
     end(c);
 }
@@ -68,7 +68,7 @@ static void a_group_that_had_a_leader_is_not_disturbed(void **state)
 {
     (void)state;
     struct cluster *c = three(3);
-    size_t leader = cluster_wait_leader(c, 3 * ELECTION_TIMEOUT_MS);
+    size_t leader = cluster_wait_leader(c, 3ull * ELECTION_TIMEOUT_MS);
     uint64_t term = cluster_status(c, leader).term;
     for (size_t i = 0; i < 3; i++) {
         group_stand(cluster_group(c, i));
