@@ -77,7 +77,9 @@ struct proposal {
 };
 
 /* SG_OK: taken, done() will come. SG_NOTLEADER, SG_BUSY (PROPOSALS_MAX, the
- * writer is too far behind, or the store has less than STORE_FREE_SPACE_MIN_BYTES), SG_TOOBIG, SG_STOPPED: not taken, done() will not come. */
+ * writer is too far behind; an early one also when the store has less than
+ * STORE_FREE_SPACE_MIN_BYTES left), SG_TOOBIG, SG_STOPPED: not taken, done() will
+ * not come. */
 MUST_USE enum sg_err group_propose(struct group *g, struct proposal *p);
 
 /* Ask for leadership to move to node (0: the replica that is furthest). It

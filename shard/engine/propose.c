@@ -82,8 +82,10 @@ static enum sg_err may_propose(struct group *g, const struct proposal *p)
     if (g->waiting.count >= PROPOSALS_MAX || writer_pending_bytes(g->o.writer) > WRITER_QUEUE_MAX_BYTES) {
         return SG_BUSY;
     }
-    /* A full store fails for good; refuse long before. */
-    return g->o.kv->ops->free_bytes(g->o.kv->impl) < STORE_FREE_SPACE_MIN_BYTES ? SG_BUSY : SG_OK;
+    /* A full store fails for good: submissions are refused long before, so that
+     * what closes windows and finishes uploads still finds room. */
+    return p->is_early && g->o.kv->ops->free_bytes(g->o.kv->impl) < STORE_FREE_SPACE_MIN_BYTES ? SG_BUSY
+                                                                                               : SG_OK;
 }
 
 enum sg_err group_propose(struct group *g, struct proposal *p)
