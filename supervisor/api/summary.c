@@ -34,6 +34,29 @@ static void fill_uploads(struct shard_summary *out, const struct shard_status *s
     }
 }
 
+/* Files that wait for a person. The rows know, also on a follower and after a restart. */
+static void fill_holds(struct shard_summary *out, struct rows *rows)
+{
+    struct arena a = ARENA_INIT;
+    struct file_row *files;
+    size_t count;
+
+    if (state_files_open_work(rows, &a, &files, &count) != SG_OK) {
+        (void)snprintf(out->why, sizeof out->why, "its files cannot be read");
+        count = 0;
+    }
+    for (size_t i = 0; i < count && out->trouble_count < SUMMARY_TROUBLE_MAX; i++) {
+        char reason[REASON_SIZE_MAX + 1];
+        if (files[i].state == FILE_HOLD) {
+            (void)snprintf(out->trouble[out->trouble_count++], sizeof out->trouble[0],
+                           "file %llu is on hold: %s: ask the bank, then 'shardgate files resolve'",
+                           (unsigned long long)files[i].seal.file,
+                           span_cstr(files[i].reason, reason, sizeof reason));
+        }
+    }
+    arena_release(&a);
+}
+
 static void fill(struct shard_summary *out, struct slot *s, struct rows *rows)
 {
     struct counters_row counters;
@@ -50,8 +73,9 @@ static void fill(struct shard_summary *out, struct slot *s, struct rows *rows)
     out->commit_index = st.group.commit_index;
     out->applied_index = st.group.applied_index;
     out->next_close_ms = st.next_close_ms;
-    fill_uploads(out, &st);
     rows->group = s->group;
+    fill_holds(out, rows);
+    fill_uploads(out, &st);
     if (state_counters(rows, &counters) == SG_OK) {
         out->pending_count = counters.pending_count;
         out->pending_debit = counters.pending_debit;

@@ -10,7 +10,7 @@ struct shard_summary {
     struct cents pending_debit, pending_credit;
     int64_t next_close_ms;
     char why[256];                          /* Why it is stopped or not open. */
-    char trouble[SUMMARY_TROUBLE_MAX][320]; /* Uploads that fail again and again. */
+    char trouble[SUMMARY_TROUBLE_MAX][320]; /* Files on hold, uploads that fail again and again. */
     size_t trouble_count;
 };
 
