@@ -17,6 +17,7 @@
 #define BACKOFF_LAST_MS 250
 #define ATTEMPT_MIN_MS 500    /* A silent node is left for another one after this or a third of the time. */
 #define NODE_HEADSTART_MS 200 /* The node gives up before we do, so that we hear why. */
+#define LAST_TRY_MS 250       /* With less time left (or an eighth), a try would end without an answer. */
 #define EXPLAIN_MS 200
 #define TEXT_SIZE 512
 
@@ -322,6 +323,7 @@ static void finish(struct effort *e)
 enum sg_err client_call(struct client *c, const struct request *r, struct arena *a, struct reply *out)
 {
     uint32_t timeout_ms = r->timeout_ms != 0 ? r->timeout_ms : REQUEST_TIMEOUT_MS;
+    uint32_t last_try_ms = timeout_ms / 8 < LAST_TRY_MS ? timeout_ms / 8 : LAST_TRY_MS;
     struct effort e = {
         .client = c,
         .request = r,
@@ -332,7 +334,7 @@ enum sg_err client_call(struct client *c, const struct request *r, struct arena 
         .repeatable = client_is_repeatable(r),
     };
     *out = (struct reply){.err = SG_OK};
-    while (left_ms(&e) > 0) {
+    while (left_ms(&e) > (out->err == SG_OK ? 0 : last_try_ms)) {
         struct node *n = node_take(&e);
         if (n == NULL && e.tried != 0) {
             pause_before_next_round(&e);

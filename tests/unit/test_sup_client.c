@@ -121,7 +121,7 @@ static void test_the_last_answer_is_given_when_the_time_is_over(void **state)
     struct client *c = client_of(&n, 1);
     int64_t start_ms = clock_ms();
     assert_int_equal(call(c, REQUEST_LEADER_TRANSFER, 300, text), SG_UNAVAILABLE);
-    assert_true(clock_ms() - start_ms >= 290);
+    assert_true(clock_ms() - start_ms >= 250); /* No try that is too short to be answered. */
     assert_string_equal(text, "as the script says");
     assert_true(n.requests > 2);
     assert_true(n.requests < 40); /* It backs off. */
