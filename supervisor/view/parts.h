@@ -5,11 +5,6 @@
 #include "shard/ach/name.h"
 #include "supervisor/view/view.h"
 
-/* Takes value. */
-void view_add(json_t *object, const char *key, json_t *value);
-/* Printable ASCII as it is; anything else as '?'. */
-json_t *view_text(struct span s);
-json_t *view_number(uint64_t n);
 size_t view_limit(const struct view *v);
 /* Notes the error; always false. */
 bool view_fail(struct view *v, enum sg_err err, const char *fmt, ...) PRINTF_LIKE(3, 4);

@@ -9,6 +9,12 @@ void view_add(json_t *object, const char *key, json_t *value)
     CHECK(rv == 0); /* Only memory can fail here, and that stops the process. */
 }
 
+void view_append(json_t *list, json_t *value)
+{
+    int rv = json_array_append_new(list, value);
+    CHECK(rv == 0);
+}
+
 json_t *view_text(struct span s)
 {
     struct bytes clean = BYTES_NONE;

@@ -55,5 +55,14 @@ json_t *view_hash(struct view *v);
 
 /* RFC 3339 in UTC; null for 0. */
 json_t *view_time(int64_t unix_ms);
+/* Whatever came from outside, a file or another node: printable ASCII as it is,
+ * anything else as '?'. (jansson refuses what is not UTF-8, a request echoed in
+ * an answer must not.) */
+json_t *view_text(struct span s);
+json_t *view_number(uint64_t n);
+/* Takes value. */
+void view_add(json_t *object, const char *key, json_t *value);
+/* Takes value, at the end of the list. */
+void view_append(json_t *list, json_t *value);
 
 #endif

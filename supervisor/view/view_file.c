@@ -1,6 +1,6 @@
 /* Files and windows as JSON. */
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "shard/ach/verify.h"
 #include "supervisor/view/parts.h"
@@ -15,7 +15,9 @@ static json_t *hex(struct span s)
 static json_t *window_name(const struct window_id *w)
 {
     char day[DAY_TEXT_SIZE];
-    return json_sprintf("%s %s", day_text(w->day, day), w->name);
+    char text[DAY_TEXT_SIZE + WINDOW_NAME_SIZE_MAX + 1];
+    (void)snprintf(text, sizeof text, "%s %s", day_text(w->day, day), w->name);
+    return view_text(span_str(text));
 }
 
 json_t *view_file_row(const struct file_row *f)
@@ -78,7 +80,7 @@ json_t *view_files(struct view *v)
     }
     list = json_array();
     for (size_t i = 0; i < count; i++) {
-        json_array_append_new(list, view_file_row(&rows[i]));
+        view_append(list, view_file_row(&rows[i]));
     }
     arena_release(&a);
     return json_pack("{s:i,s:o}", "v", 1, "files", list);
@@ -138,7 +140,8 @@ bool view_file_bytes(struct view *v, struct span file, struct bytes *out)
 
 static void check_line(json_t *checks, const char *what, bool ok, const char *text)
 {
-    json_array_append_new(checks, json_pack("{s:s,s:b,s:s}", "check", what, "ok", ok, "text", text));
+    view_append(checks,
+                json_pack("{s:s,s:b,s:o}", "check", what, "ok", ok, "text", view_text(span_str(text))));
 }
 
 json_t *view_file_verify(struct view *v, struct span file)
@@ -198,14 +201,14 @@ json_t *view_windows(struct view *v)
     for (size_t i = 0; i < count; i++) {
         const struct window_row *w = &rows[i];
         char day[DAY_TEXT_SIZE];
-        json_array_append_new(
-            list,
-            json_pack("{s:s,s:s,s:s,s:o,s:o,s:b,s:b,s:b,s:I,s:I,s:I,s:I,s:I}", "day",
-                      day_text(w->id.day, day), "name", w->id.name, "state", window_state_name(w->state),
-                      "scheduled", view_time(w->scheduled_ms), "closed_at", view_time(w->closed_ms), "manual",
-                      w->manual, "late", w->late, "hold", w->hold, "files", (json_int_t)w->files_count,
-                      "entries", (json_int_t)w->entries, "debit_cents", (json_int_t)w->debit.n,
-                      "credit_cents", (json_int_t)w->credit.n, "index", (json_int_t)w->index));
+        view_append(list,
+                    json_pack("{s:s,s:o,s:s,s:o,s:o,s:b,s:b,s:b,s:I,s:I,s:I,s:I,s:I}", "day",
+                              day_text(w->id.day, day), "name", view_text(span_str(w->id.name)), "state",
+                              window_state_name(w->state), "scheduled", view_time(w->scheduled_ms),
+                              "closed_at", view_time(w->closed_ms), "manual", w->manual, "late", w->late,
+                              "hold", w->hold, "files", (json_int_t)w->files_count, "entries",
+                              (json_int_t)w->entries, "debit_cents", (json_int_t)w->debit.n, "credit_cents",
+                              (json_int_t)w->credit.n, "index", (json_int_t)w->index));
     }
     arena_release(&a);
     return json_pack("{s:i,s:o}", "v", 1, "windows", list);

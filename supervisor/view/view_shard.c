@@ -39,11 +39,10 @@ json_t *view_events(struct view *v, uint64_t after)
     }
     list = json_array();
     for (size_t i = 0; i < count; i++) {
-        json_array_append_new(list, json_pack("{s:I,s:I,s:o,s:o,s:o,s:o}", "cursor",
-                                              (json_int_t)rows[i].cursor, "index", (json_int_t)rows[i].index,
-                                              "time", view_time(rows[i].time_ms), "kind",
-                                              view_text(rows[i].kind), "subject", view_text(rows[i].subject),
-                                              "text", view_text(rows[i].text)));
+        view_append(list, json_pack("{s:I,s:I,s:o,s:o,s:o,s:o}", "cursor", (json_int_t)rows[i].cursor,
+                                    "index", (json_int_t)rows[i].index, "time", view_time(rows[i].time_ms),
+                                    "kind", view_text(rows[i].kind), "subject", view_text(rows[i].subject),
+                                    "text", view_text(rows[i].text)));
         next = rows[i].cursor;
     }
     arena_release(&a);
@@ -80,11 +79,11 @@ static json_t *command_summary(const struct command *c)
     case COMMAND_CANCEL:
         return view_text(c->cancel.id);
     case COMMAND_CLOSE:
-        return json_string(c->close.window.name);
+        return view_text(span_str(c->close.window.name));
     case COMMAND_MISSED:
-        return json_string(c->missed.window.name);
+        return view_text(span_str(c->missed.window.name));
     case COMMAND_WINDOW_DONE:
-        return json_string(c->window_done.window.name);
+        return view_text(span_str(c->window_done.window.name));
     case COMMAND_SEAL:
         return view_text(c->seal.name);
     case COMMAND_SETTINGS:
@@ -138,7 +137,7 @@ json_t *view_log(struct view *v, uint64_t from, uint64_t to)
         struct log_entry e;
         err = log_get(r->kv, r->txn, r->group, at, &e);
         if (err == SG_OK) {
-            json_array_append_new(list, entry_json(&e));
+            view_append(list, entry_json(&e));
         }
     }
     if (err != SG_OK) {
@@ -160,16 +159,15 @@ static json_t *replicas_json(const struct view *v, const struct group_status *g)
         const struct group_replica *r = &g->replicas[i];
         char buffer[24];
         uint64_t match = r->is_leader ? g->last_index : r->match_index;
-        json_array_append_new(list, json_pack("{s:s,s:s,s:I,s:I,s:s}", "node", view_node(v, r->node, buffer),
-                                              "role",
-                                              r->is_leader  ? "leader"
-                                              : r->is_voter ? "follower"
-                                                            : "standby",
-                                              "match_index", (json_int_t)match, "lag",
-                                              (json_int_t)(g->last_index - match), "state",
-                                              r->installing                  ? "installing"
-                                              : r->is_leader || r->is_recent ? "ok"
-                                                                             : "unreachable"));
+        view_append(list, json_pack("{s:s,s:s,s:I,s:I,s:s}", "node", view_node(v, r->node, buffer), "role",
+                                    r->is_leader  ? "leader"
+                                    : r->is_voter ? "follower"
+                                                  : "standby",
+                                    "match_index", (json_int_t)match, "lag",
+                                    (json_int_t)(g->last_index - match), "state",
+                                    r->installing                  ? "installing"
+                                    : r->is_leader || r->is_recent ? "ok"
+                                                                   : "unreachable"));
     }
     return list;
 }
@@ -179,9 +177,10 @@ static json_t *uploads_json(const struct shard_status *s)
     json_t *list = json_array();
     for (size_t i = 0; i < s->uploads_count; i++) {
         const struct shard_upload_status *u = &s->uploads[i];
-        json_array_append_new(list, json_pack("{s:I,s:s,s:I,s:s,s:o}", "file", (json_int_t)u->file, "step",
-                                              u->step, "failures", (json_int_t)u->tries, "last_error",
-                                              u->last_error, "next_try", view_time(u->next_try_ms)));
+        view_append(list,
+                    json_pack("{s:I,s:s,s:I,s:o,s:o}", "file", (json_int_t)u->file, "step", u->step,
+                              "failures", (json_int_t)u->tries, "last_error",
+                              view_text(span_str(u->last_error)), "next_try", view_time(u->next_try_ms)));
     }
     return list;
 }
@@ -196,9 +195,10 @@ static void add_live(struct view *v, json_t *o, const struct shard_status *live)
     view_add(o, "commit_index", view_number(live->group.commit_index));
     view_add(o, "replicas", replicas_json(v, &live->group));
     view_add(o, "next_window",
-             live->next_window.name[0] == '\0' ? json_null()
-                                               : json_pack("{s:s,s:o}", "name", live->next_window.name,
-                                                           "closes_at", view_time(live->next_close_ms)));
+             live->next_window.name[0] == '\0'
+                 ? json_null()
+                 : json_pack("{s:o,s:o}", "name", view_text(span_str(live->next_window.name)), "closes_at",
+                             view_time(live->next_close_ms)));
     view_add(o, "uploads", uploads_json(live));
 }
 

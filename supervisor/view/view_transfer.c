@@ -17,7 +17,7 @@ static json_t *account_json(const struct view *v, struct span account)
     if (!v->reveal && n <= 4) {
         memset(masked, '*', n);
     }
-    return json_string(masked);
+    return view_text(span_str(masked));
 }
 
 static void add_optional(json_t *o, const struct transfer *t)
@@ -45,7 +45,7 @@ static void add_optional(json_t *o, const struct transfer *t)
     if (t->addenda_count > 0) {
         json_t *list = json_array();
         for (size_t i = 0; i < t->addenda_count; i++) {
-            json_array_append_new(list, view_text(t->addenda[i]));
+            view_append(list, view_text(t->addenda[i]));
         }
         view_add(o, "addenda", list);
     }
@@ -156,7 +156,7 @@ json_t *view_transfers(struct view *v, uint64_t after_seq, struct span state_tex
         struct transfer t;
         err = transfer_decode(rows[i].encoded, &a, &t) == SG_OK ? SG_OK : SG_CORRUPT;
         if (err == SG_OK) {
-            json_array_append_new(list, transfer_json(v, &rows[i], &t));
+            view_append(list, transfer_json(v, &rows[i], &t));
         }
     }
     if (err != SG_OK) {
@@ -179,8 +179,8 @@ err_after_list:
 
 static void step(json_t *steps, const char *what, json_t *time, uint64_t index, const char *text)
 {
-    json_array_append_new(steps, json_pack("{s:s,s:o,s:I,s:s}", "what", what, "time", time, "index",
-                                           (json_int_t)index, "text", text));
+    view_append(steps, json_pack("{s:s,s:o,s:I,s:o}", "what", what, "time", time, "index", (json_int_t)index,
+                                 "text", view_text(span_str(text))));
 }
 
 static void trace_file(json_t *steps, const struct file_row *f)
