@@ -73,6 +73,8 @@
 #define REQUEST_ARGS_MAX 32        /* Named arguments of one request. */
 #define REQUEST_TRANSFERS_MAX 5000 /* In one submit request. */
 #define REQUEST_TIMEOUT_MS 10000
+#define REQUEST_TIMEOUT_MAX_MS 300000                /* What a client may ask for. */
+#define REQUESTS_INFLIGHT_MAX_BYTES (256u << 20)     /* Encoded, on one node. */
 #define FORWARD_HOPS_MAX 3                /* Of a request looking for its leader. */
 #define SUMMARY_TROUBLE_MAX 2             /* Failing uploads of one shard in status. */
 #define SERVER_ADDRESSES_MAX 8                 /* A node listens on for clients. */

@@ -17,12 +17,8 @@
 #include "storage/log.h"
 #include "supervisor/parts.h"
 
-#define META_IDENTITY "identity"
-#define META_OWNER "owner"
-#define META_MEMBERS "members"
 #define REFUSAL_REPEAT_MS 1000
 #define HELLO_REPEAT_MS 400
-#define MEMBER_RECORD_SIZE (8 + IDENTITY_SIZE)
 
 static struct digest founders_digest(const struct node *n)
 {
@@ -35,132 +31,6 @@ static struct digest founders_digest(const struct node *n)
         digester_add(&d, span_str(n->founders[i].name));
     }
     return digester_end(&d);
-}
-
-/* "cluster/node/lanes": what a data directory was made for. */
-static void owner_text(const struct node *n, char *out, size_t size)
-{
-    (void)snprintf(out, size, "%s/%s/%zu", n->cluster, n->self->name, n->options.lanes_count);
-}
-
-static enum sg_err members_read(struct node *n, struct span value, char *why, size_t why_size)
-{
-    if (value.n != n->options.founders_count * MEMBER_RECORD_SIZE) {
-        (void)snprintf(why, why_size,
-                       "the cluster was formed with %zu nodes, the configuration names %zu: put the founding "
-                       "members back under nodes:",
-                       value.n / MEMBER_RECORD_SIZE, n->options.founders_count);
-        return SG_REFUSED;
-    }
-    for (size_t i = 0; i < n->options.founders_count; i++) {
-        const uint8_t *p = value.p + i * MEMBER_RECORD_SIZE;
-        struct node_member *m = &n->members[be64_get(p) - 1];
-        memcpy(m->identity.b, p + 8, IDENTITY_SIZE);
-        m->has_identity = true;
-    }
-    n->formed = true;
-    return SG_OK;
-}
-
-/* First use of this directory: an identity, and whose it is. Every lane's
- * store gets the same, so that a lost or exchanged lane is noticed. */
-static enum sg_err identity_make(struct node *n)
-{
-    char owner[2 * NAME_SIZE_MAX + 16];
-
-    owner_text(n, owner, sizeof owner);
-    be64_put(n->identity.b, loop_random(n->options.lanes[0].loop));
-    be64_put(n->identity.b + 8, loop_random(n->options.lanes[0].loop));
-    /* Lane 0 last: while it has none, the directory counts as unused. */
-    for (size_t i = n->options.lanes_count; i-- > 0;) {
-        struct kv *kv = n->options.lanes[i].kv;
-        struct kv_txn *txn;
-        enum sg_err err = kv_begin(kv, true, &txn);
-        if (err != SG_OK) {
-            return err;
-        }
-        err = meta_put(kv, txn, META_IDENTITY, span_of(n->identity.b, IDENTITY_SIZE));
-        if (err == SG_OK) {
-            err = meta_put(kv, txn, META_OWNER, span_str(owner));
-        }
-        if (err != SG_OK) {
-            kv_abort(kv, txn);
-            return err;
-        }
-        err = kv_commit(kv, txn);
-        if (err != SG_OK) {
-            return err;
-        }
-    }
-    return SG_OK;
-}
-
-/* Reads one lane's identity; SG_NOTFOUND when it was never used. */
-static enum sg_err identity_read(struct node *n, size_t lane, struct identity *out, char *why,
-                                 size_t why_size)
-{
-    struct kv *kv = n->options.lanes[lane].kv;
-    char owner[2 * NAME_SIZE_MAX + 16];
-    struct kv_txn *txn;
-    struct span value;
-    enum sg_err err = kv_begin(kv, false, &txn);
-
-    if (err != SG_OK) {
-        return err;
-    }
-    err = meta_get(kv, txn, META_IDENTITY, &value);
-    if (err == SG_OK && value.n != IDENTITY_SIZE) {
-        err = SG_CORRUPT;
-    }
-    if (err != SG_OK) {
-        goto out;
-    }
-    memcpy(out->b, value.p, IDENTITY_SIZE);
-    err = meta_get(kv, txn, META_OWNER, &value);
-    owner_text(n, owner, sizeof owner);
-    if (err == SG_OK && !span_is(value, owner)) {
-        char found[128];
-        (void)snprintf(why, why_size,
-                       "the data directory was made for %s (cluster/node/lanes), this node is %s: use the "
-                       "directory or the configuration that belongs together",
-                       span_cstr(value, found, sizeof found), owner);
-        err = SG_REFUSED;
-    }
-    if (err == SG_OK && lane == 0) {
-        err = meta_get(kv, txn, META_MEMBERS, &value);
-        err = err == SG_NOTFOUND ? SG_OK : err == SG_OK ? members_read(n, value, why, why_size) : err;
-    }
-out:
-    kv_abort(kv, txn);
-    return err;
-}
-
-enum sg_err forming_load(struct node *n, char *why, size_t why_size)
-{
-    enum sg_err err;
-
-    (void)snprintf(why, why_size, "the store of lane 0 cannot be read");
-    err = identity_read(n, 0, &n->identity, why, why_size);
-    if (err == SG_NOTFOUND) {
-        err = identity_make(n);
-        if (err != SG_OK) {
-            (void)snprintf(why, why_size, "the identity of a new data directory cannot be written");
-        }
-        return err;
-    }
-    for (size_t i = 1; err == SG_OK && i < n->options.lanes_count; i++) {
-        struct identity other;
-        err = identity_read(n, i, &other, why, why_size);
-        if (err == SG_NOTFOUND || (err == SG_OK && memcmp(&other, &n->identity, sizeof other) != 0)) {
-            (void)snprintf(
-                why, why_size,
-                "the store of lane %zu is empty or of another directory: bring the right one back; its "
-                "groups' votes must not be forgotten",
-                i);
-            err = SG_REFUSED;
-        }
-    }
-    return err;
 }
 
 /* --- Talking ------------------------------------------------------------------ */
@@ -242,24 +112,23 @@ static enum sg_err table_write(struct node *n)
 {
     uint8_t record[NODES_MAX * MEMBER_RECORD_SIZE];
     uint64_t voters[REPLICAS_MAX];
-    size_t voters_count = n->options.founders_count < REPLICAS_MAX ? n->options.founders_count : REPLICAS_MAX;
+    size_t voters_count = n->options.founders_count;
     struct kv *kv = n->options.lanes[0].kv;
     struct kv_txn *txn;
     enum sg_err err;
 
-    for (size_t i = 0; i < n->options.founders_count; i++) {
+    CHECK(voters_count <= REPLICAS_MAX); /* By node_new(). */
+    for (size_t i = 0; i < voters_count; i++) {
         be64_put(record + i * MEMBER_RECORD_SIZE, i + 1);
         memcpy(record + i * MEMBER_RECORD_SIZE + 8, n->members[i].identity.b, IDENTITY_SIZE);
-    }
-    for (size_t i = 0; i < voters_count; i++) {
         voters[i] = i + 1;
     }
     err = kv_begin(kv, true, &txn);
     if (err != SG_OK) {
         return err;
     }
-    err = meta_put(kv, txn, META_MEMBERS, span_of(record, n->options.founders_count * MEMBER_RECORD_SIZE));
-    if (err == SG_OK && n->self->id <= voters_count) {
+    err = meta_put(kv, txn, META_MEMBERS, span_of(record, voters_count * MEMBER_RECORD_SIZE));
+    if (err == SG_OK) {
         err = group_bootstrap(kv, txn, 0, voters, voters_count);
     }
     if (err != SG_OK) {
@@ -283,12 +152,14 @@ static void form(struct node *n)
     }
     n->formed = true;
     logger_line(LOG_INFO, &scope, "cluster.formed", "nodes=%zu", n->options.founders_count);
-    node_run(n);
+    /* The table goes out before the catalog's first messages: they follow it in
+     * the same frame and are understood. */
     for (size_t i = 0; i < n->options.founders_count; i++) {
-        if (&n->members[i] != &n->members[n->self->id - 1]) {
+        if (&n->founders[i] != n->self) {
             forming_greet(n, &n->members[i], false);
         }
     }
+    node_run(n);
 }
 
 static void form_if_complete(struct node *n)
@@ -302,13 +173,18 @@ static void form_if_complete(struct node *n)
         }
     }
     form(n);
+    if (n->catalog != NULL) {
+        group_stand(n->catalog); /* Nobody leads it yet. */
+    }
 }
 
 /* A formed founder told us its table: ours is in it, or we are not its founder. */
-static void adopt(struct node *n, const struct message_hello *hello)
+static void adopt(struct node *n, uint64_t from, const struct identity *identity,
+                  const struct message_hello *hello)
 {
-    if (n->state != NODE_FORMING || hello->members_count != n->options.founders_count) {
-        return;
+    if (n->state != NODE_FORMING || hello->members_count != n->options.founders_count ||
+        memcmp(&hello->members[from - 1].identity, identity, sizeof *identity) != 0) {
+        return; /* It does not even name its sender. */
     }
     for (size_t i = 0; i < hello->members_count; i++) {
         uint64_t id = hello->members[i].node;
@@ -332,6 +208,7 @@ static void adopt(struct node *n, const struct message_hello *hello)
 
 static void hello_refused(struct node *n, struct node_member *m, const struct message_hello *hello)
 {
+    struct log_scope scope = node_scope(n);
     char reason[sizeof n->refusal];
     size_t refusing = 0;
 
@@ -339,10 +216,16 @@ static void hello_refused(struct node *n, struct node_member *m, const struct me
     for (size_t i = 0; i < n->options.founders_count; i++) {
         refusing += n->members[i].refuses_us;
     }
-    /* Formed before and refused by one: that one may be the stranger. By a
-     * majority, or while still forming: it is us. */
-    if (n->state == NODE_FORMING || refusing > n->options.founders_count / 2) {
-        become_refused(n, span_cstr(hello->reason, reason, sizeof reason));
+    (void)node_clean_text(span_cstr(hello->reason, reason, sizeof reason));
+    if (n->state == NODE_LEAVING || n->state == NODE_LEFT) {
+        return;
+    }
+    /* By a majority, or not formed and refused by one that is: it is us. By one
+     * of several: that one may be the stranger, or have another configuration. */
+    if ((!n->formed && hello->members_count > 0) || refusing > n->options.founders_count / 2) {
+        become_refused(n, reason);
+    } else {
+        logger_line(LOG_WARN, &scope, "node.refused_by", "peer=%s why=\"%s\"", m->founder->name, reason);
     }
 }
 
@@ -360,24 +243,31 @@ void forming_hello(struct node *n, uint64_t from, const struct identity *identit
         refuse(n, m, "its configuration names other founding members: nodes: must be the same on every node");
         return;
     }
-    if (n->formed) {
-        if (!forming_admits(n, from, identity)) {
-            return;
-        }
-        m->is_formed = hello->state == HELLO_FORMED;
-        m->refuses_us = false;
-    } else {
-        m->identity = *identity;
-        m->has_identity = true;
-        m->is_formed = hello->state == HELLO_FORMED;
+    if (n->formed && !forming_admits(n, from, identity)) {
+        return;
     }
+    m->identity = *identity;
+    m->has_identity = true;
+    m->is_formed = hello->state == HELLO_FORMED;
+    m->refuses_us = false;
+    m->heard_ms = loop_now_ms(n->lanes[0].loop);
     if (hello->reply_wanted || (n->formed && hello->state == HELLO_FORMING)) {
         forming_greet(n, m, false);
     }
     if (!n->formed && m->is_formed) {
-        adopt(n, hello);
+        adopt(n, from, identity, hello);
     }
     form_if_complete(n);
+}
+
+/* What it said was said by a process that is perhaps gone, and its disk too. */
+void forming_peer_down(struct node *n, struct node_member *m)
+{
+    m->refuses_us = false;
+    if (!n->formed) {
+        m->has_identity = false;
+        m->is_formed = false;
+    }
 }
 
 void forming_tick(struct node *n)

@@ -55,6 +55,7 @@ static struct slot *slot_add(struct lane *l, uint64_t group)
     memmove(l->slots + at + 1, l->slots + at, (l->slots_count - at) * sizeof l->slots[0]);
     l->slots[at] = s;
     l->slots_count++;
+    atomic_store(&l->replicas, (uint32_t)l->slots_count);
     return s;
 }
 
@@ -75,17 +76,20 @@ static struct span shard_settings_now(void *impl, struct aba routing_number, uin
     return span_bytes(&s->settings);
 }
 
-static void counts_refresh(struct lane *l)
+static void count_one(_Atomic uint32_t *figure, bool *counted, bool counts)
 {
-    uint32_t leaders = 0;
-    uint32_t stopped = 0;
-    for (size_t i = 0; i < l->slots_count; i++) {
-        leaders += l->slots[i]->led_since_ms != 0;
-        stopped += l->slots[i]->why[0] != '\0';
+    if (counts && !*counted) {
+        atomic_fetch_add(figure, 1);
+    } else if (!counts && *counted) {
+        atomic_fetch_sub(figure, 1);
     }
-    atomic_store(&l->leaders, leaders);
-    atomic_store(&l->replicas, (uint32_t)l->slots_count);
-    atomic_store(&l->stopped, stopped);
+    *counted = counts;
+}
+
+static void slot_count(struct slot *s)
+{
+    count_one(&s->lane->leaders, &s->counted_leader, s->led_since_ms != 0);
+    count_one(&s->lane->stopped, &s->counted_stopped, s->why[0] != '\0');
 }
 
 static void shard_changed(void *impl, struct shard *shard)
@@ -94,7 +98,7 @@ static void shard_changed(void *impl, struct shard *shard)
     struct group_status status;
 
     group_status(shard_group(shard), &status);
-    s->leader = status.leader;
+    s->leader = status.stopped ? 0 : status.leader;
     s->term = status.term;
     if (!status.is_ready) {
         s->led_since_ms = 0;
@@ -104,7 +108,7 @@ static void shard_changed(void *impl, struct shard *shard)
     if (status.stopped) {
         (void)snprintf(s->why, sizeof s->why, "%s", status.why);
     }
-    counts_refresh(s->lane);
+    slot_count(s);
     route_wake(s->lane);
 }
 
@@ -149,12 +153,10 @@ static void slot_open(struct slot *s)
         scope.group = (uint32_t)s->group;
         scope.has_group = 1;
         logger_line(LOG_ERROR, &scope, "shard.not_opened", "err=%s why=\"%s\"", sg_err_name(err), s->why);
-    } else if (s->first_here && (s->preferred == 0 ? s->group % s->lane->node->options.founders_count + 1
-                                                   : s->preferred) == s->lane->node->self->id) {
-        /* Nobody leads a group that was made just now: no need to wait. */
-        group_peer_lost(shard_group(s->shard), 0, true);
+    } else if (s->stands_first) {
+        group_stand(shard_group(s->shard));
     }
-    counts_refresh(s->lane);
+    slot_count(s);
 }
 
 void lane_open_all(struct lane *l)
@@ -209,6 +211,7 @@ static void bootstrap_done(struct writer_job *job, enum sg_err err)
     if (err != SG_OK) {
         s->opening = false;
         (void)snprintf(s->why, sizeof s->why, "its first entry could not be written: %s", sg_err_text(err));
+        slot_count(s);
     } else if (!s->lane->leaving) {
         slot_open(s);
     } else {
@@ -221,7 +224,10 @@ static void slot_bootstrap(struct slot *s, const struct shard_order *order)
     struct bootstrap_job *b = mem_zalloc(1, sizeof *b);
 
     s->opening = true;
-    s->first_here = true;
+    /* One replica stands at once: the preferred one, or leaders are spread. */
+    s->stands_first =
+        (order->preferred != 0 ? order->preferred : order->replicas[order->group % order->replicas_count]) ==
+        s->lane->node->self->id;
     b->slot = s;
     memcpy(b->replicas, order->replicas, sizeof b->replicas);
     b->replicas_count = order->replicas_count;

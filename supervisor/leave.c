@@ -1,7 +1,8 @@
 /* The orderly end of a node: leadership first, then writes, then the groups.
  *
- * Each lane goes through it on its own loop; the last one to finish ends the
- * node. */
+ * Each lane goes through it on its own loop. Once all have left, a note goes to
+ * every lane and back behind whatever was posted before, so that nothing is on
+ * its way between loops when the owner hears that the node has left. */
 #include "proto/mem.h"
 #include "supervisor/parts.h"
 
@@ -61,22 +62,49 @@ static bool all_idle(const struct lane *l)
     if (l->number == 0 && l->node->catalog != NULL && !group_is_idle(l->node->catalog)) {
         return false;
     }
-    return writer_is_idle(l->writer);
+    /* Lane 0 answers the calls of all lanes. */
+    return writer_is_idle(l->writer) && (l->number != 0 || l->node->calls_count == 0);
 }
 
-static void left_run(struct task *t)
+/* On lane 0. */
+static void drained_run(struct task *t)
 {
     struct lane *l = CONTAINER_OF(t, struct lane, left_note);
     struct node *n = l->node;
     struct log_scope scope = node_scope(n);
+
+    if (++n->lanes_drained < n->options.lanes_count) {
+        return;
+    }
+    logger_line(LOG_INFO, &scope, "node.left", " ");
+    n->options.on_left(n->options.impl);
+}
+
+/* On its lane. */
+static void drain_run(struct task *t)
+{
+    struct lane *l = CONTAINER_OF(t, struct lane, left_note);
+    loop_cancel(l->loop, &l->tick);
+    loop_cancel(l->loop, &l->lost);
+    l->left_note.run = drained_run;
+    loop_post(l->node->lanes[0].loop, &l->left_note);
+}
+
+/* On lane 0. */
+static void left_run(struct task *t)
+{
+    struct lane *l = CONTAINER_OF(t, struct lane, left_note);
+    struct node *n = l->node;
 
     if (++n->lanes_left < n->options.lanes_count) {
         return;
     }
     n->state = NODE_LEFT;
     loop_cancel(n->lanes[0].loop, &n->heartbeat);
-    logger_line(LOG_INFO, &scope, "node.left", " ");
-    n->options.on_left(n->options.impl);
+    for (size_t i = 0; i < n->options.lanes_count; i++) {
+        n->lanes[i].left_note.run = drain_run;
+        loop_post(n->lanes[i].loop, &n->lanes[i].left_note);
+    }
 }
 
 void lane_leave_step(struct lane *l)

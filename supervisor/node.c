@@ -57,6 +57,16 @@ struct lane *node_lane_of(struct node *n, uint64_t group)
     return &n->lanes[((group * 0x9e3779b97f4a7c15ull) >> 32) % n->options.lanes_count];
 }
 
+char *node_clean_text(char *text)
+{
+    for (char *p = text; *p != '\0'; p++) {
+        if (*p < 0x20 || *p > 0x7e) {
+            *p = '?';
+        }
+    }
+    return text;
+}
+
 void node_fatal(struct node *n, enum sg_err err, const char *why)
 {
     struct log_scope scope = node_scope(n);
@@ -66,11 +76,12 @@ void node_fatal(struct node *n, enum sg_err err, const char *why)
 
 static enum sg_err options_check(const struct node_options *o, char *why, size_t why_size)
 {
-    if (o->founders_count < REPLICAS_MIN || o->founders_count > NODES_MAX) {
-        (void)snprintf(
-            why, why_size,
-            "%zu nodes are configured: a cluster has %d to %d (a single node cannot survive the loss of one)",
-            o->founders_count, REPLICAS_MIN, NODES_MAX);
+    /* Every founder holds a replica of the catalog. */
+    if (o->founders_count < REPLICAS_MIN || o->founders_count > REPLICAS_MAX) {
+        (void)snprintf(why, why_size,
+                       "%zu nodes are configured: a cluster is founded by %d to %d (a single node cannot "
+                       "survive the loss of one)",
+                       o->founders_count, REPLICAS_MIN, REPLICAS_MAX);
         return SG_INVALID;
     }
     if (o->lanes_count < 1 || o->lanes_count > LANES_MAX) {
@@ -138,7 +149,7 @@ enum sg_err node_new(const struct node_options *options, struct node **out, char
     }
     n->state = NODE_FORMING;
     n->started_wall_ms = (uint64_t)loop_wall_ms(options->lanes[0].loop);
-    err = forming_load(n, why, why_size);
+    err = identity_load(n, why, why_size);
     if (err != SG_OK) {
         goto err_after_alloc;
     }
@@ -192,15 +203,15 @@ void node_run(struct node *n)
 
     CHECK(n->formed);
     n->state = NODE_RUNNING;
-    err = reconcile_open_catalog(n, why, sizeof why);
-    if (err != SG_OK) {
-        node_fatal(n, err, why);
-        return;
-    }
     lane_open_all(&n->lanes[0]);
     for (size_t i = 1; i < n->options.lanes_count; i++) {
         n->lanes[i].tick.run = lane_open_run;
         loop_post(n->lanes[i].loop, &n->lanes[i].tick);
+    }
+    err = reconcile_open_catalog(n, why, sizeof why);
+    if (err != SG_OK) {
+        node_fatal(n, err, why);
+        return;
     }
     logger_line(LOG_INFO, &scope, "node.running", "groups=%zu", n->lanes[0].slots_count);
 }
@@ -223,7 +234,7 @@ struct shared_frame {
 static void group_message(struct lane *l, uint64_t from, const struct message *m)
 {
     if (m->kind == MESSAGE_FORWARD_REPLY) {
-        route_reply(l, &m->forward_reply);
+        route_reply(l, from, &m->forward_reply);
     } else if (m->group == 0) {
         if (l->node->catalog != NULL) {
             group_receive(l->node->catalog, from, m);
@@ -234,17 +245,14 @@ static void group_message(struct lane *l, uint64_t from, const struct message *m
 }
 
 /* Which lane a message is for; NULL: it was the node's own and is done. */
-static struct lane *message_lane(struct node *n, const struct frame *f, const struct message *m)
+static struct lane *message_lane(struct node *n, uint64_t from, const struct message *m)
 {
     switch (m->kind) {
-    case MESSAGE_HELLO:
-        forming_hello(n, f->from, &f->identity, &m->hello);
-        return NULL;
     case MESSAGE_NODE_STATUS:
-        members_status(n, f->from, &m->node_status);
+        members_status(n, from, &m->node_status);
         return NULL;
     case MESSAGE_FORWARD:
-        route_forward(n, f->from, &m->forward);
+        route_forward(n, from, &m->forward);
         return NULL;
     case MESSAGE_FORWARD_REPLY:
         /* The id's low bits say which lane asked. */
@@ -257,6 +265,7 @@ static struct lane *message_lane(struct node *n, const struct frame *f, const st
     case MESSAGE_SNAPSHOT_CHUNK:
     case MESSAGE_SNAPSHOT_ACK:
         return node_lane_of(n, m->group);
+    case MESSAGE_HELLO:
     case MESSAGE_NONE:
     case MESSAGE_KINDS:
         break;
@@ -328,39 +337,61 @@ static bool frame_is_ours(const struct node *n, const struct frame *f)
            node_founder(n, f->from) != NULL;
 }
 
-static bool frame_has_only_hello(const struct frame *f)
+/* Whoever can connect can cause this line: not more than one a second. */
+static void frame_dropped(struct node *n, enum sg_err err, size_t size)
 {
-    return f->messages_count == 1 && f->messages[0].kind == MESSAGE_HELLO;
+    struct log_scope scope = node_scope(n);
+    uint64_t now = loop_now_ms(n->lanes[0].loop);
+    if (n->dropped_logged_ms == 0 || now - n->dropped_logged_ms >= 1000) {
+        n->dropped_logged_ms = now;
+        logger_line(LOG_WARN, &scope, "frame.dropped", "err=%s bytes=%zu", sg_err_name(err), size);
+    }
+}
+
+/* Carries out what is for lane 0 or the node; notes which other lanes are wanted. */
+static bool frame_dispatch(struct node *n, const struct frame *f, bool *wanted)
+{
+    uint64_t now = loop_now_ms(n->lanes[0].loop);
+    bool any = false;
+    for (size_t i = 0; i < f->messages_count; i++) {
+        const struct message *m = &f->messages[i];
+        struct lane *l;
+        /* A HELLO may be what makes us admit the messages behind it. */
+        if (m->kind == MESSAGE_HELLO) {
+            forming_hello(n, f->from, &f->identity, &m->hello);
+            continue;
+        }
+        if (!forming_admits(n, f->from, &f->identity)) {
+            continue;
+        }
+        n->members[f->from - 1].heard_ms = now;
+        l = message_lane(n, f->from, m);
+        if (l == &n->lanes[0]) {
+            group_message(l, f->from, m);
+        } else if (l != NULL) {
+            wanted[l->number] = true;
+            any = true;
+        }
+    }
+    return any;
 }
 
 void node_frame(struct node *n, struct bytes *bytes)
 {
     struct frame f;
     bool wanted[LANES_MAX] = {false};
-    bool any = false;
     enum sg_err err;
 
+    if (n->state == NODE_LEFT) {
+        goto out;
+    }
     arena_reset(&n->frame_arena);
     err = frame_decode(span_bytes(bytes), &n->frame_arena, &f);
     if (err != SG_OK || !frame_is_ours(n, &f)) {
-        struct log_scope scope = node_scope(n);
-        logger_line(LOG_WARN, &scope, "frame.dropped", "err=%s bytes=%zu", sg_err_name(err), bytes->n);
+        frame_dropped(n, err, bytes->n);
         goto out;
     }
-    if (n->state == NODE_LEFT || (!frame_has_only_hello(&f) && !forming_admits(n, f.from, &f.identity))) {
-        goto out;
-    }
-    n->members[f.from - 1].heard_ms = loop_now_ms(n->lanes[0].loop);
-    for (size_t i = 0; i < f.messages_count; i++) {
-        struct lane *l = message_lane(n, &f, &f.messages[i]);
-        if (l == &n->lanes[0]) {
-            group_message(l, f.from, &f.messages[i]);
-        } else if (l != NULL) {
-            wanted[l->number] = true;
-            any = true;
-        }
-    }
-    if (any) {
+    if (frame_dispatch(n, &f, wanted)) {
         frame_share(n, bytes, wanted);
     }
 out:
@@ -420,6 +451,7 @@ void node_peer_down(struct node *n, uint64_t peer)
         return;
     }
     logger_line(LOG_INFO, &scope, "peer.down", "peer=%s", n->founders[peer - 1].name);
-    n->members[peer - 1].is_linked = false;
+    members_peer_down(n, peer);
+    forming_peer_down(n, &n->members[peer - 1]);
     lanes_tell(n, peer, lane_peer_down);
 }

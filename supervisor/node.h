@@ -39,7 +39,7 @@ struct node_options {
     const char *cluster;
     const char *name; /* One of the founders. */
     const struct founder *founders;
-    size_t founders_count; /* REPLICAS_MIN to NODES_MAX. */
+    size_t founders_count; /* REPLICAS_MIN to REPLICAS_MAX: all hold the catalog. */
     struct lane_seams lanes[LANES_MAX];
     size_t lanes_count; /* Fixed for the life of a data directory. */
     struct link *link;

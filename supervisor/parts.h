@@ -42,11 +42,12 @@ struct slot {
     bool opening;
     struct bytes settings; /* By the catalog; empty: not known yet. */
     uint64_t settings_version;
-    uint64_t preferred;    /* Node id; 0: none. */
-    uint64_t leader, term; /* As last seen; leader 0: unknown. */
-    uint64_t led_since_ms; /* Monotonic, when this node leads and is ready; else 0. */
-    bool first_here;       /* Made just now: its first leader need not wait. */
-    char why[256];         /* Why it is not open. */
+    uint64_t preferred;                   /* Node id; 0: none. */
+    uint64_t leader, term;                /* As last seen; leader 0: unknown. */
+    uint64_t led_since_ms;                /* Monotonic, when this node leads and is ready; else 0. */
+    bool stands_first;                    /* Made just now, and this replica should be its first leader. */
+    bool counted_leader, counted_stopped; /* In the lane's figures. */
+    char why[256];                        /* Why it is not open, or stopped. */
 };
 
 struct lane {
@@ -75,7 +76,7 @@ struct lane {
     /* Going down: handing over, then stopping, then left. */
     bool leaving, leaving_stopped, left;
     uint64_t leave_deadline_ms;
-    struct task left_note;
+    struct task left_note; /* left, then drained: between this lane and lane 0. */
 };
 
 struct node {
@@ -98,8 +99,9 @@ struct node {
     bool catalog_registering;
     char spool_dir[512];
     char cluster[NAME_SIZE_MAX + 1];
-    size_t lanes_left;
-    size_t calls_count; /* Requests taken and not answered. */
+    size_t lanes_left, lanes_drained;
+    size_t calls_count, calls_bytes; /* Requests taken and not answered. */
+    uint64_t dropped_logged_ms;      /* Of frames that are not for us. */
 };
 
 /* --- node.c ---------------------------------------------------------------- */
@@ -108,15 +110,25 @@ const struct founder *node_founder(const struct node *n, uint64_t id);
 const struct founder *node_founder_named(const struct node *n, struct span name);
 struct lane *node_lane_of(struct node *n, uint64_t group);
 void node_fatal(struct node *n, enum sg_err err, const char *why);
-/* All groups found in the stores are opened; the catalog first. */
+/* All groups found in the stores are opened; the catalog last, because its
+ * orders are for groups that are open or not there. */
 void node_run(struct node *n);
 
-/* --- forming.c ------------------------------------------------------------- */
+/* Another node's words before they go into JSON and logs: what is not printable
+ * ASCII becomes '?'. Returns text. */
+char *node_clean_text(char *text);
+
+/* --- identity.c ------------------------------------------------------------ */
+#define META_MEMBERS "members" /* Records of a founder's id and its directory's identity. */
+#define MEMBER_RECORD_SIZE (8 + IDENTITY_SIZE)
 /* Reads or makes this directory's identity and, if formed, the members' ones. */
-MUST_USE enum sg_err forming_load(struct node *n, char *why, size_t why_size);
+MUST_USE enum sg_err identity_load(struct node *n, char *why, size_t why_size);
+
+/* --- forming.c ------------------------------------------------------------- */
 void forming_hello(struct node *n, uint64_t from, const struct identity *identity,
                    const struct message_hello *hello);
 void forming_greet(struct node *n, struct node_member *m, bool reply_wanted);
+void forming_peer_down(struct node *n, struct node_member *m);
 /* May a frame of this sender be used? Answers a stranger with a refusal. */
 bool forming_admits(struct node *n, uint64_t from, const struct identity *identity);
 void forming_tick(struct node *n);
@@ -124,7 +136,10 @@ void forming_tick(struct node *n);
 /* --- members.c ------------------------------------------------------------- */
 void members_tick(struct node *n);
 void members_status(struct node *n, uint64_t from, const struct message_node_status *status);
+void members_peer_down(struct node *n, uint64_t peer);
 bool member_is_alive(const struct node *n, uint64_t id);
+/* "up", "down", "refused" ...: for people. */
+const char *member_state_name(const struct node *n, uint64_t id);
 
 /* --- lane.c ---------------------------------------------------------------- */
 void lane_init(struct lane *l, struct node *n, unsigned number);
@@ -163,7 +178,7 @@ void reconcile_tick(struct node *n);
 
 /* --- route.c ---------------------------------------------------------------- */
 void route_forward(struct node *n, uint64_t from, const struct message_forward *f);
-void route_reply(struct lane *l, const struct message_forward_reply *r);
+void route_reply(struct lane *l, uint64_t from, const struct message_forward_reply *r);
 void route_peer_down(struct lane *l, uint64_t peer);
 /* A slot's leader changed or it opened: parked calls may go on. */
 void route_wake(struct lane *l);

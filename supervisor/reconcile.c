@@ -143,6 +143,9 @@ static void machine_role(void *impl, bool is_leader, uint64_t term, uint64_t lea
     (void)term;
     n->catalog_ready = is_leader;
     n->catalog_leader = leader;
+    if (is_leader && n->heartbeat.run != NULL) {
+        loop_after(n->lanes[0].loop, &n->heartbeat, 0); /* The founders may not be in it yet. */
+    }
     route_wake(&n->lanes[0]);
 }
 

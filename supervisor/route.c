@@ -17,6 +17,7 @@ static void call_locate(struct call *c);
 static void call_free(struct call *c)
 {
     arena_release(&c->arena);
+    arena_release(&c->exec.arena);
     bytes_release(&c->raw);
     bytes_release(&c->encoded_reply);
     mem_free(c);
@@ -26,6 +27,7 @@ static void call_answer(struct task *t)
 {
     struct call *c = CONTAINER_OF(t, struct call, task);
     c->node->calls_count--;
+    c->node->calls_bytes -= c->raw.n;
     c->reply(c->token, &c->encoded_reply);
     call_free(c);
 }
@@ -76,8 +78,18 @@ void call_json(struct call *c, struct span json)
 
 /* --- Waiting ------------------------------------------------------------------------- */
 
+static void call_stopped(struct call *c)
+{
+    call_fail(c, c->started ? SG_UNKNOWN : SG_STOPPED, "node %s is going down: ask another one",
+              c->node->self->name);
+}
+
 static void park(struct call *c, uint64_t delay_ms)
 {
+    if (c->lane->leaving_stopped) {
+        call_stopped(c); /* No tick would come for it. */
+        return;
+    }
     c->retry_ms = loop_now_ms(c->lane->loop) + delay_ms;
     c->next = c->lane->parked;
     c->lane->parked = c;
@@ -117,6 +129,11 @@ static void call_expire(struct call *c)
                   c->request.kind == REQUEST_SUBMIT ? "; submit again with the same ids, they fold" : "");
         return;
     }
+    if (c->last_err == SG_BUSY) {
+        call_fail(c, SG_BUSY, "%s: %s: nothing was done, try again later", request_kind_name(c->request.kind),
+                  c->last_text);
+        return;
+    }
     call_fail(
         c, SG_UNAVAILABLE,
         "%s: %s has no leader that could be reached in time (%s): see 'shardgate status'; nothing was done, "
@@ -147,11 +164,11 @@ static void forward(struct call *c, uint64_t to)
     c->lane->forwarded = c;
 }
 
-/* Unlinks and returns the forwarded call of this number, or NULL. */
-static struct call *forwarded_take(struct lane *l, uint64_t request_id)
+/* Unlinks and returns the call that was forwarded to a node under this number, or NULL. */
+static struct call *forwarded_take(struct lane *l, uint64_t to, uint64_t request_id)
 {
     for (struct call **p = &l->forwarded; *p != NULL; p = &(*p)->next) {
-        if ((*p)->request_id == request_id) {
+        if ((*p)->request_id == request_id && (*p)->sent_to == to) {
             struct call *c = *p;
             *p = c->next;
             return c;
@@ -160,28 +177,39 @@ static struct call *forwarded_take(struct lane *l, uint64_t request_id)
     return NULL;
 }
 
-void route_reply(struct lane *l, const struct message_forward_reply *m)
+/* Does this answer only say "not me" or "done before"? Then the call goes on, or ends, otherwise. */
+static bool reply_is_diverted(struct call *c, struct span encoded)
 {
-    struct call *c = forwarded_take(l, m->request_id);
+    struct arena a = ARENA_INIT;
+    struct reply r;
+    char text[192];
+    enum sg_err err;
+    bool diverted = true;
 
-    if (c == NULL) {
-        return; /* Answered, given up or repeated before. */
+    if (encoded.n >= SHORT_REPLY_BYTES) {
+        return false;
     }
-    if (m->reply.n < SHORT_REPLY_BYTES) {
-        struct reply r;
-        char text[192];
-        enum sg_err err = reply_decode(m->reply, &c->arena, &r);
-        if (err != SG_OK) {
-            call_retry(c, SG_UNKNOWN, "the leader's answer could not be read");
-            return;
-        }
-        if (r.err == SG_NOTLEADER || r.err == SG_UNAVAILABLE || r.err == SG_STOPPED) {
-            call_retry(c, r.err, span_cstr(r.text, text, sizeof text));
-            return;
-        }
+    err = reply_decode(encoded, &a, &r);
+    if (err != SG_OK) {
+        call_retry(c, SG_UNKNOWN, "the leader's answer could not be read");
+    } else if (r.err == SG_NOTLEADER || r.err == SG_UNAVAILABLE || r.err == SG_STOPPED) {
+        call_retry(c, r.err, span_cstr(r.text, text, sizeof text));
+    } else {
+        diverted = verb_done_before(c, r.err, span_cstr(r.text, text, sizeof text));
     }
-    bytes_set(&c->encoded_reply, m->reply);
-    call_end(c);
+    arena_release(&a);
+    return diverted;
+}
+
+void route_reply(struct lane *l, uint64_t from, const struct message_forward_reply *m)
+{
+    struct call *c = forwarded_take(l, from, m->request_id);
+
+    /* NULL: answered, given up or repeated before. */
+    if (c != NULL && !reply_is_diverted(c, m->reply)) {
+        bytes_set(&c->encoded_reply, m->reply);
+        call_end(c);
+    }
 }
 
 void route_peer_down(struct lane *l, uint64_t peer)
@@ -230,12 +258,10 @@ static void call_try_shard(struct call *c)
 
     if (s == NULL) {
         call_elsewhere(c, "this node holds no replica of it");
-    } else if (s->shard == NULL) {
-        if (s->opening) {
-            park(c, PARK_RETRY_MS);
-        } else {
-            call_elsewhere(c, s->why);
-        }
+    } else if (s->opening) {
+        park(c, PARK_RETRY_MS);
+    } else if (s->why[0] != '\0') {
+        call_elsewhere(c, s->why); /* Not open or stopped: damaged here, not everywhere. */
     } else if (!leader_only || s->led_since_ms != 0) {
         verb_shard(c, s);
     } else if (s->leader != 0 && s->leader != c->node->self->id && c->lane->linked[s->leader - 1]) {
@@ -261,7 +287,7 @@ static void call_try_catalog(struct call *c)
 static void call_try(struct call *c)
 {
     if (c->lane->leaving_stopped) {
-        call_fail(c, SG_STOPPED, "this node is going down: ask another one");
+        call_stopped(c);
     } else if (request_kind_where(c->request.kind) == 'C') {
         call_try_catalog(c);
     } else if (c->replicas_count == 0) {
@@ -328,8 +354,8 @@ void route_abandon(struct lane *l)
         while (lists[i] != NULL) {
             struct call *c = lists[i];
             lists[i] = c->next;
-            call_fail(c, i == 0 && !c->started ? SG_STOPPED : SG_UNKNOWN,
-                      "this node is going down before an answer came: ask another one");
+            c->started = c->started || i == 1;
+            call_stopped(c);
         }
     }
 }
@@ -409,12 +435,23 @@ static void call_dispatch(struct call *c)
     }
 }
 
+static bool has_room(const struct node *n, size_t size)
+{
+    return n->calls_count < 2 * REQUESTS_INFLIGHT_MAX && size <= REQUESTS_INFLIGHT_MAX_BYTES - n->calls_bytes;
+}
+
+static uint32_t timeout_of(const struct request *r)
+{
+    uint32_t ms = r->timeout_ms != 0 ? r->timeout_ms : REQUEST_TIMEOUT_MS;
+    return ms < REQUEST_TIMEOUT_MAX_MS ? ms : REQUEST_TIMEOUT_MAX_MS;
+}
+
 static void request_take(struct node *n, struct span request, uint32_t hops,
                          void (*reply)(void *token, struct bytes *reply), void *token)
 {
     struct call *c = mem_zalloc(1, sizeof *c);
+    bool fits = has_room(n, request.n);
     const char *why = "";
-    uint32_t timeout_ms;
     enum sg_err err;
 
     c->node = n;
@@ -424,19 +461,19 @@ static void request_take(struct node *n, struct span request, uint32_t hops,
     c->reply = reply;
     c->token = token;
     n->calls_count++;
-    bytes_set(&c->raw, request);
-    if (n->calls_count > 2 * REQUESTS_INFLIGHT_MAX) {
-        call_fail(c, SG_BUSY, "%d requests are under way on this node: try again in a moment",
-                  2 * REQUESTS_INFLIGHT_MAX);
+    if (!fits) {
+        call_fail(c, SG_BUSY, "too many requests are under way on node %s: try again in a moment",
+                  n->self->name);
         return;
     }
+    bytes_set(&c->raw, request);
+    n->calls_bytes += c->raw.n;
     err = request_decode(span_bytes(&c->raw), &c->arena, &c->request, &why);
     if (err != SG_OK) {
         call_fail(c, err, "the request cannot be understood: %s", why);
         return;
     }
-    timeout_ms = c->request.timeout_ms != 0 ? c->request.timeout_ms : REQUEST_TIMEOUT_MS;
-    c->deadline_ms = loop_now_ms(n->lanes[0].loop) + timeout_ms;
+    c->deadline_ms = loop_now_ms(n->lanes[0].loop) + timeout_of(&c->request);
     call_dispatch(c);
 }
 

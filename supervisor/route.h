@@ -37,6 +37,7 @@ struct call {
         struct proposal proposal;
         uint64_t number;
         uint64_t started_ms;
+        struct arena arena; /* Of the present try. */
         struct catalog_plan plan;
         size_t plan_next; /* First change not yet proposed. */
     } exec;
@@ -56,5 +57,8 @@ void call_retry(struct call *c, enum sg_err err, const char *text);
 void verb_node(struct call *c);                     /* 'N', on lane 0. */
 void verb_catalog(struct call *c);                  /* 'C', on lane 0, this node leads it. */
 void verb_shard(struct call *c, struct slot *slot); /* 'L', on the shard's lane, this node leads it. */
+/* An earlier try of this call may have done what is now refused, because it is
+ * done already: then it answers that, and returns true. */
+bool verb_done_before(struct call *c, enum sg_err err, const char *text);
 
 #endif

@@ -17,7 +17,7 @@ static void apply_answer(struct call *c, bool applied)
     json_t *lines = json_array();
     for (size_t i = 0; i < c->exec.plan.lines_count; i++) {
         struct span line = c->exec.plan.lines[i];
-        json_array_append_new(lines, json_stringn((const char *)line.p, line.n));
+        view_append(lines, view_text(line));
     }
     call_document(c, json_pack("{s:i,s:b,s:I,s:o}", "v", 1, "applied", applied, "version",
                                (json_int_t)c->node->model->version, "changes", lines));
@@ -30,13 +30,13 @@ static void proposed(struct proposal *p, enum sg_err err)
     struct call *c = CONTAINER_OF(p, struct call, exec.proposal);
     struct catalog_result r;
 
-    if (err == SG_OK && catalog_result_decode(p->result, &c->arena, &r) != SG_OK) {
+    if (err == SG_OK && catalog_result_decode(p->result, &c->exec.arena, &r) != SG_OK) {
         call_fail(c, SG_UNKNOWN, "the catalog's answer could not be read: see 'shardgate export'");
         return;
     }
     if (err != SG_OK) {
         /* Repeating is safe: what was applied shows no difference any more. */
-        call_retry(c, err, sg_err_text(err));
+        call_retry(c, err == SG_STOPPED ? SG_UNKNOWN : err, sg_err_text(err));
     } else if (r.err == SG_CONFLICT) {
         call_retry(c, SG_UNAVAILABLE, "the configuration was changed by somebody else at the same time");
     } else if (r.err != SG_OK) {
@@ -108,13 +108,15 @@ void verb_catalog(struct call *c)
         call_retry(c, SG_UNAVAILABLE, "the cluster was just formed and has not registered its nodes yet");
         return;
     }
+    arena_reset(&c->exec.arena); /* It may be tried many times. */
     (void)span_cstr(request_arg(&c->request, "source"), source, sizeof source);
-    err = cluster_yaml_parse(request_arg(&c->request, "yaml"), source, &c->arena, &wanted, why, sizeof why);
+    err = cluster_yaml_parse(request_arg(&c->request, "yaml"), source, &c->exec.arena, &wanted, why,
+                             sizeof why);
     if (err == SG_OK) {
         if (!zones_are_known(c, &wanted)) {
             return;
         }
-        err = catalog_plan(n->model, &wanted, &c->arena, &c->exec.plan, why, sizeof why);
+        err = catalog_plan(n->model, &wanted, &c->exec.arena, &c->exec.plan, why, sizeof why);
     }
     if (err != SG_OK) {
         call_fail(c, err, "%s", why);

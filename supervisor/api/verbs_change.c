@@ -39,6 +39,25 @@ void verb_submit(struct call *c, struct slot *s)
 
 /* --- One command -------------------------------------------------------------------------- */
 
+static void answer_done(struct call *c, uint64_t index, uint64_t file, const char *window, const char *text)
+{
+    call_document(c, json_pack("{s:i,s:s,s:o,s:o,s:o,s:o}", "v", 1, "outcome", "done", "index",
+                               view_number(index), "file", view_number(file), "window",
+                               view_text(span_str(window)), "text", view_text(span_str(text))));
+}
+
+/* Closing a named window is what may be repeated though it is not the same the
+ * second time; cancelling and resolving are. */
+bool verb_done_before(struct call *c, enum sg_err err, const char *text)
+{
+    char window[WINDOW_NAME_SIZE_MAX + 1];
+    if (!c->started || err != SG_EXISTS || c->request.kind != REQUEST_WINDOWS_CLOSE) {
+        return false;
+    }
+    answer_done(c, 0, 0, span_cstr(request_arg(&c->request, "window"), window, sizeof window), text);
+    return true;
+}
+
 static void command_done(struct shard_command *command, enum sg_err err, const struct command_result *result)
 {
     struct call *c = CONTAINER_OF(command, struct call, exec.command);
@@ -49,15 +68,15 @@ static void command_done(struct shard_command *command, enum sg_err err, const s
         return;
     }
     (void)span_cstr(result->reason, reason, sizeof reason);
+    if (verb_done_before(c, result->err, reason)) {
+        return;
+    }
     if (result->err != SG_OK) {
         call_fail(c, result->err, "%s", reason);
         return;
     }
-    call_document(c,
-                  json_pack("{s:i,s:s,s:I,s:I,s:s,s:s}", "v", 1, "outcome", "done", "index",
-                            (json_int_t)result->index, "file", (json_int_t)result->file, "window",
-                            command->command.kind == COMMAND_CLOSE ? command->command.close.window.name : "",
-                            "text", reason));
+    answer_done(c, result->index, result->file,
+                command->command.kind == COMMAND_CLOSE ? command->command.close.window.name : "", reason);
 }
 
 static bool needs_reason(const struct call *c)
@@ -101,17 +120,22 @@ static bool fill_file(struct call *c, struct slot *s, struct command *out)
 {
     struct span as = request_arg(&c->request, "as");
     bool resolve = c->request.kind == REQUEST_FILES_RESOLVE;
+    uint64_t number;
 
     if (resolve && !span_is(as, "uploaded") && !span_is(as, "abandoned")) {
         call_fail(c, SG_INVALID,
                   "files resolve needs --as uploaded or --as abandoned: say what the bank has");
         return false;
     }
+    number = file_number(c, s);
+    if (number == 0) {
+        return false; /* With the answer the call is gone, and out lies in it. */
+    }
     out->kind = resolve ? COMMAND_RESOLVE : COMMAND_FILE_CANCEL;
     out->file.as_uploaded = span_is(as, "uploaded");
     out->file.reason = request_arg(&c->request, "reason");
-    out->file.file = file_number(c, s);
-    return out->file.file != 0;
+    out->file.file = number;
+    return true;
 }
 
 static bool fill_command(struct call *c, struct slot *s, struct command *out)

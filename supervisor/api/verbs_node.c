@@ -16,18 +16,6 @@ static void verb_ping(struct call *c)
                                n->state == NODE_RUNNING));
 }
 
-static const char *member_state(const struct node *n, size_t i)
-{
-    const struct node_member *m = &n->members[i];
-    if (m->founder == n->self) {
-        return n->state == NODE_RUNNING ? "up" : node_state_name(n->state);
-    }
-    if (!member_is_alive(n, i + 1)) {
-        return "down";
-    }
-    return m->status.leaving ? "leaving" : m->has_status ? "up" : "starting";
-}
-
 static json_t *member_json(const struct node *n, size_t i)
 {
     const struct node_member *m = &n->members[i];
@@ -41,9 +29,9 @@ static json_t *member_json(const struct node *n, size_t i)
         lane_counts((struct node *)(uintptr_t)n, &s);
     }
     return json_pack("{s:s,s:s,s:i,s:i,s:i,s:s,s:s,s:s,s:s,s:o,s:o}", "name", m->founder->name, "state",
-                     member_state(n, i), "leaders", (int)s.leaders, "replicas", (int)s.replicas, "stopped",
-                     (int)s.stopped_groups, "peer", m->founder->peer, "client", m->founder->client, "version",
-                     is_self ? SHARDGATE_VERSION_TEXT : m->version, "identity",
+                     member_state_name(n, i + 1), "leaders", (int)s.leaders, "replicas", (int)s.replicas,
+                     "stopped", (int)s.stopped_groups, "peer", m->founder->peer, "client", m->founder->client,
+                     "version", is_self ? SHARDGATE_VERSION_TEXT : m->version, "identity",
                      m->has_identity || is_self
                          ? hex_text(span_of(is_self ? n->identity.b : m->identity.b, IDENTITY_SIZE), identity)
                          : "",
@@ -57,7 +45,7 @@ static json_t *members_json(const struct node *n)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < n->options.founders_count; i++) {
-        json_array_append_new(list, member_json(n, i));
+        view_append(list, member_json(n, i));
     }
     return list;
 }
@@ -84,7 +72,8 @@ static void verb_export(struct call *c)
 
 static void attention(json_t *list, const char *kind, const char *subject, const char *text)
 {
-    json_array_append_new(list, json_pack("{s:s,s:s,s:s}", "kind", kind, "subject", subject, "text", text));
+    view_append(list, json_pack("{s:s,s:s,s:o}", "kind", kind, "subject", subject, "text",
+                                view_text(span_str(text))));
 }
 
 static void attention_nodes(const struct node *n, json_t *list, size_t *down)
@@ -98,8 +87,10 @@ static void attention_nodes(const struct node *n, json_t *list, size_t *down)
         const struct node_member *m = &n->members[i];
         if (m->founder != n->self && !member_is_alive(n, i + 1)) {
             char text[128];
-            (void)snprintf(text, sizeof text, "does not answer %s; its shards go on with the other nodes",
-                           n->self->name);
+            (void)snprintf(text, sizeof text, "%s; its shards go on with the other nodes",
+                           strcmp(member_state_name(n, i + 1), "refused") == 0
+                               ? "has another data directory than the one it joined with, and is refused"
+                               : "does not answer");
             attention(list, "node", m->founder->name, text);
             ++*down;
         }
@@ -161,18 +152,19 @@ static void shards_done(struct call *c, const struct summary *s)
         if ((unhealthy && healthy) || (node.n > 0 && (leader == NULL || !span_is(node, leader->name)))) {
             continue;
         }
-        json_array_append_new(
-            list, json_pack("{s:s,s:s?,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:s,s:o}", "routing_number",
-                            aba_text((struct aba){(uint32_t)one->group}, aba), "leader",
-                            leader == NULL ? NULL : leader->name, "term", (json_int_t)one->term,
-                            "commit_index", (json_int_t)one->commit_index, "applied_index",
-                            (json_int_t)one->applied_index, "pending_entries", (json_int_t)one->pending_count,
-                            "pending_debit_cents", (json_int_t)one->pending_debit.n, "pending_credit_cents",
-                            (json_int_t)one->pending_credit.n, "state",
-                            one->why[0] != '\0' ? "stopped"
-                            : one->leader == 0  ? "no-leader"
-                                                : "ok",
-                            "why", one->why, "next_close", view_time(one->next_close_ms)));
+        view_append(list, json_pack("{s:s,s:s?,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:o,s:o}", "routing_number",
+                                    aba_text((struct aba){(uint32_t)one->group}, aba), "leader",
+                                    leader == NULL ? NULL : leader->name, "term", (json_int_t)one->term,
+                                    "commit_index", (json_int_t)one->commit_index, "applied_index",
+                                    (json_int_t)one->applied_index, "pending_entries",
+                                    (json_int_t)one->pending_count, "pending_debit_cents",
+                                    (json_int_t)one->pending_debit.n, "pending_credit_cents",
+                                    (json_int_t)one->pending_credit.n, "state",
+                                    one->why[0] != '\0' ? "stopped"
+                                    : one->leader == 0  ? "no-leader"
+                                                        : "ok",
+                                    "why", view_text(span_str(one->why)), "next_close",
+                                    view_time(one->next_close_ms)));
     }
     call_document(c, json_pack("{s:i,s:s,s:o}", "v", 1, "answered_by", c->node->self->name, "shards", list));
 }
