@@ -17,6 +17,7 @@
 #include "supervisor/zoneinfo.h"
 
 #define PATH_SIZE (ADDRESS_SIZE_MAX + 32)
+#define LEAVE_MAX_MS 10000 /* From the first signal; a slow bank does not keep a process alive. */
 
 struct daemon_lane {
     struct uvloop *loop;
@@ -24,6 +25,8 @@ struct daemon_lane {
     bool is_open;
     struct bank_agent *bank;
     struct bank seam;
+    struct task give_up;
+    struct daemon *daemon;
 };
 
 struct daemon {
@@ -62,11 +65,32 @@ static void on_left(void *impl)
     }
 }
 
+/* Everything acknowledged is durable, and an upload that is cut off is what its
+ * protocol is for: ending here loses nothing. */
+static void give_up_run(struct task *t)
+{
+    struct daemon_lane *l = CONTAINER_OF(t, struct daemon_lane, give_up);
+    struct log_scope scope = {.node = l->daemon->config->node};
+    logger_line(LOG_WARN, &scope, "daemon.ends_early", "waited_ms=%d", LEAVE_MAX_MS);
+    _exit(EXIT_SUCCESS);
+}
+
+static void give_up_arm(struct task *t)
+{
+    struct daemon_lane *l = CONTAINER_OF(t, struct daemon_lane, give_up);
+    l->give_up.run = give_up_run;
+    loop_after(uvloop_seam(l->loop), &l->give_up, LEAVE_MAX_MS);
+}
+
 static void on_signal(void *impl, int signo)
 {
     struct daemon *d = impl;
     struct log_scope scope = {.node = d->config->node};
     logger_line(LOG_INFO, &scope, "daemon.signal", "signal=%d", signo);
+    for (size_t i = 0; i < d->config->lanes && d->lanes[i].give_up.run == NULL; i++) {
+        d->lanes[i].give_up.run = give_up_arm;
+        loop_post(uvloop_seam(d->lanes[i].loop), &d->lanes[i].give_up);
+    }
     node_leave(d->node);
 }
 
@@ -133,6 +157,7 @@ static bool lane_make(struct daemon *d, unsigned i)
     char why[512];
     struct lmdb_options options = {.dir = dir, .name = name};
 
+    l->daemon = d;
     (void)snprintf(name, sizeof name, "lane-%u", i);
     (void)snprintf(dir, sizeof dir, "%s/%s", d->config->data_dir, name);
     if (lmdb_kv_open(&options, &l->kv, why, sizeof why) != SG_OK) {
