@@ -95,7 +95,8 @@ struct node {
     struct group *catalog;
     struct catalog_model *model; /* Never NULL once running. */
     uint64_t catalog_leader;
-    bool catalog_ready; /* This node leads it. */
+    bool catalog_ready;  /* This node leads it. */
+    bool catalog_failed; /* Its replica here is damaged; the shards go on. */
     bool catalog_registering;
     char spool_dir[512];
     char cluster[NAME_SIZE_MAX + 1];

@@ -155,6 +155,7 @@ static void machine_failed(void *impl, enum sg_err err, const char *why)
     struct log_scope scope = node_scope(n);
     n->catalog_ready = false;
     n->catalog_leader = 0;
+    n->catalog_failed = true;
     logger_line(LOG_ERROR, &scope, "catalog.failed", "err=%s why=\"%s\"", sg_err_name(err), why);
 }
 
@@ -173,6 +174,13 @@ enum sg_err reconcile_open_catalog(struct node *n, char *why, size_t why_size)
 
     o.machine = (struct machine){.ops = &catalog_machine, .impl = n};
     err = group_open(&o, &n->catalog, why, why_size);
+    if (err == SG_CORRUPT) {
+        /* Damage stops the group it is in, and no other: each shard's log holds the
+         * settings it needs. */
+        n->catalog = NULL;
+        machine_failed(n, err, why);
+        return SG_OK;
+    }
     if (err == SG_OK) {
         model_refresh(n);
     }

@@ -271,14 +271,29 @@ static void call_try_shard(struct call *c)
     }
 }
 
+/* Who is asked for what the catalog knows: its leader, or anybody while this node's own copy of the catalog is of no use. */
+static uint64_t catalog_guide(const struct call *c)
+{
+    const struct node *n = c->node;
+    if (n->catalog_leader != 0 && n->catalog_leader != n->self->id) {
+        return c->lane->linked[n->catalog_leader - 1] ? n->catalog_leader : 0;
+    }
+    for (size_t i = 0; n->catalog_failed && i < n->options.founders_count; i++) {
+        uint64_t id = (n->self->id + i) % n->options.founders_count + 1;
+        if (id != n->self->id && c->lane->linked[id - 1]) {
+            return id;
+        }
+    }
+    return 0;
+}
+
 static void call_try_catalog(struct call *c)
 {
     struct node *n = c->node;
     if (n->catalog_ready) {
         verb_catalog(c);
-    } else if (n->catalog_leader != 0 && n->catalog_leader != n->self->id &&
-               c->lane->linked[n->catalog_leader - 1]) {
-        forward(c, n->catalog_leader);
+    } else if (catalog_guide(c) != 0) {
+        forward(c, catalog_guide(c));
     } else {
         park(c, PARK_RETRY_MS);
     }
@@ -383,8 +398,8 @@ static void call_locate(struct call *c)
 
     if (s == NULL && n->catalog_ready) {
         call_unknown(c);
-    } else if (s == NULL && n->catalog_leader != 0 && c->lane->linked[n->catalog_leader - 1]) {
-        forward(c, n->catalog_leader);
+    } else if (s == NULL && catalog_guide(c) != 0) {
+        forward(c, catalog_guide(c));
     } else if (s == NULL) {
         park(c, PARK_RETRY_MS);
     } else {

@@ -9,11 +9,25 @@
 
 /* --- transfers submit ------------------------------------------------------------------- */
 
+static bool disk_is_full(const struct call *c)
+{
+    const struct kv *kv = c->lane->kv;
+    return kv->ops->free_bytes(kv->impl) < STORE_FREE_SPACE_MIN_BYTES;
+}
+
 static void submit_done(struct shard_submit *submit, enum sg_err err, const struct submit_result *results)
 {
     struct call *c = CONTAINER_OF(submit, struct call, exec.submit);
     struct reply r = {.err = SG_OK};
 
+    if (err == SG_BUSY && disk_is_full(c)) {
+        call_fail(
+            c, SG_REFUSED,
+            "the disk of node %s, which leads this shard, is nearly full: nothing was accepted; free space "
+            "there or move leadership ('shardgate leader transfer')",
+            c->node->self->name);
+        return;
+    }
     if (err != SG_OK) {
         call_retry(c, err, sg_err_text(err));
         return;

@@ -76,6 +76,22 @@ static void attention(json_t *list, const char *kind, const char *subject, const
                                 view_text(span_str(text))));
 }
 
+static void attention_disk(const struct node *n, json_t *list)
+{
+    for (size_t i = 0; i < n->options.lanes_count; i++) {
+        const struct kv *kv = n->options.lanes[i].kv;
+        uint64_t free_bytes = kv->ops->free_bytes(kv->impl);
+        if (free_bytes < STORE_FREE_SPACE_MIN_BYTES) {
+            char text[160];
+            (void)snprintf(text, sizeof text,
+                           "the disk of %s has %llu MiB left: it takes no payments until it has %llu",
+                           kv->name, (unsigned long long)(free_bytes >> 20),
+                           (unsigned long long)(STORE_FREE_SPACE_MIN_BYTES >> 20));
+            attention(list, "disk", n->self->name, text);
+        }
+    }
+}
+
 static void attention_nodes(const struct node *n, json_t *list, size_t *down)
 {
     if (n->state != NODE_RUNNING) {
@@ -120,11 +136,15 @@ static void status_done(struct call *c, const struct summary *s)
     const char *health;
 
     attention_nodes(n, list, &down);
+    attention_disk(n, list);
     for (size_t i = 0; i < s->shards_count; i++) {
         without_leader += s->shards[i].leader == 0;
         attention_shard(&s->shards[i], list);
     }
-    if (n->state == NODE_RUNNING && n->catalog_leader == 0) {
+    if (n->catalog_failed) {
+        attention(list, "catalog", n->self->name,
+                  "its replica of the catalog is damaged; its shards go on, see the node's log");
+    } else if (n->state == NODE_RUNNING && n->catalog_leader == 0) {
         attention(list, "catalog", "catalog", "has no leader: the configuration cannot be changed");
     }
     health = down > n->options.founders_count / 2 || n->state != NODE_RUNNING ? "unavailable"
