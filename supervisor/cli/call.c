@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -73,10 +74,12 @@ static struct span without_verb(const struct cli *c, struct span text)
 
 enum cli_exit cli_fail_err(const struct cli *c, enum sg_err err, struct span text)
 {
+    bool never_asked = c->client == NULL && c->args.option[OPTION_DATA_DIR] == NULL;
+    enum cli_exit status = err == SG_INVALID && never_asked ? CLI_USAGE : cli_exit_of(err);
     char sentence[TEXT_SIZE];
 
     text = text.n == 0 ? span_str(sg_err_text(err)) : without_verb(c, text);
-    return cli_fail(c, cli_exit_of(err), "%s", span_cstr(text, sentence, sizeof sentence));
+    return cli_fail(c, status, "%s", span_cstr(text, sentence, sizeof sentence));
 }
 
 bool cli_aba(const struct cli *c, const char *text, struct aba *out)
@@ -134,15 +137,39 @@ struct request cli_request(struct cli *c, enum request_kind kind, struct aba rou
     return r;
 }
 
+const char *cli_addresses(const struct cli *c)
+{
+    const char *addresses = c->args.option[OPTION_CONNECT];
+
+    if (addresses == NULL) {
+        addresses = getenv("SHARDGATE_CONNECT");
+    }
+    return addresses == NULL || addresses[0] == '\0' ? NULL : addresses;
+}
+
+enum sg_err cli_connect(struct cli *c, struct reply *out)
+{
+    char why[512];
+    enum sg_err err;
+
+    if (c->client != NULL) {
+        return SG_OK;
+    }
+    err = client_new(cli_addresses(c), &c->client, why, sizeof why);
+    *out = (struct reply){.err = err, .text = arena_dup(&c->arena, span_str(err == SG_OK ? "" : why))};
+    return err;
+}
+
 enum sg_err cli_ask(struct cli *c, const struct request *r, struct reply *out)
 {
     const char *dir = c->args.option[OPTION_DATA_DIR];
+    enum sg_err err;
 
     if (dir != NULL) {
         return offline_call(dir, r, &c->arena, out);
     }
-    CHECK(c->client != NULL);
-    return client_call(c->client, r, &c->arena, out);
+    err = cli_connect(c, out);
+    return err != SG_OK ? err : client_call(c->client, r, &c->arena, out);
 }
 
 json_t *cli_document(const struct cli *c, const struct reply *r)

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -84,31 +83,20 @@ static enum cli_exit check_limit(const struct cli *c)
     return CLI_DONE;
 }
 
-static enum cli_exit connect_nodes(struct cli *c)
+static enum cli_exit check_cluster(const struct cli *c)
 {
-    const char *addresses = c->args.option[OPTION_CONNECT];
-    char why[512];
-
-    if (c->verb->where == VERB_ALONE || c->args.option[OPTION_DATA_DIR] != NULL) {
+    if (c->verb->where == VERB_ALONE || c->args.option[OPTION_DATA_DIR] != NULL || cli_addresses(c) != NULL) {
         return CLI_DONE;
     }
-    if (addresses == NULL) {
-        addresses = getenv("SHARDGATE_CONNECT");
-    }
-    if (addresses == NULL || addresses[0] == '\0') {
-        return cli_fail(c, CLI_USAGE,
-                        "which cluster? name its nodes with --connect ADDR[,ADDR...] or SHARDGATE_CONNECT%s",
-                        c->verb->where == VERB_BOTH ? ", or a data directory with --data-dir" : "");
-    }
-    if (client_new(addresses, &c->client, why, sizeof why) != SG_OK) {
-        return cli_fail(c, CLI_USAGE, "%s", why);
-    }
-    return CLI_DONE;
+    return cli_fail(c, CLI_USAGE,
+                    "which cluster? name its nodes with --connect ADDR[,ADDR...] or SHARDGATE_CONNECT%s",
+                    c->verb->where == VERB_BOTH ? ", or a data directory with --data-dir" : "");
 }
 
 static enum cli_exit run(struct cli *c)
 {
-    static enum cli_exit (*const checks[])(const struct cli *c) = {check_options, check_words, check_limit};
+    static enum cli_exit (*const checks[])(const struct cli *c) = {check_options, check_words, check_limit,
+                                                                   check_cluster};
     struct bytes help = BYTES_NONE;
     enum cli_exit status = CLI_DONE;
 
@@ -120,9 +108,6 @@ static enum cli_exit run(struct cli *c)
     }
     for (size_t i = 0; status == CLI_DONE && i < sizeof checks / sizeof checks[0]; i++) {
         status = checks[i](c);
-    }
-    if (status == CLI_DONE) {
-        status = connect_nodes(c);
     }
     return status == CLI_DONE ? c->verb->run(c) : status;
 }

@@ -29,7 +29,7 @@ struct verb;
 struct cli {
     const struct verb *verb;
     struct args args;      /* Without the verb's own words. */
-    struct client *client; /* NULL: offline, or a verb that asks nobody. */
+    struct client *client; /* NULL before the first question, and offline. */
     struct arena arena;    /* Requests and replies. */
     bool is_continued;     /* The table under way has its heads already. */
 };
@@ -40,7 +40,7 @@ enum cli_exit cli_main(int argc, char **argv);
 
 /* "shardgate VERB: ..." on stderr, made printable. Answers status. */
 enum cli_exit cli_fail(const struct cli *c, enum cli_exit status, const char *fmt, ...) PRINTF_LIKE(3, 4);
-/* The same for an error and its sentence. */
+/* The same for an error and its sentence. An address that is none is a usage error. */
 enum cli_exit cli_fail_err(const struct cli *c, enum sg_err err, struct span text);
 /* The status that an error ends the tool with. */
 enum cli_exit cli_exit_of(enum sg_err err);
@@ -54,6 +54,10 @@ MUST_USE bool cli_aba(const struct cli *c, const char *text, struct aba *out);
 struct request cli_request(struct cli *c, enum request_kind kind, struct aba routing_number);
 void cli_argument(struct cli *c, struct request *r, const char *name, const char *value);
 
+/* --connect or SHARDGATE_CONNECT; NULL: neither. */
+const char *cli_addresses(const struct cli *c);
+/* Make c->client if there is none. SG_INVALID, SG_IO: out says why. */
+MUST_USE enum sg_err cli_connect(struct cli *c, struct reply *out);
 /* Ask a node or the data directory. Returns out->err; out lives in c->arena.
  * Offline, SG_CORRUPT may come with a document of what could be read. */
 enum sg_err cli_ask(struct cli *c, const struct request *r, struct reply *out);

@@ -283,7 +283,7 @@ static enum sg_err add_lane(const char *path, const struct request *r, struct ar
                             json_t *damaged)
 {
     const char *lane = strrchr(path, '/') + 1;
-    struct reply reply;
+    struct reply reply = {.err = SG_OK};
     json_t *document;
 
     (void)ask_lane(path, r, a, &reply); /* Of no shard in particular: it always has a reply. */

@@ -240,13 +240,12 @@ static void group(struct submission *s, struct arena *a)
         qsort(places, count, sizeof *places, by_shard_and_item);
     }
     for (size_t i = 0; i < count; i++) {
-        struct batch *last = s->batches_count == 0 ? NULL : &s->batches[s->batches_count - 1];
         items[i] = places[i].item;
-        if (last == NULL || last->shard.n != places[i].shard.n) {
-            last = &s->batches[s->batches_count++];
-            *last = (struct batch){.shard = places[i].shard, .items = &items[i], .arena = ARENA_INIT};
+        if (i == 0 || places[i - 1].shard.n != places[i].shard.n) {
+            s->batches[s->batches_count++] =
+                (struct batch){.shard = places[i].shard, .items = &items[i], .arena = ARENA_INIT};
         }
-        last->count++;
+        s->batches[s->batches_count - 1].count++;
     }
 }
 
@@ -317,6 +316,7 @@ static enum cli_exit finish(const struct submission *s)
 static enum cli_exit submit(struct cli *c, struct span text, struct aba shard, const char *path)
 {
     struct submission s = {.cli = c};
+    struct reply reply;
     char why[256];
     enum cli_exit status;
     enum sg_err err = transfer_json_parse(text, shard, &c->arena, &s.list, why, sizeof why);
@@ -325,8 +325,13 @@ static enum cli_exit submit(struct cli *c, struct span text, struct aba shard, c
         return cli_fail(c, err == SG_UNSUPPORTED ? CLI_USAGE : CLI_FAILED, "%s: %s", path, why);
     }
     group(&s, &c->arena);
-    send_all(&s);
-    status = finish(&s);
+    err = s.batches_count == 0 ? SG_OK : cli_connect(c, &reply);
+    if (err == SG_OK) {
+        send_all(&s);
+        status = finish(&s);
+    } else {
+        status = cli_fail_err(c, err, reply.text);
+    }
     for (size_t i = 0; i < s.batches_count; i++) {
         arena_release(&s.batches[i].arena);
     }

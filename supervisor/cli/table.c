@@ -64,7 +64,7 @@ static bool time_parse(const char *text, size_t n, time_t *out, int *ms)
         !number_at(text + 20, 3, ms)) {
         return false;
     }
-    *out = (time_t)day.n * 86400 + hour * 3600 + minute * 60 + second;
+    *out = (time_t)day.n * 86400 + (time_t)hour * 3600 + (time_t)minute * 60 + second;
     return true;
 }
 

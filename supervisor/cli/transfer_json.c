@@ -76,7 +76,7 @@ static bool read_rdfi(struct reading *r, const json_t *value)
 
 static bool read_sec(struct reading *r, const json_t *value)
 {
-    struct span text;
+    struct span text = SPAN_NONE;
     if (!text_value(r, "sec", value, &text)) {
         return false;
     }
@@ -86,7 +86,7 @@ static bool read_sec(struct reading *r, const json_t *value)
 
 static bool read_side(struct reading *r, const json_t *value)
 {
-    struct span text;
+    struct span text = SPAN_NONE;
     if (!text_value(r, "side", value, &text)) {
         return false;
     }
@@ -96,7 +96,7 @@ static bool read_side(struct reading *r, const json_t *value)
 
 static bool read_account_type(struct reading *r, const json_t *value)
 {
-    struct span text;
+    struct span text = SPAN_NONE;
     if (!text_value(r, "account_type", value, &text)) {
         return false;
     }
@@ -116,14 +116,14 @@ static bool read_amount(struct reading *r, const json_t *value)
 
 static bool read_payment_type(struct reading *r, const json_t *value)
 {
-    struct span text;
+    struct span text = SPAN_NONE;
     if (!text_value(r, "payment_type", value, &text)) {
         return false;
     }
     if (!span_is(text, "R") && !span_is(text, "S")) {
         return bad(r, "payment_type: R or S is expected");
     }
-    r->item->transfer.payment_type = (char)text.p[0];
+    r->item->transfer.payment_type = span_is(text, "R") ? 'R' : 'S';
     return true;
 }
 
@@ -159,7 +159,7 @@ static bool read_same_day(struct reading *r, const json_t *value)
 
 static bool read_effective_date(struct reading *r, const json_t *value)
 {
-    struct span text;
+    struct span text = SPAN_NONE;
     if (!text_value(r, "effective_date", value, &text)) {
         return false;
     }

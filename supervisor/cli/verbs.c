@@ -141,7 +141,7 @@ const struct verb *verbs_find(const char *const *words, size_t count, size_t *us
     return NULL;
 }
 
-static bool is_later(const char *const *words, size_t count)
+static const char *find_later(const char *const *words, size_t count)
 {
     char one[NAME_SIZE];
     char two[NAME_SIZE];
@@ -150,10 +150,10 @@ static bool is_later(const char *const *words, size_t count)
     join(words, count, two);
     for (size_t i = 0; i < LATER_COUNT; i++) {
         if (strcmp(later[i], one) == 0 || strcmp(later[i], two) == 0) {
-            return true;
+            return later[i];
         }
     }
-    return false;
+    return NULL;
 }
 
 /* "list, show": the second words of a first one, when it is one. */
@@ -180,8 +180,9 @@ void verbs_explain(const char *const *words, size_t count, char *why, size_t why
     const char *near;
 
     join(words, count, name);
-    if (is_later(words, count)) {
-        (void)snprintf(why, why_size, "'%s' is not available in this version", name);
+    near = find_later(words, count);
+    if (near != NULL) {
+        (void)snprintf(why, why_size, "'%s' is not available in this version", near);
         return;
     }
     for (size_t i = 0; i < verbs_count; i++) {

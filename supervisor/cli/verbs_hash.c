@@ -11,6 +11,8 @@
 #define ROUND_MS (HEARTBEAT_MS / 2) /* A follower hears of the last commit with the next heartbeat. */
 #define REPLICA_TIMEOUT_MS 3000     /* A node that is down is no reason to wait long. */
 
+#define REPLICAS_COUNT ((size_t)REPLICAS_MAX * 2) /* A change of members under way. */
+
 struct replica {
     const char *node;
     const char *address; /* Of the client port; NULL: unknown. */
@@ -24,7 +26,7 @@ struct replica {
 struct comparison {
     struct cli *cli;
     struct aba shard;
-    struct replica replicas[REPLICAS_MAX * 2];
+    struct replica replicas[REPLICAS_COUNT];
     size_t count;
 };
 
@@ -121,7 +123,7 @@ static enum cli_exit find_replicas(struct comparison *m)
     json_array_foreach(json_object_get(document, "replicas"), i, row)
     {
         const char *node = json_string_value(json_object_get(row, "node"));
-        if (node != NULL && m->count < REPLICAS_MAX * 2) {
+        if (node != NULL && m->count < REPLICAS_COUNT) {
             m->replicas[m->count++] =
                 (struct replica){.node = arena_cstr(&m->cli->arena, span_str(node)), .why = ""};
         }
