@@ -1,0 +1,135 @@
+/* transfers submit: outcomes, their order, and what is not known is not claimed. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/cli_run.h"
+
+#define ROWS(array) (sizeof(array) / sizeof((array)[0]))
+
+#define TRANSFER(id, shard, amount)                                                                       \
+    "{\"id\":\"" id "\",\"routing_number\":\"" shard "\",\"amount\":" amount ",\"originator\":\"acme\","  \
+    "\"sec\":\"PPD\",\"entry_description\":\"SALARY\",\"side\":\"credit\",\"account_type\":\"checking\"," \
+    "\"rdfi\":\"091000019\",\"account\":\"12345\",\"name\":\"JANE DOE\"}\n"
+
+static json_t *submit(struct cli_run *f, const char *text, enum cli_exit wanted)
+{
+    const char *const line[] = {"transfers", "submit", f->path, "-o", "json", "--timeout", "300ms", NULL};
+    json_t *o;
+    cli_run_input(f, text);
+    assert_int_equal(cli_run(f, line), wanted);
+    o = json_loads(f->output, 0, NULL);
+    assert_non_null(o);
+    return o;
+}
+
+static void assert_result(const json_t *o, size_t i, const char *id, const char *outcome, int index)
+{
+    const json_t *r = json_array_get(json_object_get(o, "results"), i);
+    assert_string_equal(json_string_value(json_object_get(r, "id")), id);
+    assert_string_equal(json_string_value(json_object_get(r, "outcome")), outcome);
+    assert_int_equal(json_integer_value(json_object_get(r, "index")), index);
+    assert_int_equal(json_object_get(r, "reason") != NULL, index == 0);
+}
+
+static void results_come_in_the_order_of_the_input(void **state)
+{
+    struct cli_run *f = *state;
+    json_t *o = submit(f,
+                       TRANSFER("a", "231380104", "2")
+                           TRANSFER("b", "121042882", "4") "nonsense\n" TRANSFER("c", "231380104", "7")
+                               TRANSFER("d", "121042882", "8"),
+                       CLI_FAILED);
+    assert_int_equal(json_integer_value(json_object_get(o, "accepted")), 3);
+    assert_int_equal(json_integer_value(json_object_get(o, "rejected")), 2);
+    assert_result(o, 0, "a", "accepted", 2);
+    assert_result(o, 1, "b", "accepted", 4);
+    assert_result(o, 2, "", "rejected", 0);
+    assert_result(o, 3, "c", "rejected", 0);
+    assert_result(o, 4, "d", "accepted", 8);
+    assert_int_equal(f->node.requests, 2); /* One a shard. */
+    json_decref(o);
+}
+
+static void all_accepted_is_done(void **state)
+{
+    struct cli_run *f = *state;
+    json_decref(submit(f, TRANSFER("a", "231380104", "2"), CLI_DONE));
+}
+
+static void a_refused_request_rejects_one_by_one(void **state)
+{
+    struct cli_run *f = *state;
+    json_t *o;
+    f->err[REQUEST_SUBMIT] = SG_NOTFOUND; /* No such routing number. */
+    o = submit(f, TRANSFER("a", "231380104", "2") TRANSFER("b", "231380104", "4"), CLI_FAILED);
+    assert_result(o, 0, "a", "rejected", 0);
+    assert_result(o, 1, "b", "rejected", 0);
+    json_decref(o);
+}
+
+static void no_leader_is_not_a_rejection(void **state)
+{
+    struct cli_run *f = *state;
+    json_t *o;
+    f->err[REQUEST_SUBMIT] = SG_UNAVAILABLE;
+    o = submit(f, TRANSFER("a", "231380104", "2"), CLI_UNREACHED);
+    assert_result(o, 0, "a", "unavailable", 0);
+    assert_int_equal(json_integer_value(json_object_get(o, "rejected")), 0);
+    json_decref(o);
+}
+
+static void unknown_is_not_a_rejection(void **state)
+{
+    static const enum sg_err errs[] = {SG_UNKNOWN, SG_CORRUPT, SG_IO};
+    struct cli_run *f = *state;
+    for (size_t i = 0; i < ROWS(errs); i++) {
+        json_t *o;
+        f->err[REQUEST_SUBMIT] = errs[i];
+        o = submit(f, TRANSFER("a", "231380104", "2"), CLI_UNKNOWN);
+        assert_result(o, 0, "a", "unknown", 0);
+        json_decref(o);
+    }
+}
+
+/* More than a request may hold, in bytes and in number. */
+static void a_large_file_goes_in_parts(void **state)
+{
+    enum { COUNT = REQUEST_TRANSFERS_MAX + 1 };
+    struct cli_run *f = *state;
+    const char *const line[] = {"transfers", "submit", f->path, "-o", "json", NULL};
+    FILE *file = fopen(f->path, "w");
+    assert_non_null(file);
+    for (int i = 0; i < COUNT; i++) {
+        (void)fprintf(file,
+                      "{\"id\":\"t%d\",\"routing_number\":\"231380104\",\"amount\":2,\"originator\":\"acme\","
+                      "\"sec\":\"PPD\",\"entry_description\":\"SALARY\",\"side\":\"credit\","
+                      "\"account_type\":\"checking\",\"rdfi\":\"091000019\",\"account\":\"1\",\"name\":\"A\","
+                      "\"metadata\":\"%0900d\"}\n",
+                      i, i);
+    }
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(cli_run(f, line), CLI_DONE);
+    assert_int_equal(f->node.requests, 2); /* 4.9 MB of 4 MiB; by number alone 2, too. */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(results_come_in_the_order_of_the_input, cli_run_make, cli_run_drop),
+        cmocka_unit_test_setup_teardown(all_accepted_is_done, cli_run_make, cli_run_drop),
+        cmocka_unit_test_setup_teardown(a_refused_request_rejects_one_by_one, cli_run_make, cli_run_drop),
+        cmocka_unit_test_setup_teardown(no_leader_is_not_a_rejection, cli_run_make, cli_run_drop),
+        cmocka_unit_test_setup_teardown(unknown_is_not_a_rejection, cli_run_make, cli_run_drop),
+        cmocka_unit_test_setup_teardown(a_large_file_goes_in_parts, cli_run_make, cli_run_drop),
+    };
+    return cmocka_run_group_tests(tests, cli_run_open, cli_run_close);
+}
