@@ -111,6 +111,27 @@ def test_transfer_of_leadership():
         same(c.cli("leader", "transfer", A, "--to", "n9").returncode, 1, "an unknown node")
 
 
+def test_all_three_terminated():
+    """SIGTERM to all at once: they end soon, and do not hand leadership round in
+    circles among those that leave."""
+    with Cluster() as c:
+        bank = Bank(c, A)
+        ledger = Ledger()
+        c.start()
+        c.apply(settings(A))
+        batch = transfers(A, 20)
+        ledger.note(batch, c.submit(batch))
+        marks = {node: node.log_mark() for node in c.nodes}
+        for node in c.nodes:
+            node.terminate()
+        for node in c.nodes:
+            same(node.wait_end(10), 0, f"status of {node.name}")
+        elections = sum(node.log_text()[mark:].count("leader.elected") for node, mark in marks.items())
+        check(elections <= 8, f"{elections} elections of two groups while all were leaving")
+        c.start()
+        ledger.settle(c, A, bank)
+
+
 class Client(threading.Thread):
     """Submits one batch after the other with the tool and notes what it was
     told. Any status but success is an error that a person would have seen."""
