@@ -36,4 +36,11 @@ MUST_USE enum sg_err name_check(const struct shard_settings *s, char *why, size_
 MUST_USE enum sg_err name_render(const struct shard_settings *s, const struct ach_name *n,
                                  char out[ACH_NAME_SIZE], char *why, size_t why_size);
 
+/* Could two shards with these templates, both good by name_check(), ever give
+ * their files the same name? false only when that is certain: there is a place
+ * in the names, counted from the front or from the back, at which they always
+ * differ, or their lengths do. A template clashes with itself unless the
+ * routing number has such a place. */
+bool name_may_clash(struct span a, struct span b);
+
 #endif
