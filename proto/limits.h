@@ -173,7 +173,8 @@
 #define PB_MEMORY_MAX_BYTES (64u << 20)
 #define RAFT_CONFIGURATION_MAX_BYTES 65536u /* Raft's list of servers, encoded. */
 #define REFUSAL_SIZE_MAX 1024               /* Of a refusal, between nodes. */
-#define CATALOG_CHANGES_MAX 5000            /* Of one apply. */
+#define CATALOG_CHANGES_MAX 5000            /* Of one command. */
+#define CATALOG_OBJECTS_MAX GROUPS_MAX      /* Of one kind. */
 #define SEARCH_DAYS_MAX 366                 /* For a banking day, from a given one. */
 #define FAULTS_MAX 16                       /* In SHARDGATE_FAULT. */
 

@@ -1,5 +1,6 @@
 /* The catalog's state machine: a set of changes, as a whole or not at all. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "proto/mem.h"
@@ -120,10 +121,38 @@ static enum sg_err change_all(struct rows *rows, uint64_t index, const struct ca
     return err;
 }
 
-/* Why the command cannot be taken as it stands; "" when it can. An object must
- * not be named twice, or undoing would not know what was there before. */
+static int by_object(const void *a, const void *b)
+{
+    const struct catalog_change *x = *(const struct catalog_change *const *)a;
+    const struct catalog_change *y = *(const struct catalog_change *const *)b;
+    return x->kind != y->kind ? (x->kind > y->kind) - (x->kind < y->kind) : span_cmp(x->name, y->name);
+}
+
+/* An object that is named twice, or NULL: undoing would not know what was there before. */
+static const struct catalog_change *named_twice(const struct catalog_command *c)
+{
+    const struct catalog_change **sorted = mem_zalloc(c->changes_count, sizeof(*sorted));
+    const struct catalog_change *twice = NULL;
+
+    for (size_t i = 0; i < c->changes_count; i++) {
+        sorted[i] = &c->changes[i];
+    }
+    if (c->changes_count > 0) {
+        qsort(sorted, c->changes_count, sizeof(*sorted), by_object);
+    }
+    for (size_t i = 1; i < c->changes_count && twice == NULL; i++) {
+        twice = by_object(&sorted[i - 1], &sorted[i]) == 0 ? sorted[i] : NULL;
+    }
+    mem_free(sorted);
+    return twice;
+}
+
+/* Why the command cannot be taken as it stands; "" when it can. */
 static void judge(const struct catalog_model *m, const struct catalog_command *c, char *refusal, size_t size)
 {
+    const struct catalog_change *twice;
+    char name[NAME_SIZE_MAX + 1];
+
     refusal[0] = '\0';
     if (c->base_version != m->version) {
         (void)snprintf(refusal, size,
@@ -132,19 +161,16 @@ static void judge(const struct catalog_model *m, const struct catalog_command *c
         return;
     }
     for (size_t i = 0; i < c->changes_count; i++) {
-        char name[NAME_SIZE_MAX + 1];
         if (c->changes[i].kind == CATALOG_NODE && !node_is_new_or_same(m, &c->changes[i])) {
             (void)snprintf(refusal, size, "node %s is registered with another data directory",
                            span_cstr(c->changes[i].name, name, sizeof name));
             return;
         }
-        for (size_t k = 0; k < i; k++) {
-            if (c->changes[k].kind == c->changes[i].kind && span_eq(c->changes[k].name, c->changes[i].name)) {
-                (void)snprintf(refusal, size, "%s %s is named twice", catalog_kind_name(c->changes[i].kind),
-                               span_cstr(c->changes[i].name, name, sizeof name));
-                return;
-            }
-        }
+    }
+    twice = named_twice(c);
+    if (twice != NULL) {
+        (void)snprintf(refusal, size, "%s %s is named twice", catalog_kind_name(twice->kind),
+                       span_cstr(twice->name, name, sizeof name));
     }
 }
 

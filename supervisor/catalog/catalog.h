@@ -43,9 +43,15 @@ void catalog_model_compose(const struct catalog_model *m, const struct catalog_s
 MUST_USE enum sg_err catalog_apply(struct rows *rows, uint64_t index, uint64_t term, struct span command,
                                    struct bytes *result);
 
+/* 1 to NAME_SIZE_MAX of A-Z a-z 0-9 - _ . with a letter or digit in front: what a
+ * cluster, node, endpoint, originator or calendar may be called. */
+bool catalog_is_name(struct span s);
+
 /* Do these objects fit together: names, references, limits, replicas among the
  * nodes, an ODFI not shared by two shards (their trace numbers would collide),
- * file name templates? SG_INVALID: why says which object and what to do. */
+ * file name templates, a drop_dir in which no two shards' files can have one
+ * name and which is nobody's staging_dir? The objects need not be in order.
+ * SG_INVALID: why says which object and what to do. */
 MUST_USE enum sg_err catalog_check(const struct cluster_settings *c, const struct node_settings *nodes,
                                    size_t nodes_count, char *why, size_t why_size);
 

@@ -1,67 +1,133 @@
 /* Does a configuration fit together? Used before it is proposed and again when
  * it is applied. */
+#include "supervisor/catalog/check.h"
+
+#include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 
 #include "shard/ach/validate.h"
-#include "supervisor/catalog/catalog.h"
 
-struct judge {
-    const struct cluster_settings *c;
-    const struct node_settings *nodes;
-    size_t nodes_count;
-    char *why;
-    size_t why_size;
-};
-
-static bool is_name(struct span s)
+enum sg_err judge_refuse(struct judge *j, const char *fmt, ...)
 {
-    if (s.n < 1 || s.n > NAME_SIZE_MAX) {
-        return false;
-    }
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(j->why, j->why_size, fmt, args);
+    va_end(args);
+    return SG_INVALID;
+}
+
+bool catalog_is_name(struct span s)
+{
     for (size_t i = 0; i < s.n; i++) {
         uint8_t c = s.p[i];
-        bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-                    c == '_' || c == '.';
-        if (!good) {
+        bool alnum = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (!alnum && (i == 0 || (c != '-' && c != '_' && c != '.'))) {
             return false;
         }
     }
-    return true;
+    return s.n >= 1 && s.n <= NAME_SIZE_MAX;
 }
+
+/* --- Names ---------------------------------------------------------------------------- */
+
+static int by_name(const void *a, const void *b)
+{
+    const struct catalog_index_entry *x = a;
+    const struct catalog_index_entry *y = b;
+    return span_cmp(x->name, y->name);
+}
+
+/* name is that of the object before it is put to use. */
+static enum sg_err index_make(struct judge *j, struct catalog_index *index, const char *kind, size_t count,
+                              struct span (*name)(const struct cluster_settings *c, size_t i))
+{
+    char text[NAME_SIZE_MAX + 1];
+
+    if (count > CATALOG_OBJECTS_MAX) {
+        return judge_refuse(j, "%zu %ss; %d are allowed", count, kind, CATALOG_OBJECTS_MAX);
+    }
+    index->entries = arena_array(j->a, count, sizeof *index->entries);
+    index->count = count;
+    for (size_t i = 0; i < count; i++) {
+        struct span s = name(j->c, i);
+        index->entries[i] = (struct catalog_index_entry){s, i};
+        if (!catalog_is_name(s)) {
+            return judge_refuse(
+                j, "%s %s: a name has 1 to %d of A-Z a-z 0-9 - _ . and begins with a letter or digit", kind,
+                span_cstr(s, text, sizeof text), NAME_SIZE_MAX);
+        }
+    }
+    if (count > 0) {
+        qsort(index->entries, count, sizeof *index->entries, by_name);
+    }
+    for (size_t i = 1; i < count; i++) {
+        if (by_name(&index->entries[i - 1], &index->entries[i]) == 0) {
+            return judge_refuse(j, "%s %s is there twice", kind,
+                                span_cstr(index->entries[i].name, text, sizeof text));
+        }
+    }
+    return SG_OK;
+}
+
+size_t catalog_index_find(const struct catalog_index *index, struct span name)
+{
+    struct catalog_index_entry key = {.name = name};
+    const struct catalog_index_entry *found =
+        index->count == 0 ? NULL : bsearch(&key, index->entries, index->count, sizeof key, by_name);
+    return found == NULL ? SIZE_MAX : found->at;
+}
+
+static struct span endpoint_name(const struct cluster_settings *c, size_t i)
+{
+    return c->endpoints[i].name;
+}
+static struct span originator_name(const struct cluster_settings *c, size_t i)
+{
+    return c->originators[i].name;
+}
+static struct span calendar_name(const struct cluster_settings *c, size_t i)
+{
+    return c->calendars[i].name;
+}
+
+static enum sg_err check_names(struct judge *j)
+{
+    const struct cluster_settings *c = j->c;
+    enum sg_err err = index_make(j, &j->endpoints, "endpoint", c->endpoints_count, endpoint_name);
+    if (err == SG_OK) {
+        err = index_make(j, &j->originators, "originator", c->originators_count, originator_name);
+    }
+    if (err == SG_OK) {
+        err = index_make(j, &j->calendars, "calendar", c->calendars_count, calendar_name);
+    }
+    if (err == SG_OK && c->shards_count > CATALOG_OBJECTS_MAX) {
+        err = judge_refuse(j, "%zu shards; %d are allowed", c->shards_count, CATALOG_OBJECTS_MAX);
+    }
+    return err;
+}
+
+/* --- Endpoints ------------------------------------------------------------------------- */
 
 static enum sg_err check_endpoint(struct judge *j, const struct endpoint_settings *e)
 {
     char name[NAME_SIZE_MAX + 1];
     (void)span_cstr(e->name, name, sizeof name);
-    if (!is_name(e->name)) {
-        (void)snprintf(j->why, j->why_size, "endpoint %s: a name has 1 to %d of A-Z a-z 0-9 - _ .", name,
-                       NAME_SIZE_MAX);
-        return SG_INVALID;
-    }
     if (e->kind != ENDPOINT_DIRECTORY) {
-        (void)snprintf(j->why, j->why_size,
-                       "endpoint %s: only kind: directory is available in this version (sftp and ftp follow)",
-                       name);
-        return SG_INVALID;
+        return judge_refuse(
+            j, "endpoint %s: only kind: directory is available in this version (sftp and ftp follow)", name);
     }
     if (e->drop_dir.n == 0 || e->staging_dir.n == 0) {
-        (void)snprintf(j->why, j->why_size, "endpoint %s: drop_dir and staging_dir are both needed", name);
-        return SG_INVALID;
-    }
-    if (span_eq(e->drop_dir, e->staging_dir)) {
-        (void)snprintf(
-            j->why, j->why_size,
-            "endpoint %s: staging_dir must not be drop_dir: the bank would take files half written", name);
-        return SG_INVALID;
+        return judge_refuse(j, "endpoint %s: drop_dir and staging_dir are both needed", name);
     }
     if (e->rate_limit_bytes != 0 && e->rate_limit_bytes < RATE_LIMIT_MIN_BYTES) {
-        (void)snprintf(j->why, j->why_size, "endpoint %s: rate_limit is below %d bytes a second", name,
-                       RATE_LIMIT_MIN_BYTES);
-        return SG_INVALID;
+        return judge_refuse(j, "endpoint %s: rate_limit is below %d bytes a second", name,
+                            RATE_LIMIT_MIN_BYTES);
     }
     return SG_OK;
 }
+
+/* --- Shards ------------------------------------------------------------------------------ */
 
 static bool node_exists(const struct judge *j, struct span name)
 {
@@ -79,28 +145,24 @@ static enum sg_err check_replicas(struct judge *j, const struct shard_settings *
     char name[NAME_SIZE_MAX + 1];
 
     if (s->replicas_count < REPLICAS_MIN || s->replicas_count > REPLICAS_MAX) {
-        (void)snprintf(j->why, j->why_size, "shard %s: replicas: %zu nodes; %d to %d are allowed", aba,
-                       s->replicas_count, REPLICAS_MIN, REPLICAS_MAX);
-        return SG_INVALID;
+        return judge_refuse(j, "shard %s: replicas: %zu nodes; %d to %d are allowed", aba, s->replicas_count,
+                            REPLICAS_MIN, REPLICAS_MAX);
     }
     for (size_t i = 0; i < s->replicas_count; i++) {
         (void)span_cstr(s->replicas[i], name, sizeof name);
         if (!node_exists(j, s->replicas[i])) {
-            (void)snprintf(j->why, j->why_size, "shard %s: replicas: there is no node %s", aba, name);
-            return SG_INVALID;
+            return judge_refuse(j, "shard %s: replicas: there is no node %s", aba, name);
         }
         for (size_t k = 0; k < i; k++) {
             if (span_eq(s->replicas[k], s->replicas[i])) {
-                (void)snprintf(j->why, j->why_size, "shard %s: replicas: node %s is named twice", aba, name);
-                return SG_INVALID;
+                return judge_refuse(j, "shard %s: replicas: node %s is named twice", aba, name);
             }
         }
         preferred_found = preferred_found || span_eq(s->replicas[i], s->preferred);
     }
     if (!preferred_found) {
-        (void)snprintf(j->why, j->why_size, "shard %s: preferred: %s holds no replica of it", aba,
-                       span_cstr(s->preferred, name, sizeof name));
-        return SG_INVALID;
+        return judge_refuse(j, "shard %s: preferred: %s holds no replica of it", aba,
+                            span_cstr(s->preferred, name, sizeof name));
     }
     return SG_OK;
 }
@@ -108,9 +170,7 @@ static enum sg_err check_replicas(struct judge *j, const struct shard_settings *
 static enum sg_err missing(struct judge *j, const char *aba, const char *what, struct span name)
 {
     char text[NAME_SIZE_MAX + 1];
-    (void)snprintf(j->why, j->why_size, "shard %s: there is no %s %s", aba, what,
-                   span_cstr(name, text, sizeof text));
-    return SG_INVALID;
+    return judge_refuse(j, "shard %s: there is no %s %s", aba, what, span_cstr(name, text, sizeof text));
 }
 
 /* Folds the objects that the shard uses together, as its log will hold them. */
@@ -118,34 +178,27 @@ static enum sg_err fold(struct judge *j, const struct shard_settings *s, const c
                         struct settings *out)
 {
     const struct cluster_settings *c = j->c;
+    size_t endpoint = catalog_index_find(&j->endpoints, s->endpoint);
+    size_t calendar = catalog_index_find(&j->calendars, s->calendar);
+
     *out = (struct settings){.shard = *s};
-    for (size_t i = 0; i < c->endpoints_count; i++) {
-        if (span_eq(c->endpoints[i].name, s->endpoint)) {
-            out->endpoint = c->endpoints[i];
-        }
-    }
-    if (out->endpoint.kind == ENDPOINT_NONE) {
+    if (endpoint == SIZE_MAX) {
         return missing(j, aba, "endpoint", s->endpoint);
     }
-    for (size_t i = 0; i < c->calendars_count; i++) {
-        if (span_eq(c->calendars[i].name, s->calendar)) {
-            out->calendar = c->calendars[i];
-        }
-    }
-    if (out->calendar.name.n == 0 && s->calendar.n > 0) {
+    out->endpoint = c->endpoints[endpoint];
+    if (calendar == SIZE_MAX && s->calendar.n > 0) {
         return missing(j, aba, "calendar", s->calendar);
+    }
+    if (calendar != SIZE_MAX) {
+        out->calendar = c->calendars[calendar];
     }
     out->originators = arena_array(a, s->originators_count, sizeof *out->originators);
     for (size_t k = 0; k < s->originators_count; k++) {
-        size_t before = out->originators_count;
-        for (size_t i = 0; i < c->originators_count; i++) {
-            if (span_eq(c->originators[i].name, s->originators[k])) {
-                out->originators[out->originators_count++] = c->originators[i];
-            }
-        }
-        if (out->originators_count == before) {
+        size_t i = catalog_index_find(&j->originators, s->originators[k]);
+        if (i == SIZE_MAX) {
             return missing(j, aba, "originator", s->originators[k]);
         }
+        out->originators[out->originators_count++] = c->originators[i];
     }
     return SG_OK;
 }
@@ -160,11 +213,8 @@ static enum sg_err check_shard(struct judge *j, const struct shard_settings *s)
 
     (void)aba_text(s->routing_number, aba);
     err = fold(j, s, aba, &a, &folded);
-    if (err == SG_OK) {
-        err = ach_settings_check(&folded, why, sizeof why);
-        if (err != SG_OK) {
-            (void)snprintf(j->why, j->why_size, "shard %s: %s", aba, why);
-        }
+    if (err == SG_OK && ach_settings_check(&folded, why, sizeof why) != SG_OK) {
+        err = judge_refuse(j, "shard %s: %s", aba, why);
     }
     if (err == SG_OK) {
         err = check_replicas(j, s, aba);
@@ -173,49 +223,23 @@ static enum sg_err check_shard(struct judge *j, const struct shard_settings *s)
     return err;
 }
 
-/* Trace numbers are unique for an ODFI, and each shard counts its own. */
-static enum sg_err check_odfis(struct judge *j)
-{
-    const struct cluster_settings *c = j->c;
-    for (size_t i = 0; i < c->shards_count; i++) {
-        char mine[9];
-        ach_odfi(&c->shards[i], mine);
-        for (size_t k = 0; k < i; k++) {
-            char other[9];
-            char a[ABA_TEXT_SIZE];
-            char b[ABA_TEXT_SIZE];
-            ach_odfi(&c->shards[k], other);
-            if (strcmp(mine, other) == 0) {
-                (void)snprintf(
-                    j->why, j->why_size,
-                    "shards %s and %s both send for ODFI %s: their trace numbers would collide; give each "
-                    "an odfi of its own",
-                    aba_text(c->shards[k].routing_number, a), aba_text(c->shards[i].routing_number, b), mine);
-                return SG_INVALID;
-            }
-        }
-    }
-    return SG_OK;
-}
-
 enum sg_err catalog_check(const struct cluster_settings *c, const struct node_settings *nodes,
                           size_t nodes_count, char *why, size_t why_size)
 {
-    struct judge j = {.c = c, .nodes = nodes, .nodes_count = nodes_count, .why = why, .why_size = why_size};
-    enum sg_err err = SG_OK;
+    struct arena a = ARENA_INIT;
+    struct judge j = {
+        .c = c, .nodes = nodes, .nodes_count = nodes_count, .a = &a, .why = why, .why_size = why_size};
+    enum sg_err err = check_names(&j);
 
     for (size_t i = 0; err == SG_OK && i < c->endpoints_count; i++) {
         err = check_endpoint(&j, &c->endpoints[i]);
     }
-    for (size_t i = 0; err == SG_OK && i < c->originators_count; i++) {
-        if (!is_name(c->originators[i].name)) {
-            (void)snprintf(why, why_size, "originators: a name has 1 to %d of A-Z a-z 0-9 - _ .",
-                           NAME_SIZE_MAX);
-            err = SG_INVALID;
-        }
-    }
     for (size_t i = 0; err == SG_OK && i < c->shards_count; i++) {
         err = check_shard(&j, &c->shards[i]);
     }
-    return err == SG_OK ? check_odfis(&j) : err;
+    if (err == SG_OK) {
+        err = check_shared(&j);
+    }
+    arena_release(&a);
+    return err;
 }

@@ -1,8 +1,33 @@
-#include <stdlib.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "proto/mem.h"
 #include "supervisor/catalog/rows.h"
+
+CHECK_STATIC(offsetof(struct endpoint_settings, name) == 0, "catalog_find() looks there");
+CHECK_STATIC(offsetof(struct originator_settings, name) == 0, "catalog_find() looks there");
+CHECK_STATIC(offsetof(struct calendar_settings, name) == 0, "catalog_find() looks there");
+
+size_t catalog_find(const void *objects, size_t count, size_t size, struct span name)
+{
+    size_t low = 0;
+    size_t high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        struct span at;
+        memcpy(&at, (const char *)objects + middle * size, sizeof at);
+        int order = span_cmp(at, name);
+        if (order == 0) {
+            return middle;
+        }
+        if (order < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return count;
+}
 
 struct catalog_model *catalog_model_new(void)
 {
@@ -69,6 +94,29 @@ static enum sg_err decode_one(struct catalog_model *m, enum catalog_kind kind, s
     return SG_INVALID;
 }
 
+/* The name of an object as its row's key must have it. */
+static struct span object_name(const struct catalog_model *m, enum catalog_kind kind, size_t i,
+                               char aba[ABA_TEXT_SIZE])
+{
+    switch (kind) {
+    case CATALOG_NODE:
+        return m->nodes[i].name;
+    case CATALOG_ENDPOINT:
+        return m->cluster.endpoints[i].name;
+    case CATALOG_ORIGINATOR:
+        return m->cluster.originators[i].name;
+    case CATALOG_CALENDAR:
+        return m->cluster.calendars[i].name;
+    case CATALOG_SHARD:
+        return span_str(aba_text(m->cluster.shards[i].routing_number, aba));
+    case CATALOG_DEFAULTS:
+    case CATALOG_NONE:
+    case CATALOG_KINDS:
+        break;
+    }
+    return SPAN_NONE;
+}
+
 static enum sg_err load_kind(struct catalog_model *m, struct rows *rows, enum catalog_kind kind, size_t count)
 {
     struct kv_cursor c;
@@ -79,57 +127,77 @@ static enum sg_err load_kind(struct catalog_model *m, struct rows *rows, enum ca
     rows_cursor(rows, &c, span_of(&prefix, 1));
     while ((err = kv_next(&c)) == SG_OK) {
         struct catalog_row row;
+        struct span key = rows_key(&c);
+        char aba[ABA_TEXT_SIZE];
         CHECK(i < count);
         err = catalog_row_decode(arena_dup(&m->arena, c.value), &m->arena, &row);
         if (err == SG_OK) {
-            err = decode_one(m, kind, i++, row.encoded, row.version);
+            err = decode_one(m, kind, i, row.encoded, row.version);
         }
-        if (err != SG_OK) {
+        if (err != SG_OK || !span_eq(object_name(m, kind, i, aba), span_of(key.p + 1, key.n - 1))) {
             err = SG_CORRUPT; /* It passed the checksum and was checked when written. */
             break;
         }
+        i++;
         m->version = row.version > m->version ? row.version : m->version;
     }
     kv_cursor_release(&c);
     return err == SG_NOTFOUND ? SG_OK : err;
 }
 
-static uint64_t named_version(const uint64_t *versions, size_t i, uint64_t at_least)
+/* The place of a shard's object among those of its kind; count when there is none. */
+static size_t endpoint_of(const struct catalog_model *m, struct span name)
 {
-    return versions[i] > at_least ? versions[i] : at_least;
+    const struct cluster_settings *c = &m->cluster;
+    return catalog_find(c->endpoints, c->endpoints_count, sizeof *c->endpoints, name);
+}
+
+static size_t originator_of(const struct catalog_model *m, struct span name)
+{
+    const struct cluster_settings *c = &m->cluster;
+    return catalog_find(c->originators, c->originators_count, sizeof *c->originators, name);
+}
+
+static size_t calendar_of(const struct catalog_model *m, struct span name)
+{
+    const struct cluster_settings *c = &m->cluster;
+    return catalog_find(c->calendars, c->calendars_count, sizeof *c->calendars, name);
+}
+
+static uint64_t newest(const uint64_t *versions, size_t count, size_t i, uint64_t version)
+{
+    return i < count && versions[i] > version ? versions[i] : version;
+}
+
+static uint64_t node_id_of(const struct catalog_model *m, struct span name)
+{
+    for (size_t i = 0; i < m->nodes_count; i++) {
+        if (span_eq(m->nodes[i].name, name)) {
+            return m->nodes[i].id;
+        }
+    }
+    return 0;
 }
 
 /* Names into ids, and the version of the newest object that the shard uses. */
 static void resolve(struct catalog_model *m, struct catalog_shard *s)
 {
-    for (size_t i = 0; i < s->settings.replicas_count; i++) {
-        for (size_t k = 0; k < m->nodes_count; k++) {
-            if (span_eq(m->nodes[k].name, s->settings.replicas[i])) {
-                s->replicas[s->replicas_count++] = m->nodes[k].id;
-            }
+    const struct shard_settings *wanted = &s->settings;
+
+    for (size_t i = 0; i < wanted->replicas_count; i++) {
+        uint64_t id = node_id_of(m, wanted->replicas[i]);
+        if (id != 0) {
+            s->replicas[s->replicas_count++] = id;
         }
     }
-    for (size_t k = 0; k < m->nodes_count; k++) {
-        if (span_eq(m->nodes[k].name, s->settings.preferred)) {
-            s->preferred = m->nodes[k].id;
-        }
-    }
-    for (size_t i = 0; i < m->cluster.endpoints_count; i++) {
-        if (span_eq(m->cluster.endpoints[i].name, s->settings.endpoint)) {
-            s->version = named_version(m->endpoint_versions, i, s->version);
-        }
-    }
-    for (size_t i = 0; i < m->cluster.calendars_count; i++) {
-        if (span_eq(m->cluster.calendars[i].name, s->settings.calendar)) {
-            s->version = named_version(m->calendar_versions, i, s->version);
-        }
-    }
-    for (size_t k = 0; k < s->settings.originators_count; k++) {
-        for (size_t i = 0; i < m->cluster.originators_count; i++) {
-            if (span_eq(m->cluster.originators[i].name, s->settings.originators[k])) {
-                s->version = named_version(m->originator_versions, i, s->version);
-            }
-        }
+    s->preferred = node_id_of(m, wanted->preferred);
+    s->version = newest(m->endpoint_versions, m->cluster.endpoints_count, endpoint_of(m, wanted->endpoint),
+                        s->version);
+    s->version = newest(m->calendar_versions, m->cluster.calendars_count, calendar_of(m, wanted->calendar),
+                        s->version);
+    for (size_t k = 0; k < wanted->originators_count; k++) {
+        s->version = newest(m->originator_versions, m->cluster.originators_count,
+                            originator_of(m, wanted->originators[k]), s->version);
     }
 }
 
@@ -235,23 +303,20 @@ void catalog_model_compose(const struct catalog_model *m, const struct catalog_s
 {
     struct arena a = ARENA_INIT;
     struct settings all = {.version = s->version, .cluster = span_str(cluster), .shard = s->settings};
+    size_t endpoint = endpoint_of(m, s->settings.endpoint);
+    size_t calendar = calendar_of(m, s->settings.calendar);
 
-    for (size_t i = 0; i < m->cluster.endpoints_count; i++) {
-        if (span_eq(m->cluster.endpoints[i].name, s->settings.endpoint)) {
-            all.endpoint = m->cluster.endpoints[i];
-        }
+    if (endpoint < m->cluster.endpoints_count) {
+        all.endpoint = m->cluster.endpoints[endpoint];
     }
-    for (size_t i = 0; i < m->cluster.calendars_count; i++) {
-        if (span_eq(m->cluster.calendars[i].name, s->settings.calendar)) {
-            all.calendar = m->cluster.calendars[i];
-        }
+    if (calendar < m->cluster.calendars_count) {
+        all.calendar = m->cluster.calendars[calendar];
     }
     all.originators = arena_array(&a, s->settings.originators_count, sizeof *all.originators);
     for (size_t k = 0; k < s->settings.originators_count; k++) {
-        for (size_t i = 0; i < m->cluster.originators_count; i++) {
-            if (span_eq(m->cluster.originators[i].name, s->settings.originators[k])) {
-                all.originators[all.originators_count++] = m->cluster.originators[i];
-            }
+        size_t i = originator_of(m, s->settings.originators[k]);
+        if (i < m->cluster.originators_count) {
+            all.originators[all.originators_count++] = m->cluster.originators[i];
         }
     }
     settings_encode(&all, out);

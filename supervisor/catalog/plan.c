@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "proto/mem.h"
-#include "supervisor/catalog/catalog.h"
+#include "supervisor/catalog/rows.h"
 
 struct planner {
     const struct catalog_model *m;
@@ -11,6 +11,7 @@ struct planner {
     struct arena *a;
     struct catalog_plan *out;
     struct cluster_settings merged; /* What there would be afterwards. */
+    size_t load[NODES_MAX];         /* Replicas on each node of m, those planned included. */
     char *why;
     size_t why_size;
 };
@@ -78,10 +79,7 @@ static struct span shard_key(struct arena *a, struct aba routing_number)
         }                                                                            \
         for (size_t i = 0; i < p->wanted->field##_count; i++) {                      \
             const type *after = &p->wanted->field[i];                                \
-            size_t at = 0;                                                           \
-            while (at < have && !span_eq(all[at].name, after->name)) {               \
-                at++;                                                                \
-            }                                                                        \
+            size_t at = catalog_find(all, have, sizeof *all, after->name);           \
             note(p, kind, after->name, at < have ? &all[at] : NULL, after, encode);  \
             at = at < have ? at : count++;                                           \
             all[at] = *after;                                                        \
@@ -96,31 +94,33 @@ MERGE_NAMED(calendars, struct calendar_settings, CATALOG_CALENDAR, encode_calend
 
 /* --- Shards ----------------------------------------------------------------------------- */
 
-/* Three nodes, those with the fewest replicas so far; ties by a rotation over
- * the routing number, so that a thousand shards spread evenly. */
-static void choose_replicas(struct planner *p, const struct shard_settings *all, size_t count,
-                            struct shard_settings *s)
+static void count_replicas(struct planner *p, const struct shard_settings *s)
 {
-    size_t load[NODES_MAX] = {0};
-    size_t want = p->m->nodes_count < 3 ? p->m->nodes_count : 3;
-
-    for (size_t i = 0; i < count; i++) {
-        for (size_t r = 0; r < all[i].replicas_count; r++) {
-            for (size_t k = 0; k < p->m->nodes_count; k++) {
-                load[k] += span_eq(p->m->nodes[k].name, all[i].replicas[r]);
-            }
+    for (size_t r = 0; r < s->replicas_count; r++) {
+        for (size_t k = 0; k < p->m->nodes_count; k++) {
+            p->load[k] += span_eq(p->m->nodes[k].name, s->replicas[r]);
         }
     }
+}
+
+/* Three nodes, those with the fewest replicas so far; ties by a rotation over
+ * the routing number, so that a thousand shards spread evenly. */
+static void choose_replicas(const struct planner *p, struct shard_settings *s)
+{
+    bool taken[NODES_MAX] = {false};
+    size_t nodes = p->m->nodes_count;
+    size_t want = nodes < 3 ? nodes : 3;
+
     while (s->replicas_count < want) {
-        size_t best = SIZE_MAX;
-        for (size_t i = 0; i < p->m->nodes_count; i++) {
-            size_t k = (i + s->routing_number.n) % p->m->nodes_count;
-            if (load[k] != SIZE_MAX && (best == SIZE_MAX || load[k] < load[best])) {
+        size_t best = nodes;
+        for (size_t i = 0; i < nodes; i++) {
+            size_t k = (i + s->routing_number.n) % nodes;
+            if (!taken[k] && (best == nodes || p->load[k] < p->load[best])) {
                 best = k;
             }
         }
         s->replicas[s->replicas_count++] = p->m->nodes[best].name;
-        load[best] = SIZE_MAX;
+        taken[best] = true;
     }
 }
 
@@ -138,21 +138,17 @@ static bool same_replicas(const struct shard_settings *a, const struct shard_set
 static enum sg_err merge_shard(struct planner *p, struct shard_settings *all, size_t *count,
                                const struct shard_settings *wanted)
 {
+    const struct catalog_shard *known = catalog_model_shard(p->m, wanted->routing_number);
+    size_t at = known == NULL ? *count : (size_t)(known - p->m->shards);
     struct shard_settings s = *wanted;
     char aba[ABA_TEXT_SIZE];
-    size_t at = 0;
-    bool is_new;
 
-    while (at < *count && all[at].routing_number.n != s.routing_number.n) {
-        at++;
-    }
-    is_new = at == *count;
-    if (s.replicas_count == 0 && is_new) {
-        choose_replicas(p, all, *count, &s);
+    if (s.replicas_count == 0 && known == NULL) {
+        choose_replicas(p, &s);
     } else if (s.replicas_count == 0) {
         memcpy(s.replicas, all[at].replicas, sizeof s.replicas);
         s.replicas_count = all[at].replicas_count;
-    } else if (!is_new && !same_replicas(&s, &all[at])) {
+    } else if (known != NULL && !same_replicas(&s, &all[at])) {
         (void)snprintf(
             p->why, p->why_size,
             "shard %s: its replicas would change; moving a replica between nodes is not available in this "
@@ -160,9 +156,13 @@ static enum sg_err merge_shard(struct planner *p, struct shard_settings *all, si
             aba_text(s.routing_number, aba));
         return SG_REFUSED;
     }
-    note(p, CATALOG_SHARD, shard_key(p->a, s.routing_number), is_new ? NULL : &all[at], &s, encode_shard);
+    note(p, CATALOG_SHARD, shard_key(p->a, s.routing_number), known == NULL ? NULL : &all[at], &s,
+         encode_shard);
     all[at] = s;
-    *count += is_new;
+    if (known == NULL) {
+        count_replicas(p, &s);
+        ++*count;
+    }
     return SG_OK;
 }
 
@@ -171,8 +171,9 @@ static enum sg_err merge_shards(struct planner *p)
     size_t count = p->m->cluster.shards_count;
     struct shard_settings *all = arena_array(p->a, count + p->wanted->shards_count, sizeof *all);
 
-    if (count > 0) {
-        memcpy(all, p->m->cluster.shards, count * sizeof *all);
+    for (size_t i = 0; i < count; i++) {
+        all[i] = p->m->cluster.shards[i];
+        count_replicas(p, &all[i]);
     }
     for (size_t i = 0; i < p->wanted->shards_count; i++) {
         enum sg_err err = merge_shard(p, all, &count, &p->wanted->shards[i]);

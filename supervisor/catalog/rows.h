@@ -13,4 +13,8 @@ static inline uint8_t catalog_row_prefix(enum catalog_kind kind)
 /* Writes the key of an object; returns its size. name is at most NAME_SIZE_MAX. */
 size_t catalog_row_key(enum catalog_kind kind, struct span name, uint8_t key[CATALOG_KEY_SIZE_MAX]);
 
+/* Objects that begin with their name (a span) and ascend by it, each size bytes:
+ * the place of the one with this name, or count. */
+size_t catalog_find(const void *objects, size_t count, size_t size, struct span name);
+
 #endif
