@@ -52,6 +52,45 @@ static void take_answer(struct comparison *m, struct replica *r, const struct re
     json_decref(document);
 }
 
+/* What the node says of its own replica; NULL: it serves it. A node whose replica
+ * has stopped passes the question on, and the answer would be another's. */
+static const char *stopped_why(struct comparison *m, const json_t *document)
+{
+    char aba[ABA_TEXT_SIZE];
+    size_t i;
+    json_t *row;
+
+    (void)aba_text(m->shard, aba);
+    json_array_foreach(json_object_get(document, "shards"), i, row)
+    {
+        const char *name = json_string_value(json_object_get(row, "routing_number"));
+        const char *state = json_string_value(json_object_get(row, "state"));
+        const char *why = json_string_value(json_object_get(row, "why"));
+        if (name != NULL && strcmp(name, aba) == 0 && state != NULL && strcmp(state, "stopped") == 0) {
+            return arena_cstr(&m->cli->arena, span_str(why == NULL || why[0] == '\0' ? "stopped" : why));
+        }
+    }
+    return NULL;
+}
+
+static bool serves(struct comparison *m, struct replica *r, uint32_t timeout_ms)
+{
+    struct request_arg unhealthy = {span_str("unhealthy"), span_str("true")};
+    struct request request = {
+        .kind = REQUEST_SHARDS_LIST, .timeout_ms = timeout_ms, .args = &unhealthy, .args_count = 1};
+    struct reply reply;
+    json_t *document;
+
+    if (client_call(r->client, &request, &m->cli->arena, &reply) != SG_OK) {
+        r->why = arena_cstr(&m->cli->arena, reply.text);
+        return false;
+    }
+    document = cli_document(m->cli, &reply);
+    r->why = document == NULL ? "its answer makes no sense" : stopped_why(m, document);
+    json_decref(document);
+    return r->why == NULL;
+}
+
 static void ask(struct comparison *m, struct replica *r)
 {
     uint32_t timeout_ms = m->cli->args.timeout_ms == 0 ? REPLICA_TIMEOUT_MS : m->cli->args.timeout_ms;
@@ -67,6 +106,9 @@ static void ask(struct comparison *m, struct replica *r)
     }
     if (r->client == NULL && client_new(r->address, &r->client, why, sizeof why) != SG_OK) {
         r->why = arena_cstr(a, span_str(why));
+        return;
+    }
+    if (!serves(m, r, timeout_ms)) {
         return;
     }
     if (client_call(r->client, &request, a, &reply) != SG_OK) {

@@ -324,6 +324,29 @@ static void a_file_goes_where_it_is_wanted(void **state)
                      CLI_FAILED);
 }
 
+/* --- hash ---------------------------------------------------------------------------------- */
+
+static void a_stopped_replica_has_no_digest_of_its_own(void **state)
+{
+    struct cli_run *f = *state;
+    char nodes[256];
+    const char *const line[] = {"hash", "231380104", "-o", "jsonl", NULL};
+    (void)snprintf(nodes, sizeof nodes,
+                   "{\"nodes\":[{\"name\":\"n1\",\"client\":\"%s\"},{\"name\":\"n2\",\"client\":\"%s\"}]}",
+                   f->node.address, f->node.address);
+    f->json[REQUEST_NODES_LIST] = nodes;
+    f->json[REQUEST_SHARDS_SHOW] = "{\"replicas\":[{\"node\":\"n1\"},{\"node\":\"n2\"}]}";
+    f->json[REQUEST_HASH] = "{\"applied_index\":7,\"digest\":\"aa\"}";
+    f->json[REQUEST_SHARDS_LIST] = "{\"shards\":[]}"; /* Nothing unhealthy. */
+    assert_int_equal(cli_run(f, line), CLI_DONE);
+    assert_prints(f, "\"result\":\"same\"");
+    f->json[REQUEST_SHARDS_LIST] = "{\"shards\":[{\"routing_number\":\"231380104\",\"state\":\"stopped\","
+                                   "\"why\":\"checksum\"}]}";
+    assert_int_equal(cli_run(f, line), CLI_FAILED);
+    assert_null(strstr(f->output, "same"));
+    assert_prints(f, "checksum");
+}
+
 /* --- apply ---------------------------------------------------------------------------------- */
 
 static void apply_shows_the_difference_first(void **state)
@@ -370,6 +393,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(json_is_one_document, cli_run_make, cli_run_drop),
         cmocka_unit_test_setup_teardown(ping_is_one_line, cli_run_make, cli_run_drop),
         cmocka_unit_test_setup_teardown(a_file_goes_where_it_is_wanted, cli_run_make, cli_run_drop),
+        cmocka_unit_test_setup_teardown(a_stopped_replica_has_no_digest_of_its_own, cli_run_make,
+                                        cli_run_drop),
         cmocka_unit_test_setup_teardown(apply_shows_the_difference_first, cli_run_make, cli_run_drop),
         cmocka_unit_test_setup_teardown(apply_reads_a_bad_file_itself, cli_run_make, cli_run_drop),
     };
