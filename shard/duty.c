@@ -25,6 +25,13 @@ void duty_read_end(struct duty_read *r)
     kv_abort(r->kv, r->txn);
 }
 
+void duty_judge(struct duty_env *e, enum sg_err err, const char *why)
+{
+    if (err == SG_CORRUPT) {
+        e->damaged(e->impl, why);
+    }
+}
+
 enum sg_err duty_settings_load(struct duty_env *e)
 {
     struct duty_read r;

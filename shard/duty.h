@@ -47,11 +47,14 @@ struct duty_env {
     const char *node_name;
     /* group_propose() or, in tests, a log of one replica. */
     enum sg_err (*propose)(void *impl, struct proposal *p);
+    /* A row is damaged: the shard stops here, so that a replica with good rows
+     * leads. What is under way ends as when leadership is lost. */
+    void (*damaged)(void *impl, const char *why);
     /* Run these duties at the end of the turn. */
     void (*wake)(struct duty_env *e, unsigned duties);
     const struct zone *(*zone)(void *impl, struct span name);
     struct span (*catalog_settings)(void *impl, struct aba routing_number, uint64_t *version);
-    void *impl;       /* Of propose. */
+    void *impl;       /* Of propose and damaged. */
     void *names_impl; /* Of zone and catalog_settings. */
 
     bool is_ready;                  /* Leads, and an entry of its own term is applied. */
@@ -81,6 +84,10 @@ struct duty_read {
 /* SG_IO; then there is nothing to end. */
 MUST_USE enum sg_err duty_read_begin(struct duty_read *r, struct kv *kv, uint64_t group);
 void duty_read_end(struct duty_read *r);
+
+/* After a read, on the loop: does nothing unless err is SG_CORRUPT, which no
+ * retry on this replica can mend. why: kv_damage() of the thread that read. */
+void duty_judge(struct duty_env *e, enum sg_err err, const char *why);
 
 /* Load the newest settings of the log; env->settings is NULL where there are
  * none. SG_CORRUPT, SG_IO: as before. */

@@ -139,6 +139,7 @@ static void finish(struct sealing *s, const struct sealing_job *j)
         park(s, &j->window, j->why);
         break;
     case SEALING_ERROR:
+        duty_judge(s->env, j->err, j->why);
         retry_later(s, j->why);
         break;
     }
@@ -210,6 +211,7 @@ void sealing_look(struct sealing *s)
     size_t count = 0;
     enum sg_err err = open_windows(e, &count);
     if (err != SG_OK) {
+        duty_judge(s->env, err, kv_damage());
         retry_later(s, sg_err_text(err));
     } else if (count > 0) {
         start(s);

@@ -27,7 +27,7 @@ static void set_error(struct sealing_job *j, enum sg_err err, const char *what)
 {
     j->outcome = SEALING_ERROR;
     j->err = err;
-    (void)snprintf(j->why, sizeof j->why, "%s: %s", what, sg_err_text(err));
+    (void)snprintf(j->why, sizeof j->why, "%s: %s", what, err == SG_CORRUPT ? kv_damage() : sg_err_text(err));
 }
 
 static void set_broken(struct sealing_job *j, const char *what, const char *why)

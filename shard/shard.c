@@ -78,6 +78,12 @@ static enum sg_err propose(void *impl, struct proposal *p)
 
 static void answer_run(struct task *t);
 
+static void damaged(void *impl, const char *why)
+{
+    struct shard *s = impl;
+    group_damaged(s->group, why);
+}
+
 static struct shard *shard_new(const struct shard_options *o)
 {
     struct shard *s = mem_zalloc(1, sizeof *s);
@@ -93,6 +99,7 @@ static struct shard *shard_new(const struct shard_options *o)
         .cluster = o->cluster,
         .node_name = o->group.node_name,
         .propose = propose,
+        .damaged = damaged,
         .zone = o->zone,
         .catalog_settings = o->settings,
         .impl = s,

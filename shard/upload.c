@@ -321,6 +321,9 @@ static void rebuild_run(struct work *work)
         return;
     }
     b->err = state_file_rebuild(&r.rows, b->file, &b->data, b->why, sizeof b->why);
+    if (b->err == SG_CORRUPT) {
+        (void)snprintf(b->why, sizeof b->why, "%s", kv_damage());
+    }
     duty_read_end(&r);
 }
 
@@ -420,6 +423,7 @@ void uploads_look(struct uploads *us)
     enum sg_err err = refresh(us);
     if (err != SG_OK) {
         struct log_scope scope = duty_scope(us->env);
+        duty_judge(us->env, err, kv_damage());
         logger_line(LOG_ERROR, &scope, "upload.unreadable", "why=\"%s\"", sg_err_text(err));
     }
     if (!us->is_probed) {

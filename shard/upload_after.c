@@ -60,6 +60,7 @@ static void clean_enter(struct upload *u)
     uint64_t attempt;
     enum sg_err err = next_garbage(u, &attempt);
     if (err != SG_OK) {
+        duty_judge(u->uploads->env, err, kv_damage());
         upload_retry(u, UPLOAD_CLEAN, sg_err_text(err));
     } else if (attempt == 0) {
         nothing_to_clean(u);
@@ -78,6 +79,7 @@ static void clean_answered(struct upload *u, const struct bank_request *r)
     if (r->answer != BANK_OK && r->answer != BANK_ABSENT) {
         upload_unclear(u, UPLOAD_CLEAN, r);
     } else if (err != SG_OK) {
+        duty_judge(u->uploads->env, err, kv_damage());
         upload_retry(u, UPLOAD_CLEAN, sg_err_text(err));
     } else {
         u->cleaned = u->is_part_cleaned ? attempt : u->cleaned;

@@ -44,6 +44,7 @@ static void start_enter(struct upload *u)
     if (err == SG_OK) {
         choose(u, &f);
     } else {
+        duty_judge(e, err, kv_damage());
         upload_retry(u, UPLOAD_START, sg_err_text(err));
     }
     arena_release(&a);
@@ -94,6 +95,7 @@ static void rebuild_rebuilt(struct upload *u, enum sg_err err, const char *why)
     if (err == SG_CONFLICT) {
         u->tries = UPLOAD_ALERT_TRIES; /* The bytes differ from the seal: never uploaded, a person looks. */
     }
+    duty_judge(u->uploads->env, err, why);
     upload_retry(u, UPLOAD_START, why[0] != '\0' ? why : sg_err_text(err));
 }
 

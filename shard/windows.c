@@ -338,6 +338,7 @@ void windows_look(struct windows *w)
     } else if (err == SG_NOTFOUND) {
         caught_up(w, now_ms);
     } else {
+        duty_judge(w->env, err, kv_damage());
         retry_later(w, "read", sg_err_text(err));
     }
 }
@@ -392,6 +393,7 @@ enum sg_err windows_manual(struct windows *w, struct command *c, char *why, size
     if (c->close.window.name[0] == '\0') {
         enum sg_err err = name_manual(w, &c->close.window);
         if (err != SG_OK) {
+            duty_judge(w->env, err, kv_damage());
             (void)snprintf(why, why_size, "the shard's windows can't be read: %s", sg_err_text(err));
         }
         return err;

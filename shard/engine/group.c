@@ -114,6 +114,11 @@ void group_fail(struct group *g, enum sg_err err, const char *fmt, ...)
     group_later(g);
 }
 
+void group_damaged(struct group *g, const char *why)
+{
+    group_fail(g, SG_CORRUPT, "%s", why);
+}
+
 bool group_is_idle(const struct group *g)
 {
     return g->jobs_count == 0 && !g->later.armed;

@@ -224,6 +224,13 @@ static struct span on_catalog(void *impl, struct aba routing_number, uint64_t *v
     return span_bytes(&l->world->catalog);
 }
 
+static void on_damaged(void *impl, const char *why)
+{
+    struct world_leader *l = impl;
+    (void)why;
+    l->is_damaged = true;
+}
+
 struct world_leader *world_elect(struct world *w)
 {
     CHECK(w->leaders_count < WORLD_LEADERS_MAX);
@@ -242,6 +249,7 @@ struct world_leader *world_elect(struct world *w)
         .cluster = "demo",
         .node_name = "n1",
         .propose = on_propose,
+        .damaged = on_damaged,
         .zone = on_zone,
         .catalog_settings = on_catalog,
         .impl = l,

@@ -37,6 +37,7 @@ struct world_leader {
     unsigned number; /* From 0. */
     uint64_t term;
     bool is_dead;
+    bool is_damaged; /* A row could not be read: duty_env.damaged(). */
     struct bank bank;
     struct duties duties;
 };
