@@ -251,6 +251,9 @@ void forming_hello(struct node *n, uint64_t from, const struct identity *identit
     m->is_formed = hello->state == HELLO_FORMED;
     m->refuses_us = false;
     m->heard_ms = loop_now_ms(n->lanes[0].loop);
+    if (n->formed && m->is_formed) {
+        node_member_usable(n, m);
+    }
     if (hello->reply_wanted || (n->formed && hello->state == HELLO_FORMING)) {
         forming_greet(n, m, false);
     }

@@ -43,6 +43,7 @@ void members_peer_down(struct node *n, uint64_t peer)
 {
     struct node_member *m = &n->members[peer - 1];
     m->is_linked = false;
+    m->is_usable = false;
     m->has_status = false;
     m->status = (struct message_node_status){.version = SPAN_NONE};
     m->version[0] = '\0';
@@ -73,4 +74,5 @@ void members_status(struct node *n, uint64_t from, const struct message_node_sta
     (void)node_clean_text(span_cstr(status->version, m->version, sizeof m->version));
     m->status.version = span_str(m->version);
     m->has_status = true;
+    node_member_usable(n, m);
 }

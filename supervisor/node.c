@@ -440,8 +440,15 @@ void node_peer_up(struct node *n, uint64_t peer)
     }
     logger_line(LOG_INFO, &scope, "peer.up", "peer=%s", n->founders[peer - 1].name);
     n->members[peer - 1].is_linked = true;
-    lanes_tell(n, peer, lane_peer_up);
     forming_greet(n, &n->members[peer - 1], true);
+}
+
+void node_member_usable(struct node *n, struct node_member *m)
+{
+    if (m->is_linked && !m->is_usable) {
+        m->is_usable = true;
+        lanes_tell(n, m->founder->id, lane_peer_up);
+    }
 }
 
 void node_peer_down(struct node *n, uint64_t peer)

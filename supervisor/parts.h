@@ -22,6 +22,7 @@ struct lane;
 struct node_member {
     const struct founder *founder;
     bool is_linked;           /* A pipe is up. */
+    bool is_usable;           /* And it proved to be a running member: the lanes count on it. */
     uint64_t heard_ms;        /* Monotonic, last frame accepted; 0: never. */
     struct identity identity; /* Heard in a HELLO while forming, or settled once formed. */
     bool has_identity;
@@ -110,6 +111,9 @@ struct log_scope node_scope(const struct node *n);
 const struct founder *node_founder(const struct node *n, uint64_t id);
 const struct founder *node_founder_named(const struct node *n, struct span name);
 struct lane *node_lane_of(struct node *n, uint64_t group);
+/* This member's own words came over its pipe: the lanes may use it from now on.
+ * A stranger under a member's name is linked, too, and answers nothing. */
+void node_member_usable(struct node *n, struct node_member *m);
 void node_fatal(struct node *n, enum sg_err err, const char *why);
 /* All groups found in the stores are opened; the catalog last, because its
  * orders are for groups that are open or not there. */
