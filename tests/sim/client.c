@@ -28,6 +28,12 @@ static void call_end(struct client_call *c, const struct reply *r)
         c->timer = NULL;
     }
     s->people.calls_open--;
+    sim_trace(s, NULL, request_kind_name(c->kind), c->shard, r == NULL ? SG_UNKNOWN : (uint64_t)r->err);
+    if (s->verbose && r != NULL && r->err != SG_OK) {
+        char text[256];
+        (void)fprintf(stderr, "           (%s: %s)\n", sg_err_name(r->err),
+                      span_cstr(r->text, text, sizeof text));
+    }
     c->answered(c, r);
     /* Not freed: late attempts still point here, and runs are short. */
     bytes_release(&c->request);
@@ -48,18 +54,24 @@ static void again(struct client_call *c)
     c->timer = sim_at(c->sim, NULL, AGAIN_US + sim_below(c->sim, AGAIN_US), try_now, c);
 }
 
+/* It may have happened: only what is the same when it happens twice goes on. */
+static void in_doubt(struct client_call *c)
+{
+    c->tries_left = c->once ? 1 : c->tries_left;
+    again(c);
+}
+
 static void timed_out(void *arg)
 {
     struct client_call *c = arg;
     c->timer = NULL;
-    again(c);
+    in_doubt(c);
 }
 
-/* Did this answer decide nothing? */
+/* Did surely nothing happen? */
 static bool says_later(enum sg_err err)
 {
-    return err == SG_NOTLEADER || err == SG_UNAVAILABLE || err == SG_BUSY || err == SG_STOPPED ||
-           err == SG_UNKNOWN;
+    return err == SG_NOTLEADER || err == SG_UNAVAILABLE || err == SG_BUSY || err == SG_STOPPED;
 }
 
 static void reply_arrive(void *arg)
@@ -73,10 +85,12 @@ static void reply_arrive(void *arg)
         if (reply_decode(span_bytes(&a->reply), &arena, &r) != SG_OK) {
             sim_fail(a->sim, "answers", "node %s sent a reply that cannot be read", a->host->name);
         }
-        if (says_later(r.err) && c->tries_left > 1) {
+        if (r.err == SG_UNKNOWN) {
+            in_doubt(c);
+        } else if (says_later(r.err)) {
             again(c);
         } else {
-            call_end(c, says_later(r.err) && r.err != SG_UNAVAILABLE ? NULL : &r);
+            call_end(c, &r);
         }
         arena_release(&arena);
     }
@@ -135,7 +149,7 @@ static void try_now(void *arg)
     sim_at(s, h, sim_skewed(s, 50, 3000), request_arrive, a)->drop = attempt_drop;
 }
 
-struct client_call *client_send(struct sim *s, struct request *r, unsigned tries,
+struct client_call *client_send(struct sim *s, struct request *r, unsigned tries, bool once,
                                 void (*answered)(struct client_call *c, const struct reply *r), void *impl)
 {
     struct client_call *c = mem_zalloc(1, sizeof *c);
@@ -144,6 +158,7 @@ struct client_call *client_send(struct sim *s, struct request *r, unsigned tries
     CHECK(tries > 0);
     *c = (struct client_call){.sim = s,
                               .kind = r->kind,
+                              .once = once,
                               .tries_left = tries,
                               .timeout_us = CLIENT_LIMIT_US,
                               .try_number = 1,

@@ -210,7 +210,7 @@ static void submission_send(struct sim *s, unsigned shard, struct submission *su
     }
     r.transfers = transfers;
     r.transfers_count = sub->count;
-    (void)client_send(s, &r, tries, submitted, sub);
+    (void)client_send(s, &r, tries, false, submitted, sub);
     mem_free(transfers);
 }
 
@@ -298,7 +298,7 @@ static void cancel_one(void *arg)
     (void)sim_at(s, NULL, sim_gap_us(s, s->plan.cancel_every_ms), cancel_one, s);
     if (p != NULL && p->said == SAID_ACCEPTED) {
         arg_add(&r, args, "id", span_str(p->id));
-        (void)client_send(s, &r, TRIES, cancelled, p);
+        (void)client_send(s, &r, TRIES, false, cancelled, p);
     }
 }
 
@@ -348,21 +348,22 @@ static void look(void *arg)
     (void)sim_at(s, NULL, sim_gap_us(s, s->plan.read_every_ms), look, s);
     if (p != NULL && p->said == SAID_ACCEPTED && sim_below(s, 4) > 0) {
         arg_add(&r, args, "id", span_str(p->id));
-        (void)client_send(s, &r, 2, shown, p);
+        (void)client_send(s, &r, 2, false, shown, p);
         return;
     }
     r.kind = kinds[sim_below(s, sizeof kinds / sizeof kinds[0])];
-    (void)client_send(s, &r, 2, looked, NULL);
+    (void)client_send(s, &r, 2, false, looked, NULL);
 }
 
 /* --- Windows, leaders, files ------------------------------------------------------------------- */
 
 static void close_send(struct sim *s, unsigned shard, const char *window, unsigned tries)
 {
+    bool once = window[0] == '\0'; /* Each is a window of its own. */
     struct request_arg args[2];
     struct request r = {.kind = REQUEST_WINDOWS_CLOSE, .routing_number = sim_shard_aba(shard)};
     arg_add(&r, args, "window", span_str(window));
-    (void)client_send(s, &r, tries, looked, NULL);
+    (void)client_send(s, &r, tries, once, looked, NULL);
 }
 
 static void close_one(void *arg)
@@ -380,7 +381,7 @@ static void close_one(void *arg)
         close_send(s, shard, window, TRIES);
     } else if (s->people.closes[shard] < s->plan.closes_max) {
         s->people.closes[shard]++;
-        close_send(s, shard, "", 1);
+        close_send(s, shard, "", TRIES);
     }
 }
 
@@ -399,7 +400,7 @@ static void transfer_one(void *arg)
         (void)snprintf(to, sizeof to, "n%u", 1 + (unsigned)sim_below(s, s->plan.nodes));
         arg_add(&r, args, "to", span_str(to));
     }
-    (void)client_send(s, &r, 1, looked, NULL);
+    (void)client_send(s, &r, TRIES, true, looked, NULL);
 }
 
 static void file_cancel_one(void *arg)
@@ -415,7 +416,7 @@ static void file_cancel_one(void *arg)
     (void)sim_at(s, NULL, sim_gap_us(s, s->plan.file_cancel_every_ms), file_cancel_one, s);
     (void)snprintf(file, sizeof file, "%" PRIu64, 1 + sim_below(s, 12));
     arg_add(&r, args, "file", span_str(file));
-    (void)client_send(s, &r, TRIES, looked, NULL);
+    (void)client_send(s, &r, TRIES, false, looked, NULL);
 }
 
 void people_resolve(struct sim *s, unsigned shard, uint64_t file, bool as_uploaded)
@@ -428,7 +429,7 @@ void people_resolve(struct sim *s, unsigned shard, uint64_t file, bool as_upload
     arg_add(&r, args, "file", span_str(number));
     arg_add(&r, args, "as", span_str(as_uploaded ? "uploaded" : "abandoned"));
     arg_add(&r, args, "reason", span_str("the bank was asked"));
-    (void)client_send(s, &r, TRIES_CALM, looked, NULL);
+    (void)client_send(s, &r, TRIES_CALM, false, looked, NULL);
 }
 
 /* --- Configuration -------------------------------------------------------------------------------- */
@@ -437,7 +438,7 @@ static void applied(struct client_call *c, const struct reply *r)
 {
     char text[512];
     c->sim->people.apply_open--;
-    if (r != NULL && r->err != SG_OK && r->err != SG_UNAVAILABLE) {
+    if (r != NULL && r->err != SG_OK) {
         sim_fail(c->sim, "answers", "a good configuration is refused: %s",
                  span_cstr(r->text, text, sizeof text));
     }
@@ -453,7 +454,7 @@ static void apply_send(struct sim *s, unsigned tries)
     arg_add(&r, args, "yaml", span_bytes(&text));
     arg_add(&r, args, "source", span_str("cluster.yaml"));
     s->people.apply_open++;
-    (void)client_send(s, &r, tries, applied, NULL);
+    (void)client_send(s, &r, tries, false, applied, NULL);
     bytes_release(&text);
 }
 
@@ -530,6 +531,6 @@ void people_repeat_all(struct sim *s)
 void people_close_all(struct sim *s)
 {
     for (unsigned shard = 0; shard < s->plan.shards; shard++) {
-        close_send(s, shard, "", 1);
+        close_send(s, shard, "", TRIES_CALM);
     }
 }

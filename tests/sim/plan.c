@@ -124,7 +124,7 @@ static void draw_size(struct sim_plan *p, struct draw *d)
     p->election_ms = p->heartbeat_ms * 6;
     p->trailing = 256;
     p->windows = (unsigned)between(d, 0, 3);
-    p->max_lines = (unsigned)(sometimes(d, 30, 1) != 0 ? 60 : 1000);
+    p->max_lines = (unsigned)(sometimes(d, 30, 1) != 0 ? 200 : 1000);
 }
 
 static void draw_people(struct sim_plan *p, struct draw *d)
@@ -140,7 +140,7 @@ static void draw_people(struct sim_plan *p, struct draw *d)
     }
     p->cancel_every_ms = between(d, 300, 3000);
     p->close_every_ms = between(d, 1500, 8000);
-    p->closes_max = 8;
+    p->closes_max = 5;
     p->transfer_every_ms = sometimes(d, 50, between(d, 2000, 10000));
     p->apply_every_ms = between(d, 4000, 20000);
     p->read_every_ms = between(d, 300, 2000);

@@ -225,17 +225,18 @@ struct client_call {
     struct sim *sim;
     struct bytes request;
     enum request_kind kind;
-    unsigned tries_left; /* 1: may not be repeated. */
+    unsigned tries_left;
+    bool once;           /* May not be repeated when it may have happened. */
     uint64_t timeout_us; /* The client's own, of one try. */
     uint64_t try_number;
     struct sim_event *timer;
-    /* r NULL: gave up without an answer. Frees nothing of the caller's. */
+    /* r NULL: gave up without an answer that decides. */
     void (*answered)(struct client_call *c, const struct reply *r);
     unsigned shard;
     void *impl;
 };
 /* Fills the request's time limit; the call frees itself after answered(). */
-struct client_call *client_send(struct sim *s, struct request *r, unsigned tries,
+struct client_call *client_send(struct sim *s, struct request *r, unsigned tries, bool once,
                                 void (*answered)(struct client_call *c, const struct reply *r), void *impl);
 
 /* --- people.c ----------------------------------------------------------------------------------- */
