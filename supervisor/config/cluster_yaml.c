@@ -1,8 +1,10 @@
 #include "supervisor/config/cluster_yaml.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "supervisor/catalog/catalog.h"
 #include "supervisor/config/yaml_tree.h"
 
 static const char *const endpoint_kinds[] = {"directory", "sftp", "ftp", NULL};
@@ -21,9 +23,35 @@ static size_t section_count(struct yaml_reader *r, const struct yaml_node *root,
     }
     if ((*section)->kind != YAML_MAP) {
         (void)yaml_fail(r, (*section)->line, "%s: names with their settings are expected", key);
+        *section = NULL;
         return 0;
     }
     return (*section)->count;
+}
+
+static bool name_is_good(struct yaml_reader *r, const struct yaml_pair *pair, const char *what)
+{
+    char name[NAME_SIZE_MAX + 1];
+    if (r->failed || catalog_is_name(pair->key)) {
+        return !r->failed;
+    }
+    return yaml_fail(r, pair->line,
+                     "%s %s: a name has 1 to %d of A-Z a-z 0-9 - _ . and begins with a letter or digit", what,
+                     span_cstr(pair->key, name, sizeof name), NAME_SIZE_MAX);
+}
+
+/* Before the other keys are looked at: they depend on it. */
+static bool read_kind(struct yaml_reader *r, const struct yaml_pair *pair, int *kind)
+{
+    if (pair->value->kind != YAML_MAP || yaml_get(pair->value, "kind") == NULL) {
+        return yaml_fail(r, pair->line, "endpoint: the key kind is missing (kind: directory)");
+    }
+    if (!yaml_choice(r, pair->value, "kind", endpoint_kinds, kind)) {
+        return false;
+    }
+    return *kind == ENDPOINT_DIRECTORY ||
+           yaml_fail(r, yaml_get(pair->value, "kind")->line,
+                     "kind: %s: only directory is available in this version", endpoint_kinds[*kind - 1]);
 }
 
 static bool read_endpoint(struct yaml_reader *r, const struct yaml_pair *pair, struct endpoint_settings *out)
@@ -35,16 +63,9 @@ static bool read_endpoint(struct yaml_reader *r, const struct yaml_pair *pair, s
 
     *out = (struct endpoint_settings){
         .name = pair->key, .verify_window_ms = VERIFY_WINDOW_MS, .settle_ms = 60000};
-    if (!yaml_keys(r, pair->value, "endpoint", known)) {
+    if (!name_is_good(r, pair, "endpoint") || !read_kind(r, pair, &kind) ||
+        !yaml_keys(r, pair->value, "endpoint", known)) {
         return false;
-    }
-    if (yaml_get(pair->value, "kind") == NULL) {
-        return yaml_fail(r, pair->line, "endpoint: the key kind is missing (kind: directory)");
-    }
-    (void)yaml_choice(r, pair->value, "kind", endpoint_kinds, &kind);
-    if (!r->failed && kind != ENDPOINT_DIRECTORY) {
-        return yaml_fail(r, yaml_get(pair->value, "kind")->line,
-                         "kind: %s: only directory is available in this version", endpoint_kinds[kind - 1]);
     }
     (void)yaml_text(r, pair->value, "drop_dir", true, ADDRESS_SIZE_MAX, &out->drop_dir);
     (void)yaml_text(r, pair->value, "staging_dir", true, ADDRESS_SIZE_MAX, &out->staging_dir);
@@ -63,7 +84,7 @@ static bool read_originator(struct yaml_reader *r, const struct yaml_pair *pair,
     static const char *const known[] = {"company_name", "company_id", "discretionary", NULL};
 
     *out = (struct originator_settings){.name = pair->key};
-    return yaml_keys(r, pair->value, "originator", known) &&
+    return name_is_good(r, pair, "originator") && yaml_keys(r, pair->value, "originator", known) &&
            yaml_text(r, pair->value, "company_name", true, 16, &out->company_name) &&
            yaml_text(r, pair->value, "company_id", true, 10, &out->company_id) &&
            yaml_text(r, pair->value, "discretionary", false, 20, &out->discretionary);
@@ -78,7 +99,7 @@ static bool read_calendar(struct yaml_reader *r, const struct yaml_pair *pair, s
     int choice = 1;
 
     *out = (struct calendar_settings){.name = pair->key};
-    if (!yaml_keys(r, pair->value, "calendar", known) ||
+    if (!name_is_good(r, pair, "calendar") || !yaml_keys(r, pair->value, "calendar", known) ||
         !yaml_choice(r, pair->value, "holidays", holidays, &choice) ||
         !yaml_texts(r, pair->value, "extra", CALENDAR_EXTRA_MAX, 10, &days, &count)) {
         return false;
@@ -94,6 +115,11 @@ static bool read_calendar(struct yaml_reader *r, const struct yaml_pair *pair, s
         }
         for (; at > 0 && out->extra[at - 1].n > day.n; at--) {
             out->extra[at] = out->extra[at - 1];
+        }
+        if (at > 0 && out->extra[at - 1].n == day.n) {
+            char text[DAY_TEXT_SIZE];
+            return yaml_fail(r, yaml_get(pair->value, "extra")->line, "extra: %s is there twice",
+                             day_text(day, text));
         }
         out->extra[at] = day;
         out->extra_count++;
@@ -259,16 +285,16 @@ static bool read_all(struct yaml_reader *r, const struct yaml_node *root, struct
         return false;
     }
     out->endpoints = arena_array(r->arena, section_count(r, root, "endpoints", &n), sizeof *out->endpoints);
-    for (size_t i = 0; n != NULL && i < n->count; i++) {
+    for (size_t i = 0; n != NULL && i < n->count && !r->failed; i++) {
         (void)read_endpoint(r, &n->pairs[i], &out->endpoints[out->endpoints_count++]);
     }
     out->originators =
         arena_array(r->arena, section_count(r, root, "originators", &n), sizeof *out->originators);
-    for (size_t i = 0; n != NULL && i < n->count; i++) {
+    for (size_t i = 0; n != NULL && i < n->count && !r->failed; i++) {
         (void)read_originator(r, &n->pairs[i], &out->originators[out->originators_count++]);
     }
     out->calendars = arena_array(r->arena, section_count(r, root, "calendars", &n), sizeof *out->calendars);
-    for (size_t i = 0; n != NULL && i < n->count; i++) {
+    for (size_t i = 0; n != NULL && i < n->count && !r->failed; i++) {
         (void)read_calendar(r, &n->pairs[i], &out->calendars[out->calendars_count++]);
     }
     out->shards = arena_array(r->arena, section_count(r, root, "shards", &n), sizeof *out->shards);
@@ -283,20 +309,41 @@ static bool read_all(struct yaml_reader *r, const struct yaml_node *root, struct
     return !r->failed;
 }
 
+static int by_key_and_line(const void *a, const void *b)
+{
+    const struct yaml_pair *x = *(const struct yaml_pair *const *)a;
+    const struct yaml_pair *y = *(const struct yaml_pair *const *)b;
+    int order = span_cmp(x->key, y->key);
+    return order != 0 ? order : (x->line > y->line) - (x->line < y->line);
+}
+
+static bool names_once_in(struct yaml_reader *r, const struct yaml_node *section)
+{
+    const struct yaml_pair **sorted = arena_array(r->arena, section->count, sizeof(*sorted));
+
+    for (size_t i = 0; i < section->count; i++) {
+        sorted[i] = &section->pairs[i];
+    }
+    if (section->count > 0) {
+        qsort(sorted, section->count, sizeof(*sorted), by_key_and_line);
+    }
+    for (size_t i = 1; i < section->count; i++) {
+        char name[NAME_SIZE_MAX + 1];
+        if (span_eq(sorted[i - 1]->key, sorted[i]->key)) {
+            return yaml_fail(r, sorted[i]->line, "%s stands here for the second time (first in line %zu)",
+                             span_cstr(sorted[i]->key, name, sizeof name), sorted[i - 1]->line);
+        }
+    }
+    return true;
+}
+
 /* Names twice under one section come as a map with a key twice. */
 static bool names_once(struct yaml_reader *r, const struct yaml_node *root)
 {
     for (size_t s = 0; s < root->count; s++) {
         const struct yaml_node *section = root->pairs[s].value;
-        for (size_t i = 0; section->kind == YAML_MAP && i < section->count; i++) {
-            for (size_t k = 0; k < i; k++) {
-                if (span_eq(section->pairs[k].key, section->pairs[i].key)) {
-                    char name[NAME_SIZE_MAX + 1];
-                    return yaml_fail(
-                        r, section->pairs[i].line, "%s stands here for the second time (first in line %zu)",
-                        span_cstr(section->pairs[i].key, name, sizeof name), section->pairs[k].line);
-                }
-            }
+        if (section->kind == YAML_MAP && !names_once_in(r, section)) {
+            return false;
         }
     }
     return true;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "supervisor/catalog/catalog.h"
 #include "supervisor/config/yaml_tree.h"
 
 static enum sg_err file_read(const char *path, struct bytes *out, char *why, size_t why_size)
@@ -43,6 +44,23 @@ static bool copy_text(struct yaml_reader *r, const struct yaml_node *map, const 
     return true;
 }
 
+/* A cluster's and a node's name stand in file names, logs and JSON. */
+static bool name_is_good(struct yaml_reader *r, size_t line, const char *key, struct span name)
+{
+    char text[NAME_SIZE_MAX + 1];
+    return catalog_is_name(name) ||
+           yaml_fail(r, line,
+                     "%s: %s: a name has 1 to %d of A-Z a-z 0-9 - _ . and begins with a letter or digit", key,
+                     span_cstr(name, text, sizeof text), NAME_SIZE_MAX);
+}
+
+static bool copy_name(struct yaml_reader *r, const struct yaml_node *map, const char *key, char *out,
+                      size_t size)
+{
+    return copy_text(r, map, key, true, out, size) &&
+           name_is_good(r, yaml_get(map, key)->line, key, span_str(out));
+}
+
 /* tcp:// and ipc:// are there; what is not says so. */
 static bool address_is_good(struct yaml_reader *r, size_t line, const char *key, const char *address)
 {
@@ -62,8 +80,8 @@ static bool read_founder(struct yaml_reader *r, const struct yaml_pair *pair, st
 {
     static const char *const known[] = {"peer", "client", NULL};
 
-    if (pair->key.n == 0 || pair->key.n > NAME_SIZE_MAX) {
-        return yaml_fail(r, pair->line, "nodes: a name has 1 to %d characters", NAME_SIZE_MAX);
+    if (!name_is_good(r, pair->line, "nodes", pair->key)) {
+        return false;
     }
     (void)span_cstr(pair->key, out->name, sizeof out->name);
     return yaml_keys(r, pair->value, "node", known) &&
@@ -81,22 +99,38 @@ static bool read_founders(struct yaml_reader *r, const struct yaml_node *root, s
         return yaml_fail(r, root->line,
                          "the key nodes is missing: name the founding members, the same on every node");
     }
-    if (n->kind != YAML_MAP || n->count < REPLICAS_MIN || n->count > NODES_MAX) {
+    if (n->kind != YAML_MAP || n->count < REPLICAS_MIN || n->count > REPLICAS_MAX) {
         return yaml_fail(r, n->line, "nodes: %d to %d nodes with peer and client are expected", REPLICAS_MIN,
-                         NODES_MAX);
+                         REPLICAS_MAX);
     }
     for (size_t i = 0; i < n->count; i++) {
-        for (size_t k = 0; k < i; k++) {
-            if (span_eq(n->pairs[k].key, n->pairs[i].key)) {
-                return yaml_fail(r, n->pairs[i].line, "nodes: %s stands here for the second time",
-                                 out->founders[k].name);
-            }
-        }
-        if (!read_founder(r, &n->pairs[i], &out->founders[out->founders_count++])) {
+        struct founder *f = &out->founders[out->founders_count];
+        if (!read_founder(r, &n->pairs[i], f)) {
             return false;
         }
+        for (size_t k = 0; k < out->founders_count; k++) {
+            const struct founder *other = &out->founders[k];
+            if (strcmp(f->name, other->name) == 0) {
+                return yaml_fail(r, n->pairs[i].line, "nodes: %s stands here for the second time", f->name);
+            }
+            if (strcmp(f->peer, other->peer) == 0) {
+                return yaml_fail(r, n->pairs[i].line, "nodes: %s and %s have the same peer address",
+                                 other->name, f->name);
+            }
+        }
+        out->founders_count++;
     }
     return true;
+}
+
+static bool self_is_there(struct yaml_reader *r, const struct yaml_node *root, const struct node_config *c)
+{
+    for (size_t i = 0; i < c->founders_count; i++) {
+        if (strcmp(c->founders[i].name, c->node) == 0) {
+            return true;
+        }
+    }
+    return yaml_fail(r, yaml_get(root, "node")->line, "node: %s is not named under nodes:", c->node);
 }
 
 static bool read_clients(struct yaml_reader *r, const struct yaml_node *root, struct node_config *out)
@@ -109,6 +143,9 @@ static bool read_clients(struct yaml_reader *r, const struct yaml_node *root, st
     }
     if (!yaml_texts(r, root, "client", SERVER_ADDRESSES_MAX, ADDRESS_SIZE_MAX, &texts, &out->clients_count)) {
         return false;
+    }
+    if (out->clients_count == 0) {
+        return yaml_fail(r, n->line, "client: at least one address is expected");
     }
     for (size_t i = 0; i < out->clients_count; i++) {
         (void)span_cstr(texts[i], out->clients[i], sizeof out->clients[i]);
@@ -133,8 +170,10 @@ static bool read_numbers(struct yaml_reader *r, const struct yaml_node *root, st
         return false;
     }
     if (heartbeat < 10 || heartbeat * 4 > election || election > 60000) {
+        const struct yaml_node *n = yaml_get(root, "election_timeout");
+        n = n != NULL ? n : yaml_get(root, "heartbeat");
         return yaml_fail(
-            r, root->line,
+            r, n != NULL ? n->line : root->line,
             "election_timeout must be at least four times heartbeat (10ms or more) and at most 60s");
     }
     out->lanes = (size_t)lanes;
@@ -160,13 +199,14 @@ static bool read_config(struct yaml_reader *r, const struct yaml_node *root, str
             return yaml_fail(r, n->line, "%s: is not available in this version: remove it", missing[i]);
         }
     }
-    return copy_text(r, root, "cluster", true, out->cluster, sizeof out->cluster) &&
-           copy_text(r, root, "node", true, out->node, sizeof out->node) &&
+    return copy_name(r, root, "cluster", out->cluster, sizeof out->cluster) &&
+           copy_name(r, root, "node", out->node, sizeof out->node) &&
            copy_text(r, root, "data_dir", true, out->data_dir, sizeof out->data_dir) &&
            copy_text(r, root, "secrets_dir", false, out->secrets_dir, sizeof out->secrets_dir) &&
            copy_text(r, root, "peer", true, out->peer, sizeof out->peer) &&
-           address_is_good(r, root->line, "peer", out->peer) && read_clients(r, root, out) &&
-           read_founders(r, root, out) && read_numbers(r, root, out);
+           address_is_good(r, yaml_get(root, "peer")->line, "peer", out->peer) &&
+           read_clients(r, root, out) && read_founders(r, root, out) && self_is_there(r, root, out) &&
+           read_numbers(r, root, out);
 }
 
 enum sg_err node_config_load(const char *path, struct node_config *out, char *why, size_t why_size)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/limits.h"
 #include "supervisor/config/yaml_tree.h"
 
 #define WORD_SIZE 64
@@ -29,10 +30,11 @@ static unsigned edits_between(struct span a, const char *b)
     return row[m];
 }
 
+/* Half of a short word may not be another's. */
 static const char *nearest_word(struct span word, const char *const *known)
 {
     const char *best = NULL;
-    unsigned fewest = 4;
+    unsigned fewest = word.n < 3 ? 2 : word.n < 6 ? 3 : 4;
     for (; *known != NULL; known++) {
         unsigned edits = edits_between(word, *known);
         if (edits < fewest) {
@@ -116,6 +118,16 @@ static const struct yaml_node *scalar(struct yaml_reader *r, const struct yaml_n
     return n;
 }
 
+static bool is_printable(struct yaml_reader *r, const struct yaml_node *n, const char *key)
+{
+    for (size_t i = 0; i < n->text.n; i++) {
+        if (n->text.p[i] < 0x20 || n->text.p[i] > 0x7e) {
+            return yaml_fail(r, n->line, "%s: only printable ASCII characters are allowed", key);
+        }
+    }
+    return true;
+}
+
 bool yaml_text(struct yaml_reader *r, const struct yaml_node *map, const char *key, bool required, size_t max,
                struct span *out)
 {
@@ -126,13 +138,8 @@ bool yaml_text(struct yaml_reader *r, const struct yaml_node *map, const char *k
     if (n->text.n == 0 || n->text.n > max) {
         return yaml_fail(r, n->line, "%s: %zu characters; 1 to %zu are allowed", key, n->text.n, max);
     }
-    for (size_t i = 0; i < n->text.n; i++) {
-        if (n->text.p[i] < 0x20 || n->text.p[i] > 0x7e) {
-            return yaml_fail(r, n->line, "%s: only printable ASCII characters are allowed", key);
-        }
-    }
     *out = n->text;
-    return true;
+    return is_printable(r, n, key);
 }
 
 /* Digits at the front of text as a number; rest is what follows. */
@@ -247,6 +254,9 @@ bool yaml_duration(struct yaml_reader *r, const struct yaml_node *map, const cha
     if (!with_unit(n->text, units, &ms)) {
         return yaml_fail(r, n->line, "%s: a time such as 250ms, 2s, 5m or 24h is expected", key);
     }
+    if (ms > DURATION_MAX_MS) {
+        return yaml_fail(r, n->line, "%s: at most 366 days (8784h)", key);
+    }
     *out_ms = (int64_t)ms;
     return true;
 }
@@ -310,6 +320,9 @@ bool yaml_texts(struct yaml_reader *r, const struct yaml_node *map, const char *
         if (n->items[i]->kind != YAML_SCALAR || n->items[i]->text.n == 0 || n->items[i]->text.n > max_chars) {
             return yaml_fail(r, n->items[i]->line, "%s: a text of 1 to %zu characters is expected", key,
                              max_chars);
+        }
+        if (!is_printable(r, n->items[i], key)) {
+            return false;
         }
         (*out)[i] = n->items[i]->text;
     }
