@@ -73,17 +73,18 @@
 #define REQUEST_ARGS_MAX 32        /* Named arguments of one request. */
 #define REQUEST_TRANSFERS_MAX 5000 /* In one submit request. */
 #define REQUEST_TIMEOUT_MS 10000
-#define REQUEST_TIMEOUT_MAX_MS 300000                /* What a client may ask for. */
-#define REQUESTS_INFLIGHT_MAX_BYTES (256u << 20)     /* Encoded, on one node. */
-#define FORWARD_HOPS_MAX 3                /* Of a request looking for its leader. */
-#define SUMMARY_TROUBLE_MAX 2             /* Failing uploads of one shard in status. */
-#define SERVER_ADDRESSES_MAX 8                 /* A node listens on for clients. */
-#define CLIENT_ADDRESSES_MAX 32                /* Of nodes, that a client is given. */
-#define CONNECTION_CALLS_MAX 4096         /* In flight on one connection of a client. */
-#define COMMAND_WORDS_MAX 16              /* On the command line of the tool. */
-#define INPUT_SIZE_MAX_BYTES (512u << 20) /* Of transfers given to the tool at once. */
-#define SUBMIT_SHARDS_INFLIGHT_MAX 8      /* Shards that the tool submits to at once. */
-#define OFFLINE_CPU_MAX_S 300             /* Of a reader of damaged files, which might run in circles. */
+#define LEAVE_MAX_MS 10000            /* From the first signal; a slow bank does not keep a process alive. */
+#define REQUEST_TIMEOUT_MAX_MS 300000 /* What a client may ask for. */
+#define REQUESTS_INFLIGHT_MAX_BYTES (256u << 20) /* Encoded, on one node. */
+#define FORWARD_HOPS_MAX 3                       /* Of a request looking for its leader. */
+#define SUMMARY_TROUBLE_MAX 2                    /* Failing uploads of one shard in status. */
+#define SERVER_ADDRESSES_MAX 8                   /* A node listens on for clients. */
+#define CLIENT_ADDRESSES_MAX 32                  /* Of nodes, that a client is given. */
+#define CONNECTION_CALLS_MAX 4096                /* In flight on one connection of a client. */
+#define COMMAND_WORDS_MAX 16                     /* On the command line of the tool. */
+#define INPUT_SIZE_MAX_BYTES (512u << 20)        /* Of transfers given to the tool at once. */
+#define SUBMIT_SHARDS_INFLIGHT_MAX 8             /* Shards that the tool submits to at once. */
+#define OFFLINE_CPU_MAX_S 300 /* Of a reader of damaged files, which might run in circles. */
 #define LIST_ROWS_DEFAULT 1000
 #define LIST_ROWS_MAX 10000
 #define SUBMIT_QUEUE_MAX_BYTES (16u << 20) /* Waiting for one shard's next entry. */
@@ -137,11 +138,11 @@
 #define VERIFY_WINDOW_MS (24ll * 3600 * 1000) /* verify_window: step 11. */
 #define VERIFY_LOOK_MS (3600ll * 1000)        /* Step 11 looks again after this. */
 #define UPLOADS_OPEN_MAX 64                   /* Files of one shard that its leader works on at once. */
-#define BANK_SLOW_MS 60000                     /* Without an answer: people are told (plus what a rate limit takes). */
-#define BANK_ENDPOINT_WORKERS 4               /* Of BANK_WORKERS, for one endpoint. */
-#define BANK_PROBE_FRESH_MS 10000             /* A probe that passed answers for others this long. */
-#define BANK_PIECE_BYTES (64u << 10)          /* Data goes to a bank in pieces of this size. */
-#define RATE_LIMIT_MIN_BYTES 1024             /* Per second, when one is set. */
+#define BANK_SLOW_MS 60000           /* Without an answer: people are told (plus what a rate limit takes). */
+#define BANK_ENDPOINT_WORKERS 4      /* Of BANK_WORKERS, for one endpoint. */
+#define BANK_PROBE_FRESH_MS 10000    /* A probe that passed answers for others this long. */
+#define BANK_PIECE_BYTES (64u << 10) /* Data goes to a bank in pieces of this size. */
+#define RATE_LIMIT_MIN_BYTES 1024    /* Per second, when one is set. */
 
 /* --- Configuration ------------------------------------------------------ */
 #define CONFIG_SIZE_MAX_BYTES (1u << 20)

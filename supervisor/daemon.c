@@ -17,7 +17,6 @@
 #include "supervisor/zoneinfo.h"
 
 #define PATH_SIZE (ADDRESS_SIZE_MAX + 32)
-#define LEAVE_MAX_MS 10000 /* From the first signal; a slow bank does not keep a process alive. */
 
 struct daemon_lane {
     struct uvloop *loop;
