@@ -16,7 +16,6 @@ struct loaded {
     char name[ZONE_NAME_SIZE];
     struct zone zone;
     struct arena arena;
-    bool good; /* A name that failed stays failed until the process ends. */
     struct loaded *next;
 };
 
@@ -61,15 +60,23 @@ static bool zone_file_read(const char *name, struct bytes *out)
     return n == 0;
 }
 
+/* NULL: no such zone. That is not remembered: whoever may apply a configuration
+ * may try any number of names. */
 static struct loaded *zone_load(struct span name)
 {
     struct loaded *z = mem_zalloc(1, sizeof *z);
     struct bytes file = BYTES_NONE;
+    bool good;
 
     z->arena = ARENA_INIT;
     (void)span_cstr(name, z->name, sizeof z->name);
-    z->good = zone_file_read(z->name, &file) && zone_parse(span_bytes(&file), &z->arena, &z->zone) == SG_OK;
+    good = zone_file_read(z->name, &file) && zone_parse(span_bytes(&file), &z->arena, &z->zone) == SG_OK;
     bytes_release(&file);
+    if (!good) {
+        arena_release(&z->arena);
+        mem_free(z);
+        return NULL;
+    }
     z->next = zones;
     zones = z;
     zones_count++;
@@ -91,5 +98,5 @@ const struct zone *zoneinfo_get(void *impl, struct span name)
         z = zone_load(name);
     }
     (void)pthread_mutex_unlock(&lock);
-    return z != NULL && z->good ? &z->zone : NULL;
+    return z != NULL ? &z->zone : NULL;
 }
