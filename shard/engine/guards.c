@@ -168,6 +168,24 @@ uint64_t guard_g10_earliest(const struct raft *r, uint64_t last_fired, uint64_t 
     return due < earliest ? earliest : due;
 }
 
+void guard_g13_begin(struct raft *r, raft_time now, raft_time window_ms, struct guard_g13 *g13)
+{
+    g13->saved = r->election_timer_start;
+    g13->widened = now > window_ms ? now - window_ms : 0;
+    g13->applied = !FAULT_BUG("guard-g13") && r->state == RAFT_LEADER && g13->widened < g13->saved;
+    if (g13->applied) {
+        r->election_timer_start = g13->widened;
+    }
+}
+
+/* Another start now means that a majority was heard, or that it leads no more. */
+void guard_g13_end(struct raft *r, const struct guard_g13 *g13)
+{
+    if (g13->applied && r->state == RAFT_LEADER && r->election_timer_start == g13->widened) {
+        r->election_timer_start = g13->saved;
+    }
+}
+
 /* One server: id (8 bytes, little endian), address with its zero, role. */
 static size_t server_size(struct span rest, uint64_t *id, uint8_t *role)
 {

@@ -66,6 +66,20 @@ bool guard_g11_configuration(struct span data);
 /* G12: nobody asks for votes in another's name. */
 bool guard_g12_candidate(uint64_t from, uint64_t candidate);
 
+/* G13 (B26): at each TIMEOUT a leader takes for silent who has not answered since
+ * the last one, and sends to it no more than one message a heartbeat. Peers that
+ * are out of step (one is down) bring TIMEOUTs closer than answers, so that new
+ * entries wait for the next heartbeat. Around a leader's TIMEOUT: an answer counts
+ * for window_ms, which must be below the election timeout; when to step down stays
+ * what it was. now: the group's clock. */
+struct guard_g13 {
+    raft_time saved;
+    raft_time widened;
+    bool applied;
+};
+void guard_g13_begin(struct raft *r, raft_time now, raft_time window_ms, struct guard_g13 *g13);
+void guard_g13_end(struct raft *r, const struct guard_g13 *g13);
+
 /* N14: a vote that nobody waits for reads another state's memory. */
 bool guard_n14_drop_vote(const struct raft *r);
 

@@ -68,9 +68,12 @@ static bool must_wait_for_writes(const struct group *g)
 static void fire(struct group *g, uint64_t now)
 {
     struct step s = {.event = {.type = RAFT_TIMEOUT}};
+    struct guard_g13 g13;
     g->last_timeout_ms = now;
     guard_g9_timeout(&g->raft);
+    guard_g13_begin(&g->raft, timer_clock_ms(g), 5ull * g->o.heartbeat_ms / 2, &g13);
     (void)group_step(g, &s);
+    guard_g13_end(&g->raft, &g13);
 }
 
 void timer_run(struct task *task)

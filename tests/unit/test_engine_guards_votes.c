@@ -125,6 +125,50 @@ static void g10_timeouts_keep_a_distance(void **state)
     guard_check("guard-g10", g10_is_bad);
 }
 
+/* --- G13 ---------------------------------------------------------------------------------- */
+
+static void answer_as_two(struct rig *r)
+{
+    for (size_t i = 0; i < r->sent_count; i++) {
+        struct rig_sent *sent = &r->sent[i];
+        if (sent->to == 2 && sent->m.kind == MESSAGE_APPEND_ENTRIES && !sent->taken) {
+            sent->taken = true;
+            rig_ack(r, 2, rig_status(r).term, rig_status(r).last_index);
+        }
+    }
+}
+
+/* Node 3 is down, node 2 answers everything at once. */
+static bool g13_is_bad(void)
+{
+    struct rig *r = rig_new(3);
+    assert_int_equal(rig_open(r), SG_OK);
+    rig_run(r);
+    rig_lead(r);
+    bool bad = false;
+    for (int i = 0; i < 300; i++) {
+        rig_advance(r, 7);
+        answer_as_two(r);
+        if (i % 37 == 36) { /* Out of step with node 3's heartbeats. */
+            rig_forget_sent(r);
+            assert_true(rig_propose(r));
+            rig_run(r);
+            bad |= rig_take(r, MESSAGE_APPEND_ENTRIES) == NULL; /* It waits for a heartbeat. */
+            rig_ack(r, 2, rig_status(r).term, rig_status(r).last_index);
+            rig_run(r);
+        }
+    }
+    assert_true(rig_status(r).is_leader);
+    rig_free(r);
+    return bad;
+}
+
+static void g13_entries_do_not_wait_for_a_dead_peer(void **state)
+{
+    (void)state;
+    guard_check("guard-g13", g13_is_bad);
+}
+
 /* --- G11, G12, N14 ----------------------------------------------------------------------------- */
 
 static bool g11_is_bad(void)
@@ -243,6 +287,7 @@ int main(void)
         cmocka_unit_test(g11_a_broken_engine_stops),
         cmocka_unit_test(g11_configurations_are_checked),
         cmocka_unit_test(g11_a_malformed_change_is_dropped),
+        cmocka_unit_test(g13_entries_do_not_wait_for_a_dead_peer),
         cmocka_unit_test(g12_nobody_asks_in_anothers_name),
         cmocka_unit_test(n14_votes_nobody_waits_for_are_dropped),
     };
