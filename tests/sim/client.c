@@ -40,8 +40,12 @@ static void call_end(struct client_call *c, const struct reply *r)
     c->try_number = 0;
 }
 
-static void again(struct client_call *c)
+static void again(struct client_call *c, const char *why)
 {
+    if (c->sim->verbose) {
+        (void)fprintf(stderr, "           (%s of shard %u goes on: %s)\n", request_kind_name(c->kind),
+                      c->shard, why);
+    }
     if (c->timer != NULL) {
         sim_cancel(c->sim, c->timer);
         c->timer = NULL;
@@ -58,7 +62,7 @@ static void again(struct client_call *c)
 static void in_doubt(struct client_call *c)
 {
     c->tries_left = c->once ? 1 : c->tries_left;
-    again(c);
+    again(c, "in doubt");
 }
 
 static void timed_out(void *arg)
@@ -88,7 +92,7 @@ static void reply_arrive(void *arg)
         if (r.err == SG_UNKNOWN) {
             in_doubt(c);
         } else if (says_later(r.err)) {
-            again(c);
+            again(c, sg_err_name(r.err));
         } else {
             call_end(c, &r);
         }
@@ -139,7 +143,7 @@ static void try_now(void *arg)
     c->timer = NULL;
     s->stats.calls++;
     if (!h->up) {
-        again(c); /* Connection refused. */
+        again(c, "connection refused");
         return;
     }
     c->timer = sim_at(s, NULL, c->timeout_us, timed_out, c);

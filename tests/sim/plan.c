@@ -133,10 +133,12 @@ static void draw_people(struct sim_plan *p, struct draw *d)
     p->batch_max = (unsigned)(sometimes(d, 25, 1) != 0 ? 40 : 5);
     p->accept_max = 1200;
     if (p->shards <= 2 && sometimes(d, 40, 1) != 0) {
-        /* One busy shard: logs are trimmed and replicas need snapshots. */
-        p->submit_every_ms = between(d, 6, 15);
+        /* A busy shard: logs are trimmed, and who was away needs a snapshot. */
+        p->shards = 1;
+        p->submit_every_ms = between(d, 4, 10);
         p->batch_max = 1;
-        p->accept_max = 4000;
+        p->accept_max = 6000;
+        p->storm_ms = between(d, 30000, 60000);
     }
     p->cancel_every_ms = between(d, 300, 3000);
     p->close_every_ms = between(d, 1500, 8000);
@@ -216,6 +218,10 @@ void plan_draw(struct sim_plan *p, uint64_t seed)
     draw_disk(p, &d);
     draw_processes(p, &d);
     draw_bank(p, &d);
+    if (p->accept_max > 1200) {
+        p->down_ms = between(&d, 10000, 40000);
+        p->partition_ms = between(&d, 10000, 30000);
+    }
 }
 
 /* --- Scenario files ----------------------------------------------------------------------- */

@@ -15,7 +15,8 @@
  *   client.c   calls with time limits that are repeated with the same ids
  *   people.c   who submits, repeats, cancels, closes, looks; what was promised
  *   faults.c   who breaks what, when
- *   check.c    the invariants of every event, by their numbers
+ *   check.c    the invariants of every event, by their numbers; truth.c: of the
+ *              log, check_out.c: of what leaves a host, check_level.c: at the end
  *   rows.c     the invariants of the stored state, at fixed points
  *   settle.c   what was promised against what the bank got, at the end
  *   run.c      one run from beginning to end

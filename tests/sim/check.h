@@ -1,0 +1,71 @@
+/* What the checkers share among themselves: what is known of each group, and
+ * what each replica looked like after the last event. */
+#ifndef TESTS_SIM_CHECK_H
+#define TESTS_SIM_CHECK_H
+
+#include "shard/engine/engine.h"
+#include "tests/sim/sim.h"
+
+struct truth_entry {
+    uint64_t term, hash;
+    uint64_t by_term; /* Of whoever knew it committed first. */
+};
+
+/* (index, term) of any log, committed or not, and what stood there: equal
+ * everywhere for ever. Open addressing. */
+struct seen_entry {
+    uint64_t index, term, hash;
+};
+
+struct truth {
+    struct truth_entry *committed; /* By index; [0] is unused. */
+    uint64_t commit, commit_cap;
+    uint64_t *digests; /* By index; 0: nobody stopped there yet. */
+    uint64_t digests_cap;
+    uint8_t *leaders; /* By term: host + 1. */
+    uint64_t leaders_cap;
+    struct seen_entry *seen;
+    size_t seen_count, seen_cap;
+};
+
+/* A replica as it was after the last event. */
+struct replica {
+    struct group *group;
+    uint64_t commit, applied, last_index, last_term, term, installed;
+    unsigned state;
+    bool failed;
+};
+
+struct way_out {
+    struct sim_host *host;
+    struct transport inner;
+};
+
+struct checker {
+    struct truth truth[SIM_GROUPS_MAX];
+    struct replica replicas[SIM_NODES_MAX][SIM_GROUPS_MAX];
+    struct way_out ways_out[SIM_NODES_MAX];
+};
+
+/* What stands at an index; found false: nothing can be read there. */
+struct found {
+    bool found;
+    uint64_t term, hash;
+};
+
+/* The group's id; number 0 is the catalog. */
+uint64_t check_group_id(unsigned number);
+
+/* --- truth.c ------------------------------------------------------------------------------- */
+
+/* Zeroed room for p[index]. */
+void *truth_grow(void *p, uint64_t *cap, uint64_t index, size_t size);
+/* From memory or, when it is there no more, from the store. */
+struct found truth_entry_find(struct sim_host *h, struct group *g, uint64_t index);
+/* Log matching: the same index and term is the same entry, wherever it stands. */
+void truth_matches(struct sim_host *h, unsigned number, uint64_t index, const struct found *f);
+/* A committed entry never changes; what is committed is on a quorum's disks:
+ * I-4. To be called when the commit index has changed. */
+void truth_commit(struct sim_host *h, unsigned number, struct group *g, struct replica *r);
+
+#endif

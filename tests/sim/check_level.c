@@ -1,0 +1,98 @@
+/* After everything healed: every replica level, every group led. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "supervisor/parts.h"
+#include "tests/sim/check.h"
+
+bool check_is_excused(struct sim_host *h, unsigned number)
+{
+    struct slot *slot;
+    if (h->lost) {
+        return true;
+    }
+    if (h->rotted == 0 || !h->up) {
+        return false;
+    }
+    if (h->sim->checker->replicas[h->index][number].failed) {
+        return true;
+    }
+    slot = number == 0 ? NULL : lane_slot(&h->node->lanes[0], check_group_id(number));
+    /* What is damaged may also keep it from being opened. */
+    return h->node->state != NODE_RUNNING || (number == 0 && h->node->catalog == NULL) ||
+           (number > 0 && (slot == NULL || (slot->shard == NULL && !slot->opening)));
+}
+
+static bool replica_level(struct sim_host *h, unsigned number, char *why, size_t why_size)
+{
+    struct group *g = check_group(h, number);
+    const struct truth *t = &h->sim->checker->truth[number];
+
+    if (check_is_excused(h, number)) {
+        return true;
+    }
+    if (g == NULL) {
+        (void)snprintf(why, why_size, "%s has not opened group %" PRIu64, h->name, check_group_id(number));
+        return false;
+    }
+    if (g->applied != t->commit || g->last_index != t->commit) {
+        (void)snprintf(why, why_size,
+                       "%s has applied %" PRIu64 " of %" PRIu64 " in group %" PRIu64 ", last %" PRIu64
+                       ", term %" PRIu64,
+                       h->name, g->applied, t->commit, check_group_id(number), g->last_index,
+                       (uint64_t)g->raft.current_term);
+        return false;
+    }
+    return true;
+}
+
+static bool holds_replica(struct sim *s, struct sim_host *h, unsigned number)
+{
+    struct group *any = NULL;
+    for (unsigned i = 0; any == NULL && i < s->plan.nodes; i++) {
+        any = check_group(&s->hosts[i], number);
+    }
+    for (unsigned i = 0; any != NULL && i < any->raft.configuration.n; i++) {
+        if (any->raft.configuration.servers[i].id == h->index + 1) {
+            return true;
+        }
+    }
+    return any == NULL;
+}
+
+static bool group_level(struct sim *s, unsigned number, char *why, size_t why_size)
+{
+    bool has_leader = false;
+
+    for (unsigned i = 0; i < s->plan.nodes; i++) {
+        struct sim_host *h = &s->hosts[i];
+        struct group *g = check_group(h, number);
+        if (!holds_replica(s, h, number)) {
+            continue;
+        }
+        if (!replica_level(h, number, why, why_size)) {
+            return false;
+        }
+        has_leader = has_leader || (g != NULL && role_is_ready(g));
+    }
+    if (!has_leader) {
+        (void)snprintf(why, why_size, "group %" PRIu64 " has no leader at work", check_group_id(number));
+    }
+    return has_leader;
+}
+
+bool check_level(struct sim *s, char *why, size_t why_size)
+{
+    for (unsigned i = 0; i < s->plan.nodes; i++) {
+        if (!s->hosts[i].up && !s->hosts[i].lost) {
+            (void)snprintf(why, why_size, "%s is down", s->hosts[i].name);
+            return false;
+        }
+    }
+    for (unsigned number = 0; number <= s->plan.shards; number++) {
+        if (!group_level(s, number, why, why_size)) {
+            return false;
+        }
+    }
+    return true;
+}
