@@ -388,6 +388,29 @@ static void call_unknown(struct call *c)
               nearest.n != 0 ? aba_text(nearest, near) : "", nearest.n != 0 ? "?)" : "");
 }
 
+/* On the lane of the shard, with the replicas known. */
+static void call_go(struct call *c)
+{
+    c->lane = node_lane_of(c->node, c->request.routing_number.n);
+    if (c->lane->number == 0) {
+        call_try(c);
+    } else {
+        c->task.run = call_arrive;
+        loop_post(c->lane->loop, &c->task);
+    }
+}
+
+/* Without a catalog this node still serves what it holds; for the rest anybody
+ * may have a replica, or knows who has. */
+static void call_guess(struct call *c)
+{
+    const struct node *n = c->node;
+    for (size_t i = 0; i + 1 < n->options.founders_count && c->replicas_count < REPLICAS_MAX; i++) {
+        c->replicas[c->replicas_count++] = (n->self->id + i) % n->options.founders_count + 1;
+    }
+    call_go(c);
+}
+
 /* Finds the shard's replicas and lane and goes there. This node's copy of the
  * catalog may be behind: only its leader can say that there is no such shard.
  * Lane 0. */
@@ -396,22 +419,18 @@ static void call_locate(struct call *c)
     struct node *n = c->node;
     const struct catalog_shard *s = catalog_model_shard(n->model, c->request.routing_number);
 
-    if (s == NULL && n->catalog_ready) {
-        call_unknown(c);
-    } else if (s == NULL && catalog_guide(c) != 0) {
-        forward(c, catalog_guide(c));
-    } else if (s == NULL) {
-        park(c, PARK_RETRY_MS);
-    } else {
+    if (s != NULL) {
         memcpy(c->replicas, s->replicas, sizeof c->replicas);
         c->replicas_count = s->replicas_count;
-        c->lane = node_lane_of(n, c->request.routing_number.n);
-        if (c->lane->number == 0) {
-            call_try(c);
-        } else {
-            c->task.run = call_arrive;
-            loop_post(c->lane->loop, &c->task);
-        }
+        call_go(c);
+    } else if (n->catalog_ready) {
+        call_unknown(c);
+    } else if (n->catalog_failed) {
+        call_guess(c);
+    } else if (catalog_guide(c) != 0) {
+        forward(c, catalog_guide(c));
+    } else {
+        park(c, PARK_RETRY_MS);
     }
 }
 
