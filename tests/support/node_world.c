@@ -1,66 +1,7 @@
-#include "tests/support/node_world.h"
-
 #include <stdio.h>
-#include <string.h>
 
 #include "proto/mem.h"
-
-#define STORED_MAX 256
-
-struct packet {
-    size_t from, to;
-    uint64_t due_ms, epoch;
-    struct bytes frame;
-    struct packet *next;
-};
-
-struct world_call {
-    unsigned answers;
-    struct bytes encoded;
-    struct reply reply;
-    struct arena arena;
-};
-
-struct world_stored {
-    enum bank_place place; /* 0: unused. */
-    char name[BANK_NAME_SIZE];
-    uint64_t size;
-};
-
-/* One process over a machine's disks. */
-struct world_process {
-    struct node_world *w;
-    size_t index;
-    struct test_loop *loop;
-    struct kv kvs[LANES_MAX];
-    struct bank bank;
-    struct link link;
-    struct node *node;
-    bool left, fatal;
-    struct world_process *next_dead;
-};
-
-struct world_machine {
-    struct mem_kv *disks[LANES_MAX];
-    struct world_process *p; /* NULL: down. */
-    uint64_t life;           /* Counts processes. */
-};
-
-struct node_world {
-    size_t count, lanes;
-    uint64_t now_ms;
-    struct world_machine machines[NODES_MAX];
-    bool cut[NODES_MAX][NODES_MAX];
-    bool linked[NODES_MAX][NODES_MAX];
-    uint64_t epochs[NODES_MAX][NODES_MAX]; /* Frames under way die with their connection. */
-    struct packet *packets, **packets_tail;
-    struct world_call **calls;
-    size_t calls_count;
-    struct world_stored stored[STORED_MAX]; /* At the bank. */
-    bool (*filter)(void *arg, size_t from, size_t to, struct span frame);
-    void *filter_arg;
-    char why[512];
-};
+#include "tests/support/node_world_impl.h"
 
 /* A killed process's memory is gone in reality; here it must stay reachable. */
 static struct world_process *dead_processes;
@@ -72,82 +13,6 @@ static const struct zone *world_zone(void *impl, struct span name)
     (void)impl;
     return span_is(name, "Nowhere/Atall") ? NULL : &utc;
 }
-
-/* --- Bank -------------------------------------------------------------------------- */
-
-static struct world_stored *stored_find(struct node_world *w, enum bank_place place, const char *name)
-{
-    for (size_t i = 0; i < STORED_MAX; i++) {
-        if (w->stored[i].place == place && strcmp(w->stored[i].name, name) == 0) {
-            return &w->stored[i];
-        }
-    }
-    return NULL;
-}
-
-static enum bank_answer bank_run(struct node_world *w, struct bank_request *r)
-{
-    struct world_stored *s = stored_find(w, r->place, r->name);
-    switch (r->op) {
-    case BANK_CREATE:
-        if (s != NULL) {
-            return BANK_EXISTS;
-        }
-        for (s = w->stored; s->place != 0; s++) {
-            CHECK(s < w->stored + STORED_MAX - 1);
-        }
-        s->place = r->place;
-        s->size = r->data.n;
-        memcpy(s->name, r->name, sizeof s->name);
-        return BANK_OK;
-    case BANK_STAT:
-        r->size_bytes = s == NULL ? 0 : s->size;
-        return s == NULL ? BANK_ABSENT : BANK_OK;
-    case BANK_RENAME:
-        if (s == NULL || stored_find(w, r->to_place, r->to_name) != NULL) {
-            return s == NULL ? BANK_ABSENT : BANK_EXISTS;
-        }
-        s->place = r->to_place;
-        memcpy(s->name, r->to_name, sizeof s->name);
-        return BANK_OK;
-    case BANK_REMOVE:
-        if (s == NULL) {
-            return BANK_ABSENT;
-        }
-        s->place = 0;
-        return BANK_OK;
-    case BANK_SYNC:
-    case BANK_PROBE:
-    case BANK_OPS:
-        break;
-    }
-    return BANK_OK;
-}
-
-struct world_request {
-    struct task task;
-    struct node_world *w;
-    struct bank_request *r;
-};
-
-static void bank_answer_run(struct task *t)
-{
-    struct world_request *q = CONTAINER_OF(t, struct world_request, task);
-    struct bank_request *r = q->r;
-    r->answer = bank_run(q->w, r);
-    mem_free(q);
-    r->done(r);
-}
-
-static void seam_bank_request(void *impl, struct bank_request *r)
-{
-    struct world_process *p = impl;
-    struct world_request *q = mem_zalloc(1, sizeof *q);
-    *q = (struct world_request){.task.run = bank_answer_run, .w = p->w, .r = r};
-    loop_after(test_loop_seam(p->loop), &q->task, 1);
-}
-
-static const struct bank_ops bank_ops = {.request = seam_bank_request};
 
 /* --- Link -------------------------------------------------------------------------- */
 
@@ -313,7 +178,7 @@ enum sg_err node_world_start(struct node_world *w, size_t node)
     p->w = w;
     p->index = node;
     p->loop = test_loop_new(1000 * (node + 1) + m->life);
-    p->bank = (struct bank){&bank_ops, p};
+    p->bank = (struct bank){&node_world_bank_ops, p};
     p->link = (struct link){&link_ops, p};
     for (size_t i = 0; i < w->lanes; i++) {
         mem_kv_open(m->disks[i], &p->kvs[i]);
@@ -526,110 +391,4 @@ void node_world_set_filter(struct node_world *w,
 {
     w->filter = filter;
     w->filter_arg = arg;
-}
-
-/* --- Requests ---------------------------------------------------------------------- */
-
-static void on_reply(void *token, struct bytes *reply)
-{
-    struct world_call *c = token;
-    if (c->answers++ == 0) {
-        enum sg_err err;
-        c->encoded = *reply;
-        *reply = BYTES_NONE;
-        err = reply_decode(span_bytes(&c->encoded), &c->arena, &c->reply);
-        CHECK(err == SG_OK);
-    }
-    bytes_release(reply);
-}
-
-size_t node_world_send_raw(struct node_world *w, size_t node, struct span request)
-{
-    struct world_call *c = mem_zalloc(1, sizeof *c);
-    c->arena = ARENA_INIT;
-    w->calls = mem_realloc(w->calls, (w->calls_count + 1) * sizeof w->calls[0]);
-    w->calls[w->calls_count++] = c;
-    node_request(node_world_node(w, node), request, on_reply, c);
-    return w->calls_count - 1;
-}
-
-size_t node_world_send(struct node_world *w, size_t node, const struct request *request)
-{
-    struct bytes encoded = BYTES_NONE;
-    size_t call;
-    request_encode(request, &encoded);
-    call = node_world_send_raw(w, node, span_bytes(&encoded));
-    bytes_release(&encoded);
-    return call;
-}
-
-const struct reply *node_world_answer(struct node_world *w, size_t call)
-{
-    return w->calls[call]->answers > 0 ? &w->calls[call]->reply : NULL;
-}
-
-unsigned node_world_answers(const struct node_world *w, size_t call)
-{
-    return w->calls[call]->answers;
-}
-
-const struct reply *node_world_ask(struct node_world *w, size_t node, const struct request *request,
-                                   uint64_t limit_ms)
-{
-    size_t call = node_world_send(w, node, request);
-    for (; limit_ms > 0 && node_world_answers(w, call) == 0; limit_ms--) {
-        node_world_advance(w, 1);
-    }
-    return node_world_answer(w, call);
-}
-
-const struct reply *node_world_verb(struct node_world *w, size_t node, enum request_kind kind, uint32_t aba,
-                                    const char *const *args)
-{
-    struct request_arg list[REQUEST_ARGS_MAX];
-    struct request r = {.kind = kind, .routing_number = {aba}, .args = list};
-    for (; args != NULL && args[0] != NULL; args += 2) {
-        list[r.args_count++] = (struct request_arg){span_str(args[0]), span_str(args[1])};
-    }
-    return node_world_ask(w, node, &r, REQUEST_TIMEOUT_MS + 1000);
-}
-
-const struct reply *node_world_apply(struct node_world *w, size_t node, const char *shards)
-{
-    struct bytes yaml = BYTES_NONE;
-    const struct reply *r;
-    bytes_printf(&yaml, "endpoints:\n  bank: {kind: directory, drop_dir: in, staging_dir: staging}\n"
-                        "originators:\n  acme: {company_name: ACME, company_id: \"1234567890\"}\n"
-                        "shards:\n");
-    for (const char *p = shards; *p != '\0'; p += strspn(p, " ")) {
-        size_t n = strcspn(p, " ");
-        bytes_printf(
-            &yaml,
-            "  \"%.*s\":\n    endpoint: bank\n    destination_name: BANK\n    origin: \"121042882\"\n"
-            "    origin_name: ACME\n    originators: [acme]\n    windows: {zone: UTC, on: every-day, "
-            "at: [{name: ND, close_at: \"23:30\"}]}\n",
-            (int)n, p);
-        p += n;
-    }
-    bytes_append(&yaml, "", 1);
-    r = node_world_verb(w, node, REQUEST_APPLY, 0,
-                        (const char *const[]){"yaml", (const char *)yaml.p, "source", "test.yaml", NULL});
-    bytes_release(&yaml);
-    return r;
-}
-
-struct transfer node_world_transfer(const char *id, uint32_t shard)
-{
-    return (struct transfer){.id = span_str(id),
-                             .routing_number = {shard},
-                             .originator = span_str("acme"),
-                             .sec = SEC_PPD,
-                             .entry_description = span_str("PAYROLL"),
-                             .side = SIDE_CREDIT,
-                             .account_type = ACCOUNT_CHECKING,
-                             .rdfi = {121042882},
-                             .account = span_str("123456789"),
-                             .amount = {100},
-                             .name = span_str("JANE DOE"),
-                             .effective_date = DAY_NONE};
 }

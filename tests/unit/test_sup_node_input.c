@@ -1,0 +1,210 @@
+/* Whole nodes and what anyone may send them: frames and requests, damaged and false ones. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/support/node_check.h"
+#include "tests/support/test_mutate.h"
+
+/* --- Frames from anyone ---------------------------------------------------------------------- */
+
+static void add_hello(struct bytes *frame, enum hello_state hello_state, const char *reason)
+{
+    struct message m = {.kind = MESSAGE_HELLO};
+    m.hello.state = hello_state;
+    m.hello.node_name = span_str("n2");
+    m.hello.founders_digest = span_str("12345678901234567890123456789012");
+    m.hello.reason = span_str(reason);
+    frame_add(&m, frame);
+}
+
+static struct frame header(struct node_world *w, const char *cluster, uint64_t from, uint64_t to)
+{
+    return (struct frame){.version = FRAME_VERSION,
+                          .cluster = span_str(cluster),
+                          .from = from,
+                          .to = to,
+                          .identity = node_world_node(w, 1)->identity};
+}
+
+static void survives_frames_from_anyone(void **state)
+{
+    (void)state;
+    struct node_world *w = node_check_serving(2);
+    struct bytes frame = BYTES_NONE;
+    struct message status = {.kind = MESSAGE_NODE_STATUS};
+    struct message forward = {.kind = MESSAGE_FORWARD};
+    struct message reply = {.kind = MESSAGE_FORWARD_REPLY};
+    static const struct {
+        const char *cluster;
+        uint64_t from, to;
+    } heads[] = {{"test", 2, 1}, {"other", 2, 1}, {"test", 1, 1}, {"test", 9, 1}, {"test", 2, 3}};
+    status.node_status.version = span_str("\xff\xfe\n\"");
+    forward.forward.request = span_str("\x01\x02rubbish");
+    reply.forward_reply.request_id = 77;
+    for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++) {
+        struct frame h = header(w, heads[i].cluster, heads[i].from, heads[i].to);
+        bytes_clear(&frame);
+        frame_begin(&h, &frame);
+        frame_add(&status, &frame);
+        frame_add(&forward, &frame);
+        frame_add(&reply, &frame);
+        add_hello(&frame, HELLO_FORMING, "");
+        add_hello(&frame, HELLO_REFUSED, "\xff\xfe bytes");
+        node_world_inject(w, 0, span_bytes(&frame));
+        for (size_t cut = 0; cut < frame.n; cut += 3) {
+            node_world_inject(w, 0, span_of(frame.p, cut));
+        }
+        node_world_advance(w, 5);
+    }
+    assert_int_equal(node_state(node_world_node(w, 0)), NODE_RUNNING);
+    node_check_ok(node_world_verb(w, 0, REQUEST_NODES_LIST, 0, NULL));
+    node_check_ok(node_check_submit(w, 0, "a", ABA_A));
+    bytes_release(&frame);
+    node_world_free(w);
+}
+
+/* Refused by a majority, in words that are no text. */
+static void believes_a_majority(void **state)
+{
+    (void)state;
+    struct node_world *w = node_check_formed(3, 1);
+    for (uint64_t from = 2; from <= 3; from++) {
+        struct bytes frame = BYTES_NONE;
+        struct frame h = header(w, "test", from, 1);
+        frame_begin(&h, &frame);
+        add_hello(&frame, HELLO_REFUSED, "\xff\xfe data directory");
+        node_world_inject(w, 0, span_bytes(&frame));
+        bytes_release(&frame);
+        assert_int_equal(node_state(node_world_node(w, 0)), NODE_RUNNING);
+        node_world_advance(w, 1);
+    }
+    assert_int_equal(node_state(node_world_node(w, 0)), NODE_REFUSED);
+    assert_string_equal(node_refusal(node_world_node(w, 0)), "?? data directory");
+    node_check_ok(node_world_verb(w, 0, REQUEST_PING, 0, NULL));
+    node_check_ok(node_world_verb(w, 0, REQUEST_STATUS, 0, NULL));
+    node_world_free(w);
+}
+
+/* Two configurations that differ: nobody is knocked out, it can be mended. */
+static void waits_while_configurations_differ(void **state)
+{
+    (void)state;
+    struct node_world *w = node_world_new(3, 1);
+    assert_int_equal(node_world_start(w, 0), SG_OK);
+    assert_int_equal(node_world_start(w, 1), SG_OK);
+    struct bytes frame = BYTES_NONE;
+    struct frame h = header(w, "test", 3, 1);
+    frame_begin(&h, &frame);
+    add_hello(&frame, HELLO_FORMING, "");
+    add_hello(&frame, HELLO_REFUSED, "its configuration names other founding members");
+    node_world_inject(w, 0, span_bytes(&frame));
+    bytes_release(&frame);
+    node_world_advance(w, 500);
+    assert_int_equal(node_state(node_world_node(w, 0)), NODE_FORMING);
+    assert_int_equal(node_world_start(w, 2), SG_OK);
+    assert_true(node_world_formed(w, 3000));
+    node_world_free(w);
+}
+
+/* --- What a client may send ---------------------------------------------------------------------- */
+
+static void answers_whatever_clients_send(void **state)
+{
+    (void)state;
+    struct node_world *w = node_check_serving(1);
+    char *large = malloc(2000000);
+    memset(large, 'x', 1999999);
+    large[1999999] = '\0';
+    const char *const values[] = {
+        "",     "\xff\xfe\x01", "0",  "-1", "18446744073709551615", "99999999999999999999999",
+        "ND\n", "../../etc",    "n1", large};
+    static const char *const names[] = {"id",   "file",  "window", "reason", "to",
+                                        "from", "limit", "state",  "yaml"};
+    for (enum request_kind kind = REQUEST_PING; kind < REQUEST_KINDS; kind++) {
+        for (size_t v = 0; v < sizeof values / sizeof values[0]; v++) {
+            struct request_arg args[12];
+            struct request r = {.kind = kind, .routing_number = {ABA_A}, .args = args};
+            for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+                bool one_large = values[v] == large && i != (size_t)kind % 9;
+                args[r.args_count++] =
+                    (struct request_arg){span_str(names[i]), span_str(one_large ? "1" : values[v])};
+            }
+            args[r.args_count++] = (struct request_arg){span_str("as"), span_str("uploaded")};
+            args[r.args_count++] = (struct request_arg){span_str("reason"), span_str(values[v])};
+            size_t call = node_world_send(w, kind % 3, &r);
+            for (int ms = 0; ms < 11000 && node_world_answers(w, call) == 0; ms++) {
+                node_world_advance(w, 1);
+            }
+            assert_int_equal(node_world_answers(w, call), 1);
+        }
+        /* One argument at a time reaches further. */
+        for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+            struct request_arg args[3] = {{span_str(names[i]), span_str("\xff\xfe")},
+                                          {span_str("reason"), span_str(large)},
+                                          {span_str("as"), span_str("abandoned")}};
+            struct request r = {.kind = kind, .routing_number = {ABA_A}, .args = args, .args_count = 3};
+            assert_non_null(node_world_ask(w, kind % 3, &r, 11000));
+        }
+        struct request bare = {.kind = kind};
+        assert_non_null(node_world_ask(w, kind % 3, &bare, 11000));
+    }
+    node_check_ok(node_check_submit(w, 0, "still-here", ABA_A));
+    /* What went into the log is shown without harm. */
+    node_check_ok(node_world_verb(w, 0, REQUEST_LOG_DUMP, ABA_A, NULL));
+    node_check_ok(node_world_verb(w, 0, REQUEST_EVENTS, ABA_A, NULL));
+    node_check_ok(node_world_verb(w, 0, REQUEST_WINDOWS_LIST, ABA_A, NULL));
+    node_check_ok(node_world_verb(w, 0, REQUEST_FILES_LIST, ABA_A, NULL));
+    free(large);
+    node_world_free(w);
+}
+
+struct damage {
+    struct node_world *w;
+    size_t node;
+};
+
+static void send_damaged(struct span data, void *arg)
+{
+    struct damage *d = arg;
+    struct arena a = ARENA_INIT;
+    struct request r;
+    const char *why = NULL;
+    /* Those that are still requests have been sent above. */
+    if (request_decode(data, &a, &r, &why) != SG_OK) {
+        size_t call = node_world_send_raw(d->w, d->node, data);
+        assert_int_equal(node_world_answers(d->w, call), 1);
+        assert_int_not_equal(node_world_answer(d->w, call)->err, SG_OK);
+    }
+    arena_release(&a);
+}
+
+static void answers_damaged_requests(void **state)
+{
+    (void)state;
+    struct node_world *w = node_check_serving(1);
+    struct damage d = {w, 0};
+    struct transfer t = node_world_transfer("x", ABA_A);
+    struct request r = {
+        .kind = REQUEST_SUBMIT, .routing_number = {ABA_A}, .transfers = &t, .transfers_count = 1};
+    struct bytes encoded = BYTES_NONE;
+    request_encode(&r, &encoded);
+    test_mutate(span_bytes(&encoded), send_damaged, &d, 500, 42);
+    bytes_release(&encoded);
+    node_world_free(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(survives_frames_from_anyone),       cmocka_unit_test(believes_a_majority),
+        cmocka_unit_test(waits_while_configurations_differ), cmocka_unit_test(answers_whatever_clients_send),
+        cmocka_unit_test(answers_damaged_requests),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

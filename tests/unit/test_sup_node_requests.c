@@ -1,0 +1,340 @@
+/* Whole nodes: requests on their way, leaving, the configuration. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/support/node_check.h"
+
+/* --- Requests on their way --------------------------------------------------------------------- */
+
+static void finds_the_nearest_routing_number(void **state)
+{
+    (void)state;
+    struct node_world *w = node_check_serving(1);
+    for (size_t i = 0; i < 3; i++) {
+        node_check_refused(node_check_submit(w, i, "a", 231380105), SG_NOTFOUND, "did you mean 231380104?");
+        node_check_refused(node_check_submit(w, i, "a", 999999999), SG_NOTFOUND,
+                           "no shard has the routing number 999999999:");
+    }
+    node_world_free(w);
+}
+
+static void parked_calls_go_on(void **state)
+{
+    (void)state;
+    struct node_world *w = node_check_serving(1);
+    size_t leader = node_world_leader(w, ABA_A, 1);
+    size_t calls[40];
+    char ids[40][8];
+    for (size_t i = 0; i < 40; i++) {
+        (void)snprintf(ids[i], sizeof ids[i], "p%zu", i);
+        struct transfer t = node_world_transfer(ids[i], ABA_A);
+        struct request r = {
+            .kind = REQUEST_SUBMIT, .routing_number = {ABA_A}, .transfers = &t, .transfers_count = 1};
+        if (i == 20) {
+            node_world_kill(w, leader); /* With twenty on their way to it. */
+        }
+        calls[i] = node_world_send(w, (leader + 1 + i % 2) % 3, &r);
+    }
+    node_world_advance(w, 3000);
+    for (size_t i = 0; i < 40; i++) {
+        assert_int_equal(node_world_answers(w, calls[i]), 1);
+        node_check_ok(node_world_answer(w, calls[i]));
+        assert_int_not_equal(node_world_answer(w, calls[i])->results[0].outcome, OUTCOME_REJECTED);
+    }
+    const struct reply *r = node_world_verb(w, (leader + 1) % 3, REQUEST_SHARDS_SHOW, ABA_A, NULL);
+    node_check_ok(r);
+    assert_true(node_check_has(r->json, "\"accepted\":{\"entries\":40,"));
+    node_world_free(w);
+}
+
+static void a_minority_says_so_in_time(void **state)
+{
+    (void)state;
+    struct node_world *w = node_check_serving(1);
+    node_world_cut(w, 0, 1, true);
+    node_world_cut(w, 0, 2, true);
+    node_world_advance(w, 3000);
+    struct transfer t = node_world_transfer("m", ABA_A);
+    struct request r = {.kind = REQUEST_SUBMIT,
+                        .routing_number = {ABA_A},
+                        .timeout_ms = 1000,
+                        .transfers = &t,
+                        .transfers_count = 1};
+    const struct reply *reply = node_world_ask(w, 0, &r, 1200);
+    node_check_refused(reply, SG_UNAVAILABLE, "no leader that could be reached in time");
+    r = (struct request){.kind = REQUEST_APPLY, .timeout_ms = 500};
+    node_check_refused(node_world_ask(w, 0, &r, 700), SG_UNAVAILABLE, "the catalog has no leader");
+    node_check_ok(node_world_verb(w, 0, REQUEST_STATUS, 0, NULL));
+    node_world_free(w);
+}
+
+/* Its own copy of the shard is damaged: the others serve, through it as well. */
+static void a_damaged_replica_passes_requests_on(void **state)
+{
+    (void)state;
+    struct node_world *w = node_check_serving(1);
+    size_t leader = node_world_leader(w, ABA_A, 1);
+    node_check_ok(node_check_submit(w, 0, "a", ABA_A));
+    struct slot *s = node_world_slot(w, leader, ABA_A);
+    for (size_t n = 0; s->why[0] == '\0' && n < 4000; n++) {
+        /* All rows of all groups rot; what reads one stops. */
+        if (!mem_kv_flip_bit_at(node_world_disk(w, leader, 0), KV_STATE, n, 3)) {
+            break;
+        }
+    }
+    assert_non_null(node_check_submit(w, leader, "b", ABA_A));
+    node_world_advance(w, 3000);
+    assert_string_not_equal(s->why, "");
+    assert_int_equal(s->leader, 0);
+    const struct reply *r = node_check_submit(w, leader, "c", ABA_A);
+    node_check_ok(r);
+    assert_int_equal(r->results[0].outcome, OUTCOME_ACCEPTED);
+    r = node_world_verb(w, leader, REQUEST_SHARDS_LIST, 0, (const char *const[]){"unhealthy", "true", NULL});
+    node_check_ok(r);
+    assert_true(node_check_has(r->json, "stopped"));
+    node_world_free(w);
+}
+
+static bool drop_one_reply(void *arg, size_t from, size_t to, struct span data)
+{
+    size_t *left = arg;
+    struct arena a = ARENA_INIT;
+    struct frame f;
+    bool is_reply = false;
+    assert_int_equal(frame_decode(data, &a, &f), SG_OK);
+    for (size_t i = 0; i < f.messages_count; i++) {
+        is_reply = is_reply || f.messages[i].kind == MESSAGE_FORWARD_REPLY;
+    }
+    arena_release(&a);
+    (void)from;
+    (void)to;
+    if (is_reply && *left > 0) {
+        --*left;
+        return false;
+    }
+    return true;
+}
+
+/* The answer is lost with the connection: the repetition finds it done. */
+static void repeats_what_may_be_repeated(void **state)
+{
+    (void)state;
+    struct node_world *w = node_check_serving(1);
+    size_t leader = node_world_leader(w, ABA_A, 1);
+    size_t other = (leader + 1) % 3;
+    static const struct {
+        const char *window, *what;
+        enum sg_err err;
+    } rows[] = {
+        {"ND", "a named window is closed once, and twice is no error", SG_OK},
+        {"", "a cut-off without a name would be a second one", SG_UNKNOWN},
+    };
+    for (size_t i = 0; i < 2; i++) {
+        size_t left = 1;
+        struct request_arg arg = {span_str("window"), span_str(rows[i].window)};
+        struct request r = {
+            .kind = REQUEST_WINDOWS_CLOSE, .routing_number = {ABA_A}, .args = &arg, .args_count = 1};
+        node_world_set_filter(w, drop_one_reply, &left);
+        size_t call = node_world_send(w, other, &r);
+        node_world_advance(w, 30);
+        assert_int_equal(left, 0);
+        assert_null(node_world_answer(w, call));
+        node_world_cut(w, leader, other, true);
+        node_world_advance(w, 1);
+        node_world_cut(w, leader, other, false);
+        node_world_advance(w, 2000);
+        assert_int_equal(node_world_answers(w, call), 1);
+        if (rows[i].err == SG_OK) {
+            node_check_ok(node_world_answer(w, call));
+            assert_true(node_check_has(node_world_answer(w, call)->json, "\"outcome\":\"done\""));
+        } else {
+            node_check_refused(node_world_answer(w, call), rows[i].err, "it may or may not have happened");
+        }
+        node_world_set_filter(w, NULL, NULL);
+    }
+    node_world_free(w);
+}
+
+static void says_busy_above_its_limits(void **state)
+{
+    (void)state;
+    struct node_world *w = node_check_formed(3, 1);
+    node_world_kill(w, 1);
+    node_world_kill(w, 2);
+    node_world_advance(w, 2000); /* No leader: everything waits. */
+    struct request r = {.kind = REQUEST_SHARDS_SHOW, .routing_number = {ABA_A}, .timeout_ms = UINT32_MAX};
+    size_t count = 2 * REQUESTS_INFLIGHT_MAX + 10;
+    size_t first = node_world_send(w, 0, &r);
+    for (size_t i = 1; i < count; i++) {
+        (void)node_world_send(w, 0, &r);
+    }
+    node_check_refused(node_world_answer(w, first + count - 1), SG_BUSY, "too many requests");
+    assert_null(node_world_answer(w, first));
+    /* Nobody waits for ever, whatever they ask for. */
+    node_world_advance(w, REQUEST_TIMEOUT_MAX_MS + 100);
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(node_world_answers(w, first + i), 1);
+    }
+    assert_int_equal(node_world_node(w, 0)->calls_count, 0);
+    assert_int_equal(node_world_node(w, 0)->calls_bytes, 0);
+    node_world_free(w);
+}
+
+static void leaving_hands_over(void **state)
+{
+    (void)state;
+    for (size_t lanes = 1; lanes <= 2; lanes++) {
+        struct node_world *w = node_check_serving(lanes);
+        size_t leader = node_world_leader(w, ABA_A, 1);
+        size_t other = (leader + 1) % 3;
+        struct transfer t = node_world_transfer("l", ABA_A);
+        struct request r = {
+            .kind = REQUEST_SUBMIT, .routing_number = {ABA_A}, .transfers = &t, .transfers_count = 1};
+        size_t here = node_world_send(w, leader, &r);
+        assert_true(node_world_leave(w, leader, 1000));
+        assert_int_equal(node_world_answers(w, here), 1);
+        size_t next = node_world_leader(w, ABA_A, 300);
+        assert_int_not_equal(next, 3);
+        assert_int_not_equal(next, leader);
+        node_check_ok(node_check_submit(w, other, "after", ABA_A));
+        node_world_free(w);
+    }
+}
+
+/* Whatever is under way when the node leaves is answered, once. */
+static void leaving_answers_every_call(void **state)
+{
+    (void)state;
+    struct node_world *w = node_check_serving(2);
+    node_world_cut(w, 0, 1, true);
+    node_world_cut(w, 0, 2, true);
+    node_world_advance(w, 2000);
+    size_t calls[8];
+    static const enum request_kind kinds[] = {REQUEST_SHARDS_SHOW,   REQUEST_APPLY,           REQUEST_STATUS,
+                                              REQUEST_FILES_VERIFY,  REQUEST_LEADER_TRANSFER, REQUEST_EVENTS,
+                                              REQUEST_WINDOWS_CLOSE, REQUEST_LEADER_SHOW};
+    for (size_t i = 0; i < 8; i++) {
+        struct request r = {.kind = kinds[i], .routing_number = {i % 2 == 0 ? ABA_A : ABA_B}};
+        calls[i] = node_world_send(w, 0, &r);
+    }
+    assert_true(node_world_leave(w, 0, 6000));
+    for (size_t i = 0; i < 8; i++) {
+        assert_int_equal(node_world_answers(w, calls[i]), 1);
+    }
+    node_world_free(w);
+}
+
+static void leadership_moves_when_asked(void **state)
+{
+    (void)state;
+    struct node_world *w = node_check_serving(2);
+    for (size_t i = 0; i < 3; i++) {
+        char to[4];
+        (void)snprintf(to, sizeof to, "n%zu", i + 1);
+        const struct reply *r =
+            node_world_verb(w, 0, REQUEST_LEADER_TRANSFER, ABA_B, (const char *const[]){"to", to, NULL});
+        node_check_ok(r);
+        assert_true(node_check_has(r->json, "TRANSFERRED") || node_check_has(r->json, "ALREADY_LEADER"));
+        assert_int_equal(node_world_leader(w, ABA_B, 100), i);
+    }
+    node_check_refused(
+        node_world_verb(w, 0, REQUEST_LEADER_TRANSFER, ABA_B, (const char *const[]){"to", "n9", NULL}),
+        SG_NOTFOUND, "there is no node n9");
+    node_world_free(w);
+}
+
+/* --- The configuration ------------------------------------------------------------------------------ */
+
+static struct bytes export_of(struct node_world *w, size_t node)
+{
+    struct bytes yaml = BYTES_NONE;
+    const struct reply *r = node_world_verb(w, node, REQUEST_EXPORT, 0, NULL);
+    node_check_ok(r);
+    bytes_append_span(&yaml, r->data);
+    bytes_append(&yaml, "", 1);
+    return yaml;
+}
+
+static void applies_what_it_exports_as_no_change(void **state)
+{
+    (void)state;
+    struct node_world *w = node_check_serving(1);
+    node_world_advance(w, 500);
+    for (size_t i = 0; i < 3; i++) {
+        struct bytes yaml = export_of(w, i);
+        const struct reply *r = node_world_verb(w, i, REQUEST_APPLY, 0,
+                                                (const char *const[]){"yaml", (const char *)yaml.p, NULL});
+        node_check_ok(r);
+        assert_true(node_check_has(r->json, "\"applied\":false"));
+        assert_true(node_check_has(r->json, "\"changes\":[]"));
+        bytes_release(&yaml);
+    }
+    node_world_free(w);
+}
+
+static void a_refused_configuration_changes_nothing(void **state)
+{
+    (void)state;
+    struct node_world *w = node_check_serving(1);
+    struct bytes before = export_of(w, 0);
+    static const struct {
+        const char *yaml, *part;
+    } rows[] = {
+        {"endpoints:\n  x: {kind: directory, drop_dir: a, staging_dir: a}\n",
+         "staging_dir must not be drop_dir"},
+        {"endpoints: [", "test.yaml:2"},
+        {"shards:\n  \"231380104\": {endpont: x}\n", "did you mean endpoint?"},
+        {"calendars:\n  c: {}\nshards:\n  \"021000021\": {endpoint: nope, destination_name: B, origin: "
+         "\"121042882\", origin_name: A, windows: {zone: UTC}}\n",
+         "no endpoint nope"},
+        {"shards:\n  \"021000021\": {endpoint: bank, destination_name: B, origin: \"121042882\", "
+         "origin_name: A, "
+         "windows: {zone: Nowhere/Atall}}\n",
+         "is not a time zone"},
+        {"shards:\n  \"021000021\": {endpoint: bank, destination_name: B, origin: \"121042882\", "
+         "origin_name: A, "
+         "windows: {zone: UTC}, odfi: \"23138010\"}\n",
+         "both send for ODFI 23138010"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        node_check_refused(
+            node_world_verb(w, 2, REQUEST_APPLY, 0,
+                            (const char *const[]){"yaml", rows[i].yaml, "source", "test.yaml", NULL}),
+            SG_INVALID, rows[i].part);
+    }
+    const struct reply *r = node_world_verb(
+        w, 0, REQUEST_APPLY, 0,
+        (const char *const[]){"yaml", "originators:\n  new: {company_name: N, company_id: \"1\"}\n",
+                              "dry_run", "true", NULL});
+    node_check_ok(r);
+    assert_true(node_check_has(r->json, "+ originator new"));
+    node_world_advance(w, 500);
+    struct bytes after = export_of(w, 0);
+    assert_string_equal((char *)before.p, (char *)after.p);
+    bytes_release(&before);
+    bytes_release(&after);
+    node_world_free(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(finds_the_nearest_routing_number),
+        cmocka_unit_test(parked_calls_go_on),
+        cmocka_unit_test(a_minority_says_so_in_time),
+        cmocka_unit_test(a_damaged_replica_passes_requests_on),
+        cmocka_unit_test(repeats_what_may_be_repeated),
+        cmocka_unit_test(says_busy_above_its_limits),
+        cmocka_unit_test(leaving_hands_over),
+        cmocka_unit_test(leaving_answers_every_call),
+        cmocka_unit_test(leadership_moves_when_asked),
+        cmocka_unit_test(applies_what_it_exports_as_no_change),
+        cmocka_unit_test(a_refused_configuration_changes_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
