@@ -129,7 +129,7 @@ def check_status(c):
     same((status["health"], status["attention"]), ("healthy", []), "status")
     same(c.run("status", "--check").returncode, 0, "status --check")
     same(status["shards"]["total"], 2, "shards in status")
-    same({n["state"] for n in c.ask("nodes", "list")["nodes"]}, {"up"}, "nodes list")
+    until("nodes list: all up", lambda: {n["state"] for n in c.ask("nodes", "list")["nodes"]} == {"up"})
     same([s["routing_number"] for s in c.ask("shards", "list")["shards"]], [A, B], "shards list")
     shown = c.ask("shards", "show", A)
     same({r["node"] for r in shown["replicas"]}, {"n1", "n2", "n3"}, "replicas")
