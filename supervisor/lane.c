@@ -300,7 +300,7 @@ static bool is_likeliest(const struct lane *l, const struct group_status *status
 static void slot_peer_lost(struct slot *s, uint64_t peer)
 {
     struct group_status status;
-    if (s->shard == NULL || s->leader != peer) {
+    if (s->shard == NULL || (s->leader != peer && s->leader != 0)) {
         return;
     }
     group_status(shard_group(s->shard), &status);
@@ -334,7 +334,8 @@ void lane_peer_up(struct lane *l, uint64_t peer)
 void lane_peer_down(struct lane *l, uint64_t peer)
 {
     l->linked[peer - 1] = false;
-    if (l->number == 0 && l->node->catalog != NULL && l->node->catalog_leader == peer) {
+    if (l->number == 0 && l->node->catalog != NULL &&
+        (l->node->catalog_leader == peer || l->node->catalog_leader == 0)) {
         struct group_status status;
         group_status(l->node->catalog, &status);
         group_peer_lost(l->node->catalog, peer, is_likeliest(l, &status, peer));

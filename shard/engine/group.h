@@ -88,8 +88,8 @@ MUST_USE enum sg_err group_propose(struct group *g, struct proposal *p);
  * SG_BUSY (a transfer is under way). */
 MUST_USE enum sg_err group_transfer(struct group *g, uint64_t node);
 
-/* The connection to node broke: if it led this group, don't wait for the whole
- * election timeout. likeliest: this replica should stand first; the others give
+/* The connection to node broke: if it led this group, or nobody is known to,
+ * don't wait for the whole election timeout. likeliest: this replica should stand first; the others give
  * it a head start. Never disturbs a leader that is heard. */
 void group_peer_lost(struct group *g, uint64_t node, bool likeliest);
 

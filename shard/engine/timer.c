@@ -145,7 +145,9 @@ void group_stand(struct group *g)
 
 void group_peer_lost(struct group *g, uint64_t node, bool likeliest)
 {
-    if (g->stopped || node == 0 || g->raft.state != RAFT_FOLLOWER || role_leader(g) != node) {
+    /* Without a leader, node may have died between its election and its first word. */
+    if (g->stopped || node == 0 || g->raft.state != RAFT_FOLLOWER ||
+        (role_leader(g) != node && role_leader(g) != 0)) {
         return;
     }
     uint64_t now = loop_now_ms(g->o.loop);

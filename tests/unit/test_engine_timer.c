@@ -100,6 +100,19 @@ static void the_others_give_it_a_head_start(void **state)
     rig_free(r);
 }
 
+static void a_leader_that_died_unheard_is_followed_at_once(void **state)
+{
+    (void)state;
+    struct rig *r = opened();
+    ask(r, 3, 2); /* It is elected with our vote, and that is all. */
+    rig_run(r);
+    assert_non_null(rig_take(r, MESSAGE_REQUEST_VOTE_RESULT));
+    assert_int_equal(rig_status(r).leader, 0);
+    group_peer_lost(r->group, 3, true);
+    assert_int_equal(rig_count_sent(r, MESSAGE_REQUEST_VOTE), 2);
+    rig_free(r);
+}
+
 static void who_still_writes_stands_when_it_is_done(void **state)
 {
     (void)state;
@@ -138,6 +151,7 @@ int main(void)
         cmocka_unit_test(a_leader_alone_steps_down),
         cmocka_unit_test(the_likeliest_stands_at_once),
         cmocka_unit_test(the_others_give_it_a_head_start),
+        cmocka_unit_test(a_leader_that_died_unheard_is_followed_at_once),
         cmocka_unit_test(who_still_writes_stands_when_it_is_done),
         cmocka_unit_test(a_leader_ignores_lost_followers),
     };
