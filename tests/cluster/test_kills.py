@@ -140,8 +140,9 @@ def finish(c, banks, ledger):
     check_cut_off(c, "NOW")
     for aba, bank in banks.items():
         c.run("windows", "close", aba)
-        until(f"all files of {aba} uploaded", lambda a=aba: {f["state"] for f in c.files(a)} == {"uploaded"}, limit=60)
+        # Sealed first: until then the last file is not among those that are uploaded.
         until(f"nothing pending for {aba}", lambda a=aba: c.ask("shards", "show", a)["pending"]["entries"] == 0)
+        until(f"all files of {aba} uploaded", lambda a=aba: {f["state"] for f in c.files(a)} == {"uploaded"}, limit=120)
         ledger.settle(c, aba, bank)
         rows = c.files(aba)
         found = bank.files()
