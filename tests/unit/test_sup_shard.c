@@ -152,7 +152,7 @@ static void replica_make(struct net *n, unsigned i)
     replica_open(r);
 }
 
-/* A write that nobody waits for is begun only after WRITER_LAZY_MS. */
+/* A write that nobody waits for is committed only after WRITER_LAZY_MS. */
 static bool shard_idle(void *shard)
 {
     return shard_is_idle(shard);
