@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+"""Runs the simulator as a test.
+
+usage: test_sim.py SIM seeds|same|regress|planted
+
+seeds: that many of SEEDS hold. same: a seed gives the same events twice, and
+another seed others. regress: regress.txt, what once failed, holds. planted: every
+bug of planted.txt is found within its seeds.
+"""
+
+import os
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SEEDS = "1..300"
+SAME = "1..12"
+
+
+def run(sim, *arguments, bug=None):
+    environment = {k: v for k, v in os.environ.items() if k not in ("SHARDGATE_BUG", "SHARDGATE_FAULT")}
+    if bug is not None:
+        environment["SHARDGATE_BUG"] = bug
+    return subprocess.run([sim, *arguments], env=environment, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
+
+
+def must_hold(result):
+    if result.returncode != 0:
+        sys.exit(result.stdout + f"\nstatus {result.returncode}")
+
+
+def table(name):
+    """The words of each line that is not a comment."""
+    with open(os.path.join(HERE, name), encoding="utf-8") as f:
+        lines = [line.split("#", 1)[0].split() for line in f]
+    rows = [line for line in lines if line]
+    if not rows:
+        sys.exit(f"{name} is empty")
+    return rows
+
+
+def seeds(sim):
+    result = run(sim, "--seeds", SEEDS)
+    must_hold(result)
+    print(result.stdout)
+
+
+def hashes(sim):
+    result = run(sim, "--seeds", SAME, "--each")
+    must_hold(result)
+    return dict(line.split()[1:4:2] for line in result.stdout.splitlines() if " hash " in line)
+
+
+def same(sim):
+    first, second = hashes(sim), hashes(sim)
+    if first != second:
+        sys.exit(f"two runs differ:\n{first}\n{second}")
+    if len(set(first.values())) != len(first) or len(first) < 2:
+        sys.exit(f"different seeds gave the same run: {first}")
+    print(f"{len(first)} seeds, each twice the same")
+
+
+def regress(sim):
+    for row in table("regress.txt"):
+        scenario = ["--scenario", os.path.join(HERE, "scenarios", row[1])] if len(row) > 1 else []
+        must_hold(run(sim, "--seed", row[0], *scenario))
+    print("held")
+
+
+def planted(sim):
+    missed = []
+    for name, count in table("planted.txt"):
+        result = run(sim, "--seeds", f"1..{count}", bug=name)
+        if result.returncode == 0:
+            missed.append(name)
+        elif result.returncode != 1:
+            sys.exit(f"{name}: status {result.returncode}\n{result.stdout}")
+    if missed:
+        sys.exit("not found within their seeds: " + ", ".join(missed))
+    print("all found")
+
+
+def main():
+    modes = {"seeds": seeds, "same": same, "regress": regress, "planted": planted}
+    if len(sys.argv) != 3 or sys.argv[2] not in modes:
+        sys.exit(__doc__)
+    modes[sys.argv[2]](sys.argv[1])
+
+
+if __name__ == "__main__":
+    main()
