@@ -23,6 +23,12 @@ static const char *const file_state_names[FILE_STATES] = {
     [FILE_UPLOADED] = "uploaded", [FILE_HOLD] = "hold",       [FILE_ABANDONED] = "abandoned",
 };
 
+static const char *const file_resolve_names[FILE_RESOLVES] = {
+    [FILE_RESOLVE_NONE] = "",
+    [FILE_RESOLVE_UPLOADED] = "uploaded",
+    [FILE_RESOLVE_ABANDONED] = "abandoned",
+};
+
 static const char *state_name(const char *const *names, unsigned count, unsigned state)
 {
     return state < count && names[state] != NULL ? names[state] : "";
@@ -41,6 +47,11 @@ const char *window_state_name(enum window_state s)
 const char *file_state_name(enum file_state s)
 {
     return state_name(file_state_names, FILE_STATES, s);
+}
+
+const char *file_resolve_name(enum file_resolve r)
+{
+    return state_name(file_resolve_names, FILE_RESOLVES, r);
 }
 
 #define TRANSFER_AT(member) offsetof(struct transfer_row, member)
@@ -98,6 +109,7 @@ static const struct wire_field file_fields[] = {
     {12, WIRE_BOOL, FILE_AT(verified), 0, 1},
     {13, WIRE_SPAN, FILE_AT(claimed_by), 0, NAME_SIZE_MAX},
     {14, WIRE_SPAN, FILE_AT(reason), 0, REASON_SIZE_MAX},
+    {15, WIRE_ENUM, FILE_AT(resolve), FILE_RESOLVE_NONE, FILE_RESOLVES - 1},
 };
 
 #define COUNTERS_AT(member) offsetof(struct counters_row, member)

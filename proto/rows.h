@@ -55,6 +55,11 @@ enum file_state {
 };
 const char *file_state_name(enum file_state s);
 
+/* What an operator said of a file on hold while its staged copy is being taken
+ * back; none before, and again once that is decided. */
+enum file_resolve { FILE_RESOLVE_NONE, FILE_RESOLVE_UPLOADED, FILE_RESOLVE_ABANDONED, FILE_RESOLVES };
+const char *file_resolve_name(enum file_resolve r); /* "" "uploaded" "abandoned" */
+
 struct file_row {
     struct command_seal seal; /* members live in a row of their own: NULL here. */
     uint64_t seal_index;
@@ -64,11 +69,12 @@ struct file_row {
     uint64_t claim_term;     /* Term of the newest CLAIM. */
     uint64_t staged_attempt; /* The live STAGED; 0: none. */
     uint32_t attempts_count;
-    bool cancel_wanted;
+    bool cancel_wanted; /* T goes to D: a cancel, or a resolve under way. */
     int64_t uploaded_ms;
     bool verified;
     struct span claimed_by; /* Node name. */
-    struct span reason;     /* Of HOLD or cancel. */
+    struct span reason;     /* Of HOLD, cancel or resolve. */
+    enum file_resolve resolve;
 };
 
 struct counters_row {

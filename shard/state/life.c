@@ -18,7 +18,8 @@ static const unsigned file_next[FILE_STATES] = {
     [FILE_SEALED] = BIT(FILE_CLAIMED) | BIT(FILE_HOLD) | BIT(FILE_ABANDONED),
     [FILE_CLAIMED] = BIT(FILE_CLAIMED) | BIT(FILE_STAGED) | BIT(FILE_HOLD) | BIT(FILE_ABANDONED),
     [FILE_STAGED] = BIT(FILE_UPLOADED) | BIT(FILE_SEALED) | BIT(FILE_HOLD) | BIT(FILE_ABANDONED),
-    [FILE_HOLD] = BIT(FILE_UPLOADED) | BIT(FILE_ABANDONED), /* Only an operator. */
+    /* Only an operator; by STAGED when a staged copy must be taken back first. */
+    [FILE_HOLD] = BIT(FILE_UPLOADED) | BIT(FILE_ABANDONED) | BIT(FILE_STAGED),
     [FILE_UPLOADED] = 0,
     [FILE_ABANDONED] = 0,
 };
@@ -54,6 +55,7 @@ void file_move(struct file_row *f, enum file_state next)
     CHECK_IMPLIES(next == FILE_CLAIMED, f->attempt != 0);
     CHECK_IMPLIES(next == FILE_CLAIMED, !f->cancel_wanted);
     CHECK_IMPLIES(next == FILE_STAGED, f->staged_attempt == f->attempt);
+    CHECK_IMPLIES(f->resolve != FILE_RESOLVE_NONE, next == FILE_STAGED && f->cancel_wanted);
     CHECK_IMPLIES(next == FILE_SEALED, f->staged_attempt == 0);
     CHECK_IMPLIES(next == FILE_ABANDONED, f->staged_attempt == 0);
     CHECK_IMPLIES(next == FILE_UPLOADED, f->uploaded_ms != 0);

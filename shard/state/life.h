@@ -5,6 +5,7 @@
  *   window    CLOSED -> SEALED;  MISSED
  *   file      SEALED -> CLAIMED -> STAGED -> UPLOADED
  *             SEALED, CLAIMED, STAGED -> HOLD -> UPLOADED or ABANDONED (an operator)
+ *             HOLD -> STAGED (an operator decided: its staged copy is taken back first)
  *             SEALED, CLAIMED, STAGED -> ABANDONED (cancelled)
  *             STAGED -> SEALED (the attempt was abandoned, the file was not)
  *             CLAIMED -> CLAIMED (a new attempt)

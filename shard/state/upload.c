@@ -1,5 +1,6 @@
 #include <inttypes.h>
 
+#include "proto/fault.h"
 #include "shard/state/apply.h"
 #include "shard/state/attempts.h"
 #include "shard/state/counters.h"
@@ -10,9 +11,12 @@
 
 static enum sg_err refuse_state(struct apply *a, const struct file_row *f, const char *what)
 {
+    const char *note = f->cancel_wanted ? ", its cancel is under way" : "";
+    note = f->resolve != FILE_RESOLVE_NONE ? ", it is being resolved as " : note;
     a->result.file = f->seal.file;
-    return apply_refuse(a, SG_CONFLICT, "%s refused: file " SPAN_FMT " is %s%s", what, SPAN_ARG(f->seal.name),
-                        file_state_name(f->state), f->cancel_wanted ? ", its cancel is under way" : "");
+    return apply_refuse(a, SG_CONFLICT, "%s refused: file " SPAN_FMT " is %s%s%s", what,
+                        SPAN_ARG(f->seal.name), file_state_name(f->state), note,
+                        file_resolve_name(f->resolve));
 }
 
 static const char *node_text(struct apply *a)
@@ -106,6 +110,22 @@ static enum sg_err apply_staged(struct apply *a, struct file_row *f)
     return apply_event(a, "file.staged", f->seal.name, "attempt %" PRIu64 " by %s", number, node_text(a));
 }
 
+/* What the evidence means for those who wanted something else. */
+static const char *uploaded_note(const struct file_row *f)
+{
+    switch (f->resolve) {
+    case FILE_RESOLVE_UPLOADED:
+        return "; as the operator said";
+    case FILE_RESOLVE_ABANDONED:
+        return "; the evidence overrules the operator, who said abandoned";
+    case FILE_RESOLVE_NONE:
+        return f->cancel_wanted ? "; the cancel came too late" : "";
+    case FILE_RESOLVES:
+        break;
+    }
+    check_failed(__FILE__, __LINE__, "a decoded row has a resolve");
+}
+
 static enum sg_err apply_uploaded(struct apply *a, struct file_row *f)
 {
     uint64_t number = a->command->file.attempt;
@@ -119,16 +139,17 @@ static enum sg_err apply_uploaded(struct apply *a, struct file_row *f)
         return apply_refuse(a, SG_CONFLICT, "uploaded refused: attempt %" PRIu64 " is the one that is staged",
                             f->staged_attempt);
     }
-    bool was_cancelled = f->cancel_wanted;
+    const char *note = uploaded_note(f);
     f->uploaded_ms = a->command->time_ms > 0 ? a->command->time_ms : 1;
     f->cancel_wanted = false;
+    f->resolve = FILE_RESOLVE_NONE;
     file_move(f, FILE_UPLOADED);
     enum sg_err err = store_put_file(a->rows, f);
     if (err != SG_OK) {
         return err;
     }
     return apply_event(a, "file.uploaded", f->seal.name, "attempt %" PRIu64 " by %s%s", number, node_text(a),
-                       was_cancelled ? "; the cancel came too late" : "");
+                       note);
 }
 
 /* --- The end of a file that never reached the bank --------------------------------- */
@@ -166,8 +187,9 @@ static enum sg_err cancel_members(struct apply *a, uint64_t file)
     return err;
 }
 
-/* For good: the file will never be delivered and its transfers are cancelled. */
-static enum sg_err abandon_file(struct apply *a, struct file_row *f)
+/* For good: the file will never be delivered and its transfers are cancelled.
+ * note: added to the event. */
+static enum sg_err abandon_file(struct apply *a, struct file_row *f, const char *note)
 {
     f->staged_attempt = 0;
     f->cancel_wanted = false;
@@ -183,8 +205,36 @@ static enum sg_err abandon_file(struct apply *a, struct file_row *f)
         return err;
     }
     return apply_event(a, "file.abandoned", f->seal.name,
-                       "not delivered, its %u transfers are cancelled%s" SPAN_FMT, f->seal.totals.entries,
-                       f->reason.n > 0 ? ": " : "", SPAN_ARG(f->reason));
+                       "not delivered, its %u transfers are cancelled%s" SPAN_FMT "%s",
+                       f->seal.totals.entries, f->reason.n > 0 ? ": " : "", SPAN_ARG(f->reason), note);
+}
+
+/* The operator has looked at the bank: nothing is left for the leader to verify. */
+static enum sg_err resolve_uploaded(struct apply *a, struct file_row *f, const char *note)
+{
+    f->uploaded_ms = a->command->time_ms > 0 ? a->command->time_ms : 1;
+    f->verified = true;
+    f->cancel_wanted = false;
+    file_move(f, FILE_UPLOADED);
+    enum sg_err err = store_put_file(a->rows, f);
+    if (err == SG_OK) {
+        err = end_work(a, f);
+    }
+    if (err != SG_OK) {
+        return err;
+    }
+    return apply_event(a, "file.resolved", f->seal.name, "an operator found it at the bank%s" SPAN_FMT "%s",
+                       f->reason.n > 0 ? ": " : "", SPAN_ARG(f->reason), note);
+}
+
+/* The operator's word becomes the file's end. Only when no staged copy is left
+ * that a leader of old could still deliver, or none that anybody can see. */
+static enum sg_err end_resolve(struct apply *a, struct file_row *f, const char *note)
+{
+    bool as_uploaded = f->resolve == FILE_RESOLVE_UPLOADED;
+    CHECK(f->resolve != FILE_RESOLVE_NONE);
+    f->resolve = FILE_RESOLVE_NONE;
+    return as_uploaded ? resolve_uploaded(a, f, note) : abandon_file(a, f, note);
 }
 
 static enum sg_err seal_again(struct apply *a, struct file_row *f, uint64_t number)
@@ -221,7 +271,11 @@ static enum sg_err apply_abandoned(struct apply *a, struct file_row *f)
     if (err != SG_OK) {
         return err;
     }
-    return f->cancel_wanted ? abandon_file(a, f) : seal_again(a, f, number);
+    if (f->resolve != FILE_RESOLVE_NONE) {
+        f->staged_attempt = 0;
+        return end_resolve(a, f, "; its staged copy was taken back");
+    }
+    return f->cancel_wanted ? abandon_file(a, f, "") : seal_again(a, f, number);
 }
 
 /* --- What people and doubt bring ---------------------------------------------------- */
@@ -238,6 +292,12 @@ static enum sg_err apply_hold(struct apply *a, struct file_row *f)
     if (number != 0 && number != f->attempt) {
         return apply_refuse(a, SG_CONFLICT, "hold refused: attempt %" PRIu64 " is not the file's last",
                             number);
+    }
+    if (f->resolve != FILE_RESOLVE_NONE) {
+        if (number != f->staged_attempt) {
+            return refuse_state(a, f, "hold"); /* It says nothing of the staged copy. */
+        }
+        return end_resolve(a, f, "; nothing is left in staging to tell");
     }
     f->reason = apply_text(a, a->command->file.reason, REASON_SIZE_MAX);
     file_move(f, FILE_HOLD);
@@ -305,8 +365,11 @@ static enum sg_err apply_file_cancel(struct apply *a, struct file_row *f)
     case FILE_SEALED:
     case FILE_CLAIMED:
         f->reason = apply_text(a, a->command->file.reason, REASON_SIZE_MAX);
-        return abandon_file(a, f);
+        return abandon_file(a, f, "");
     case FILE_STAGED:
+        if (f->resolve == FILE_RESOLVE_UPLOADED) {
+            return refuse_state(a, f, "cancel");
+        }
         return f->cancel_wanted ? apply_same(a, "its cancel is under way") : want_cancel(a, f);
     case FILE_UPLOADED:
         return apply_refuse(a, SG_CONFLICT, "too late: file " SPAN_FMT " is at the bank",
@@ -323,36 +386,41 @@ static enum sg_err apply_file_cancel(struct apply *a, struct file_row *f)
     check_failed(__FILE__, __LINE__, "a decoded row has a state");
 }
 
-/* The operator has looked at the bank: nothing is left for the leader to verify. */
-static enum sg_err resolve_uploaded(struct apply *a, struct file_row *f)
+/* A leader that was paused right before its rename can still deliver the staged
+ * copy, whatever the log says: it is taken back (step D) before the file ends. */
+static enum sg_err begin_resolve(struct apply *a, struct file_row *f)
 {
-    f->uploaded_ms = a->command->time_ms > 0 ? a->command->time_ms : 1;
-    f->verified = true;
-    f->cancel_wanted = false;
-    file_move(f, FILE_UPLOADED);
+    f->cancel_wanted = true;
+    file_move(f, FILE_STAGED);
     enum sg_err err = store_put_file(a->rows, f);
-    if (err == SG_OK) {
-        err = end_work(a, f);
-    }
     if (err != SG_OK) {
         return err;
     }
-    return apply_event(a, "file.resolved", f->seal.name, "an operator found it at the bank%s" SPAN_FMT,
+    return apply_event(a, "file.resolving", f->seal.name,
+                       "as %s: its staged copy is taken back first%s" SPAN_FMT, file_resolve_name(f->resolve),
                        f->reason.n > 0 ? ": " : "", SPAN_ARG(f->reason));
 }
 
 static enum sg_err apply_resolve(struct apply *a, struct file_row *f)
 {
     bool as_uploaded = a->command->file.as_uploaded;
+    enum file_resolve as = as_uploaded ? FILE_RESOLVE_UPLOADED : FILE_RESOLVE_ABANDONED;
     a->result.file = f->seal.file;
     if (f->state == (as_uploaded ? FILE_UPLOADED : FILE_ABANDONED)) {
         return apply_same(a, "%s already", file_state_name(f->state));
     }
+    if (f->resolve == as) {
+        return apply_same(a, "it is being resolved as %s already", file_resolve_name(as));
+    }
     if (f->state != FILE_HOLD) {
         return refuse_state(a, f, "resolve");
     }
+    f->resolve = as;
     f->reason = apply_text(a, a->command->file.reason, REASON_SIZE_MAX);
-    return as_uploaded ? resolve_uploaded(a, f) : abandon_file(a, f);
+    if (f->staged_attempt == 0 || FAULT_BUG("resolve-at-once")) {
+        return end_resolve(a, f, "");
+    }
+    return begin_resolve(a, f);
 }
 
 static enum sg_err apply_alert(struct apply *a, struct span subject)

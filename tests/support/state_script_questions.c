@@ -110,8 +110,10 @@ static void print_file(struct script *s, const struct file_row *f)
     const struct file_totals *t = &f->seal.totals;
     bytes_printf(&s->out, "%llu %s", (unsigned long long)f->seal.file,
                  span_cstr(f->seal.name, text, sizeof(text)));
-    bytes_printf(&s->out, " %s%s%s traces from %u batches=%u entries=%u addenda=%u debit=%lld credit=%lld",
+    bytes_printf(&s->out,
+                 " %s%s%s%s%s traces from %u batches=%u entries=%u addenda=%u debit=%lld credit=%lld",
                  file_state_name(f->state), f->cancel_wanted ? " cancel wanted" : "",
+                 f->resolve != FILE_RESOLVE_NONE ? " resolve as " : "", file_resolve_name(f->resolve),
                  f->verified ? " verified" : "", f->seal.trace_start, t->batches, t->entries, t->addenda,
                  (long long)t->debit.n, (long long)t->credit.n);
     bytes_printf(&s->out, " attempt=%llu staged=%llu attempts=%u", (unsigned long long)f->attempt,

@@ -95,7 +95,8 @@ static union row sample(enum row_kind kind)
                                    .uploaded_ms = 9,
                                    .verified = true,
                                    .claimed_by = span_str("n1"),
-                                   .reason = span_str("staging lost")};
+                                   .reason = span_str("staging lost"),
+                                   .resolve = FILE_RESOLVE_ABANDONED};
         break;
     case ROW_COUNTERS:
         r.counters =
@@ -227,6 +228,7 @@ static void test_members_come_back(void **state)
     assert_null(out.file.seal.members);
     assert_int_equal(out.file.state, FILE_HOLD);
     assert_true(out.file.cancel_wanted && out.file.verified);
+    assert_int_equal(out.file.resolve, FILE_RESOLVE_ABANDONED);
     bytes_release(&b);
 }
 
@@ -269,6 +271,9 @@ static void test_names(void **state)
     assert_string_equal(file_state_name(FILE_HOLD), "hold");
     assert_string_equal(file_state_name(FILE_ABANDONED), "abandoned");
     assert_string_equal(file_state_name(FILE_STATES), "");
+    assert_string_equal(file_resolve_name(FILE_RESOLVE_NONE), "");
+    assert_string_equal(file_resolve_name(FILE_RESOLVE_UPLOADED), "uploaded");
+    assert_string_equal(file_resolve_name(FILE_RESOLVE_ABANDONED), "abandoned");
     assert_string_equal(transfer_state_name((enum transfer_state)0), "");
 }
 
