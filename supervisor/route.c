@@ -7,6 +7,8 @@
 #include "proto/mem.h"
 
 #define PARK_RETRY_MS 20
+#define SILENT_LEADER_MS \
+    1000 /* Without an answer for so long, while another node leads: it is not waited for. */
 #define SHORT_REPLY_BYTES 1024 /* A reply that only says "not me" is shorter. */
 
 static void call_try(struct call *c);
@@ -156,6 +158,7 @@ static void forward(struct call *c, uint64_t to)
     c->request_id = c->lane->next_request_id * LANES_MAX + c->lane->number;
     c->lane->next_request_id++;
     c->sent_to = to;
+    c->sent_ms = loop_now_ms(c->lane->loop);
     m.forward.request_id = c->request_id;
     m.forward.hops = c->hops + 1;
     m.forward.request = span_bytes(&c->raw);
@@ -192,7 +195,10 @@ static bool reply_is_diverted(struct call *c, struct span encoded)
     err = reply_decode(encoded, &a, &r);
     if (err != SG_OK) {
         call_retry(c, SG_UNKNOWN, "the leader's answer could not be read");
-    } else if (r.err == SG_NOTLEADER || r.err == SG_UNAVAILABLE || r.err == SG_STOPPED) {
+    } else if (r.err == SG_NOTLEADER || r.err == SG_UNAVAILABLE || r.err == SG_STOPPED ||
+               (c->started && c->request.kind == REQUEST_SUBMIT &&
+                (r.err == SG_BUSY || r.err == SG_REFUSED))) {
+        /* Nothing was done by this try; an earlier one may have. */
         call_retry(c, r.err, span_cstr(r.text, text, sizeof text));
     } else {
         diverted = verb_done_before(c, r.err, span_cstr(r.text, text, sizeof text));
@@ -318,6 +324,16 @@ static void call_arrive(struct task *t)
     call_try(c);
 }
 
+/* It was sent to the leader of then, who says nothing, and somebody else leads now. */
+static bool waits_for_a_past_leader(const struct call *c, uint64_t now)
+{
+    char where = request_kind_where(c->request.kind);
+    const struct slot *s = where == 'L' ? lane_slot(c->lane, c->request.routing_number.n) : NULL;
+    uint64_t leader = where == 'C' ? c->node->catalog_leader : s != NULL ? s->leader : 0;
+
+    return leader != 0 && leader != c->sent_to && now - c->sent_ms >= SILENT_LEADER_MS && is_repeatable(c);
+}
+
 void route_tick(struct lane *l)
 {
     uint64_t now = loop_now_ms(l->loop);
@@ -338,13 +354,18 @@ void route_tick(struct lane *l)
     }
     for (struct call **p = &l->forwarded; *p != NULL;) {
         struct call *c = *p;
-        if (now < c->deadline_ms) {
+        bool expired = now >= c->deadline_ms;
+        if (!expired && !waits_for_a_past_leader(c, now)) {
             p = &c->next;
             continue;
         }
         *p = c->next;
-        c->started = true;
-        call_expire(c);
+        if (expired) {
+            c->started = true;
+            call_expire(c);
+        } else {
+            call_retry(c, SG_UNKNOWN, "the leader was replaced before it answered");
+        }
     }
 }
 

@@ -20,7 +20,7 @@ struct call {
     uint64_t deadline_ms;            /* Of this node's monotonic clock. */
     uint64_t retry_ms;               /* Parked: not before. */
     uint64_t request_id;             /* Forwarded under this number. */
-    uint64_t sent_to;                /* Node it was forwarded to. */
+    uint64_t sent_to, sent_ms;       /* Node it was forwarded to, and when. */
     uint64_t replicas[REPLICAS_MAX]; /* By the catalog, set on lane 0. */
     size_t replicas_count;
     bool started;         /* Something may have happened already. */

@@ -20,7 +20,7 @@ static void submit_done(struct shard_submit *submit, enum sg_err err, const stru
     struct call *c = CONTAINER_OF(submit, struct call, exec.submit);
     struct reply r = {.err = SG_OK};
 
-    if (err == SG_BUSY && disk_is_full(c)) {
+    if (err == SG_BUSY && !c->started && disk_is_full(c)) {
         call_fail(
             c, SG_REFUSED,
             "the disk of node %s, which leads this shard, is nearly full: nothing was accepted; free space "

@@ -160,6 +160,71 @@ static void repeats_what_may_be_repeated(void **state)
     node_world_free(w);
 }
 
+/* The frames of one node get lost, its connections stand: as when it is stopped. */
+static bool drop_silent(void *arg, size_t from, size_t to, struct span frame)
+{
+    const size_t *silent = arg;
+    (void)frame;
+    return from != *silent && to != *silent;
+}
+
+static size_t send_submit(struct node_world *w, size_t node, const char *id, uint32_t timeout_ms)
+{
+    struct transfer t = node_world_transfer(id, ABA_A);
+    struct request r = {.kind = REQUEST_SUBMIT,
+                        .routing_number = {ABA_A},
+                        .timeout_ms = timeout_ms,
+                        .transfers = &t,
+                        .transfers_count = 1};
+    return node_world_send(w, node, &r);
+}
+
+static void goes_on_without_a_silent_leader(void **state)
+{
+    (void)state;
+    struct node_world *w = node_check_serving(1);
+    size_t leader = node_world_leader(w, ABA_A, 1);
+    size_t other = (leader + 1) % 3;
+    node_world_set_filter(w, drop_silent, &leader);
+    size_t call = send_submit(w, other, "silent", 0);
+    struct request transfer = {.kind = REQUEST_LEADER_TRANSFER, .routing_number = {ABA_A}};
+    size_t once = node_world_send(w, other, &transfer);
+    node_world_advance(w, 3 * ELECTION_TIMEOUT_MS + 1000);
+    assert_int_equal(node_world_answers(w, call), 1);
+    node_check_ok(node_world_answer(w, call));
+    assert_int_equal(node_world_answer(w, call)->results[0].outcome, OUTCOME_ACCEPTED);
+    /* What must not be done twice waits for its answer. */
+    assert_null(node_world_answer(w, once));
+    node_world_advance(w, REQUEST_TIMEOUT_MS);
+    node_check_refused(node_world_answer(w, once), SG_UNKNOWN, "no answer in time");
+    node_world_set_filter(w, NULL, NULL);
+    node_world_free(w);
+}
+
+/* "Nothing was accepted" is true of the last try only. */
+static void does_not_deny_an_earlier_try(void **state)
+{
+    (void)state;
+    struct node_world *w = node_check_serving(1);
+    size_t leader = node_world_leader(w, ABA_A, 1);
+    size_t other = (leader + 1) % 3;
+    node_world_set_filter(w, drop_silent, &leader);
+    size_t call = send_submit(w, other, "perhaps", 0);
+    for (size_t i = 0; i < 3; i++) {
+        mem_kv_set_free_bytes(node_world_disk(w, i, 0), 0);
+    }
+    node_world_advance(w, REQUEST_TIMEOUT_MS + 100);
+    node_check_refused(node_world_answer(w, call), SG_UNKNOWN, "submit again with the same ids");
+    size_t fresh = send_submit(w, other, "surely", 2000);
+    node_world_advance(w, 3000);
+    node_check_refused(node_world_answer(w, fresh), SG_REFUSED, "nothing was accepted");
+    for (size_t i = 0; i < 3; i++) {
+        mem_kv_set_free_bytes(node_world_disk(w, i, 0), 1ull << 40);
+    }
+    node_world_set_filter(w, NULL, NULL);
+    node_world_free(w);
+}
+
 static void says_busy_above_its_limits(void **state)
 {
     (void)state;
@@ -329,6 +394,8 @@ int main(void)
         cmocka_unit_test(a_minority_says_so_in_time),
         cmocka_unit_test(a_damaged_replica_passes_requests_on),
         cmocka_unit_test(repeats_what_may_be_repeated),
+        cmocka_unit_test(goes_on_without_a_silent_leader),
+        cmocka_unit_test(does_not_deny_an_earlier_try),
         cmocka_unit_test(says_busy_above_its_limits),
         cmocka_unit_test(leaving_hands_over),
         cmocka_unit_test(leaving_answers_every_call),
