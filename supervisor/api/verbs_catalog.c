@@ -12,7 +12,7 @@
 
 #define COMMAND_SIZE_BYTES (ENTRY_SIZE_MAX_BYTES / 2)
 
-static void apply_answer(struct call *c, bool applied)
+static void apply_answer(struct call *c, bool applied, uint64_t version)
 {
     json_t *lines = json_array();
     for (size_t i = 0; i < c->exec.plan.lines_count; i++) {
@@ -20,7 +20,7 @@ static void apply_answer(struct call *c, bool applied)
         view_append(lines, view_text(line));
     }
     call_document(c, json_pack("{s:i,s:b,s:I,s:o}", "v", 1, "applied", applied, "version",
-                               (json_int_t)c->node->model->version, "changes", lines));
+                               (json_int_t)version, "changes", lines));
 }
 
 static void propose_next(struct call *c, uint64_t base_version);
@@ -45,7 +45,7 @@ static void proposed(struct proposal *p, enum sg_err err)
     } else if (c->exec.plan_next < c->exec.plan.changes_count) {
         propose_next(c, r.version);
     } else {
-        apply_answer(c, true);
+        apply_answer(c, true, r.version); /* The model follows in a moment. */
     }
 }
 
@@ -124,7 +124,7 @@ void verb_catalog(struct call *c)
     }
     c->exec.plan_next = 0;
     if (c->exec.plan.changes_count == 0 || call_flag(c, "dry_run")) {
-        apply_answer(c, false);
+        apply_answer(c, false, n->model->version);
     } else {
         propose_next(c, n->model->version);
     }

@@ -342,6 +342,21 @@ static void applies_what_it_exports_as_no_change(void **state)
     node_world_free(w);
 }
 
+static void apply_names_the_version_it_made(void **state)
+{
+    (void)state;
+    struct node_world *w = node_check_formed(3, 1);
+    char part[32];
+    const struct reply *r = node_world_apply(w, 1, SHARDS_AB);
+    node_check_ok(r);
+    node_world_advance(w, 500);
+    (void)snprintf(part, sizeof part, "\"version\":%llu,",
+                   (unsigned long long)node_world_node(w, 0)->model->version);
+    assert_true(node_check_has(r->json, "\"applied\":true"));
+    assert_true(node_check_has(r->json, part));
+    node_world_free(w);
+}
+
 static void a_refused_configuration_changes_nothing(void **state)
 {
     (void)state;
@@ -401,6 +416,7 @@ int main(void)
         cmocka_unit_test(leaving_answers_every_call),
         cmocka_unit_test(leadership_moves_when_asked),
         cmocka_unit_test(applies_what_it_exports_as_no_change),
+        cmocka_unit_test(apply_names_the_version_it_made),
         cmocka_unit_test(a_refused_configuration_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
