@@ -5,7 +5,7 @@
 #include "supervisor/version.h"
 
 /* Silent for this long and linked or not: not counted on. */
-#define MEMBER_SILENT_MS (4 * NODE_HEARTBEAT_MS)
+#define MEMBER_SILENT_MS (4ull * NODE_HEARTBEAT_MS)
 
 /* By whom we refused a moment ago (it asks again and again). */
 #define MEMBER_REFUSED_MS 5000

@@ -264,11 +264,9 @@ static void call_try_shard(struct call *c)
 
     if (s == NULL) {
         call_elsewhere(c, "this node holds no replica of it");
-    } else if (s->opening) {
-        park(c, PARK_RETRY_MS);
     } else if (s->why[0] != '\0') {
         call_elsewhere(c, s->why); /* Not open or stopped: damaged here, not everywhere. */
-    } else if (!leader_only || s->led_since_ms != 0) {
+    } else if (s->shard != NULL && (!leader_only || s->led_since_ms != 0)) {
         verb_shard(c, s);
     } else if (s->leader != 0 && s->leader != c->node->self->id && c->lane->linked[s->leader - 1]) {
         forward(c, s->leader);
@@ -492,7 +490,8 @@ static void call_dispatch(struct call *c)
 
 static bool has_room(const struct node *n, size_t size)
 {
-    return n->calls_count < 2 * REQUESTS_INFLIGHT_MAX && size <= REQUESTS_INFLIGHT_MAX_BYTES - n->calls_bytes;
+    return n->calls_count < (size_t)2 * REQUESTS_INFLIGHT_MAX &&
+           size <= REQUESTS_INFLIGHT_MAX_BYTES - n->calls_bytes;
 }
 
 static uint32_t timeout_of(const struct request *r)

@@ -8,7 +8,7 @@
 #include "proto/limits.h"
 #include "shard/ach/name.h"
 
-#define CELLS_MAX (2 * FILE_NAME_SIZE_MAX)
+#define CELLS_MAX ((size_t)2 * FILE_NAME_SIZE_MAX)
 #define CELL_ANY 256     /* A character that is not always the same. */
 #define CELL_ROUTING 257 /* The first digit of the routing number, then the second ... */
 #define ROUTING_DIGITS 9

@@ -68,29 +68,29 @@ static struct span shard_key(struct arena *a, struct aba routing_number)
 
 /* --- Objects that are only named ----------------------------------------------------- */
 
-#define MERGE_NAMED(field, type, kind, encode)                                       \
-    static void merge_##field(struct planner *p)                                     \
-    {                                                                                \
-        size_t have = p->m->cluster.field##_count;                                   \
-        type *all = arena_array(p->a, have + p->wanted->field##_count, sizeof *all); \
-        size_t count = have;                                                         \
-        if (have > 0) {                                                              \
-            memcpy(all, p->m->cluster.field, have * sizeof *all);                    \
-        }                                                                            \
-        for (size_t i = 0; i < p->wanted->field##_count; i++) {                      \
-            const type *after = &p->wanted->field[i];                                \
-            size_t at = catalog_find(all, have, sizeof *all, after->name);           \
-            note(p, kind, after->name, at < have ? &all[at] : NULL, after, encode);  \
-            at = at < have ? at : count++;                                           \
-            all[at] = *after;                                                        \
-        }                                                                            \
-        p->merged.field = all;                                                       \
-        p->merged.field##_count = count;                                             \
+#define MERGE_NAMED(field, kind, encode)                                                                   \
+    static void merge_##field(struct planner *p)                                                           \
+    {                                                                                                      \
+        size_t have = p->m->cluster.field##_count;                                                         \
+        size_t count = have;                                                                               \
+        __typeof__(p->merged.field) all = arena_array(p->a, have + p->wanted->field##_count, sizeof *all); \
+        if (have > 0) {                                                                                    \
+            memcpy(all, p->m->cluster.field, have * sizeof *all);                                          \
+        }                                                                                                  \
+        for (size_t i = 0; i < p->wanted->field##_count; i++) {                                            \
+            const __typeof__(*all) *after = &p->wanted->field[i];                                          \
+            size_t at = catalog_find(all, have, sizeof *all, after->name);                                 \
+            note(p, kind, after->name, at < have ? &all[at] : NULL, after, encode);                        \
+            at = at < have ? at : count++;                                                                 \
+            all[at] = *after;                                                                              \
+        }                                                                                                  \
+        p->merged.field = all;                                                                             \
+        p->merged.field##_count = count;                                                                   \
     }
 
-MERGE_NAMED(endpoints, struct endpoint_settings, CATALOG_ENDPOINT, encode_endpoint)
-MERGE_NAMED(originators, struct originator_settings, CATALOG_ORIGINATOR, encode_originator)
-MERGE_NAMED(calendars, struct calendar_settings, CATALOG_CALENDAR, encode_calendar)
+MERGE_NAMED(endpoints, CATALOG_ENDPOINT, encode_endpoint)
+MERGE_NAMED(originators, CATALOG_ORIGINATOR, encode_originator)
+MERGE_NAMED(calendars, CATALOG_CALENDAR, encode_calendar)
 
 /* --- Shards ----------------------------------------------------------------------------- */
 

@@ -110,7 +110,7 @@ static bool file_find(struct view *v, struct span file, struct arena *a, struct 
 uint64_t view_file_number(struct view *v, struct span file)
 {
     struct arena a = ARENA_INIT;
-    struct file_row row;
+    struct file_row row = {.state = FILE_SEALED};
     uint64_t number = file_find(v, file, &a, &row) ? row.seal.file : 0;
     arena_release(&a);
     return number;
@@ -119,7 +119,7 @@ uint64_t view_file_number(struct view *v, struct span file)
 json_t *view_file(struct view *v, struct span file)
 {
     struct arena a = ARENA_INIT;
-    struct file_row row;
+    struct file_row row = {.state = FILE_SEALED};
     json_t *o = file_find(v, file, &a, &row) ? file_details(&row) : NULL;
     arena_release(&a);
     return o;
@@ -148,7 +148,7 @@ json_t *view_file_verify(struct view *v, struct span file)
 {
     struct arena a = ARENA_INIT;
     struct bytes data = BYTES_NONE;
-    struct file_row row;
+    struct file_row row = {.state = FILE_SEALED};
     struct ach_totals totals;
     json_t *checks;
     json_t *o = NULL;

@@ -108,8 +108,8 @@ static bool transfer_find(struct view *v, struct span id, struct arena *a, struc
 json_t *view_transfer(struct view *v, struct span id)
 {
     struct arena a = ARENA_INIT;
-    struct transfer_row row;
-    struct transfer t;
+    struct transfer_row row = {.seq = 0};
+    struct transfer t = {.id = SPAN_NONE};
     json_t *o = NULL;
 
     if (transfer_find(v, id, &a, &row, &t)) {
@@ -210,8 +210,8 @@ static void trace_file(json_t *steps, const struct file_row *f)
 json_t *view_trace(struct view *v, struct span id)
 {
     struct arena a = ARENA_INIT;
-    struct transfer_row row;
-    struct transfer t;
+    struct transfer_row row = {.seq = 0};
+    struct transfer t = {.id = SPAN_NONE};
     json_t *steps = json_array();
     json_t *o = NULL;
 
