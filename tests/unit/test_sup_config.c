@@ -105,7 +105,8 @@ static void refuses_what_is_too_large(void **state)
     assert_non_null(yaml_load(&r, span_of(text, CONFIG_SIZE_MAX_BYTES)));
     /* Many small values. */
     for (size_t i = 0; i + 1 < CONFIG_SIZE_MAX_BYTES; i += 2) {
-        memcpy(text + i, i == 0 ? "[1" : ",1", 2);
+        text[i] = i == 0 ? '[' : ',';
+        text[i + 1] = '1';
     }
     assert_null(yaml_load(&r, span_of(text, CONFIG_SIZE_MAX_BYTES)));
     assert_non_null(strstr(why, "too large"));
