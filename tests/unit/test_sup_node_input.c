@@ -69,6 +69,76 @@ static void survives_frames_from_anyone(void **state)
     node_world_free(w);
 }
 
+struct answered {
+    uint64_t request_id; /* Of the forward that is watched for. */
+    enum sg_err err;
+    bool seen;
+};
+
+static bool watch_answers(void *arg, size_t from, size_t to, struct span data)
+{
+    struct answered *w = arg;
+    struct arena a = ARENA_INIT;
+    struct frame f;
+    (void)from;
+    (void)to;
+    assert_int_equal(frame_decode(data, &a, &f), SG_OK);
+    for (size_t i = 0; i < f.messages_count; i++) {
+        const struct message *m = &f.messages[i];
+        struct reply r;
+        if (m->kind == MESSAGE_FORWARD_REPLY && m->forward_reply.request_id == w->request_id) {
+            assert_false(w->seen); /* Once. */
+            assert_int_equal(reply_decode(m->forward_reply.reply, &a, &r), SG_OK);
+            w->seen = true;
+            w->err = r.err;
+        }
+    }
+    arena_release(&a);
+    return true;
+}
+
+/* A request that finds no leader must not go in circles. */
+static void forwards_only_so_often(void **state)
+{
+    static const struct {
+        uint32_t hops;
+        enum sg_err err;
+    } rows[] = {{1, SG_OK},
+                {FORWARD_HOPS_MAX - 1, SG_OK},
+                {FORWARD_HOPS_MAX, SG_NOTLEADER},
+                {FORWARD_HOPS_MAX + 1, SG_NOTLEADER},
+                {UINT32_MAX, SG_NOTLEADER}};
+    (void)state;
+    struct node_world *w = node_check_serving(1);
+    while (node_world_leader(w, ABA_A, 1) == 0) { /* The request comes in at a node that does not lead. */
+        node_check_ok(node_world_verb(w, 0, REQUEST_LEADER_TRANSFER, ABA_A, NULL));
+        node_world_advance(w, 100);
+    }
+    struct request show = {.kind = REQUEST_SHARDS_SHOW, .routing_number = {ABA_A}};
+    struct bytes request = BYTES_NONE;
+    request_encode(&show, &request);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct answered answered = {.request_id = 7000 + i};
+        struct message m = {.kind = MESSAGE_FORWARD};
+        struct bytes frame = BYTES_NONE;
+        struct frame h = header(w, "test", 2, 1);
+        m.forward.request_id = answered.request_id;
+        m.forward.hops = rows[i].hops;
+        m.forward.request = span_bytes(&request);
+        frame_begin(&h, &frame);
+        frame_add(&m, &frame);
+        node_world_set_filter(w, watch_answers, &answered);
+        node_world_inject(w, 0, span_bytes(&frame));
+        node_world_advance(w, 200);
+        assert_true(answered.seen);
+        assert_string_equal(sg_err_name(answered.err), sg_err_name(rows[i].err));
+        node_world_set_filter(w, NULL, NULL);
+        bytes_release(&frame);
+    }
+    bytes_release(&request);
+    node_world_free(w);
+}
+
 /* Refused by a majority, in words that are no text. */
 static void believes_a_majority(void **state)
 {
@@ -204,7 +274,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(survives_frames_from_anyone),       cmocka_unit_test(believes_a_majority),
         cmocka_unit_test(waits_while_configurations_differ), cmocka_unit_test(answers_whatever_clients_send),
-        cmocka_unit_test(answers_damaged_requests),
+        cmocka_unit_test(answers_damaged_requests),          cmocka_unit_test(forwards_only_so_often),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
