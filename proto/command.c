@@ -50,6 +50,7 @@ static const struct wire_field file_fields[] = {
     {4, WIRE_FIXED, AT(file.sha256), SHA256_SIZE, SHA256_SIZE},
     {5, WIRE_SPAN, AT(file.reason), 0, TEXT_MAX},
     {6, WIRE_BOOL, AT(file.as_uploaded), 0, 1},
+    {7, WIRE_BOOL, AT(file.resolving), 0, 1},
 };
 
 /* Offsets in struct command_seal: a file's row holds one too. */

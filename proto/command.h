@@ -23,7 +23,7 @@ enum command_kind {
     COMMAND_HOLD,
     COMMAND_VERIFIED,    /* verify_window passed, T stayed absent, W is removed. */
     COMMAND_FILE_CANCEL, /* An operator wants the file not to be delivered. */
-    COMMAND_RESOLVE,     /* An operator ends a HOLD. */
+    COMMAND_RESOLVE,     /* An operator ends a HOLD; what was staged is taken back first. */
     COMMAND_ALERT,       /* Something needs a person (upload fails again and again, rolled back server). */
     COMMAND_KINDS
 };
@@ -104,6 +104,7 @@ struct command {
             struct sha256 sha256; /* STAGED. */
             struct span reason;   /* HOLD, FILE_CANCEL, RESOLVE, ALERT. */
             bool as_uploaded;     /* RESOLVE. */
+            bool resolving;       /* HOLD: the bank was looked at after the RESOLVE. */
         } file;
     };
 };

@@ -65,7 +65,8 @@ struct upload {
     bool alerted;
     /* From the rows, at start: */
     uint64_t attempt;
-    bool cancel; /* The operator does not want it delivered: T goes to D. */
+    bool cancel;       /* It must not be delivered: T goes to D. */
+    bool is_resolving; /* An operator has ended its hold. */
     int64_t uploaded_ms;
     char name[FILE_NAME_SIZE_MAX + 1]; /* F */
     uint64_t size_bytes;

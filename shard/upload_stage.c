@@ -9,6 +9,7 @@
 static void choose(struct upload *u, const struct file_row *f)
 {
     u->cancel = f->cancel_wanted;
+    u->is_resolving = f->resolve != FILE_RESOLVE_NONE;
     u->uploaded_ms = f->uploaded_ms;
     u->size_bytes = f->seal.size_bytes;
     u->sha256 = f->seal.sha256;

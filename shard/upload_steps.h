@@ -66,7 +66,7 @@ void upload_unclear(struct upload *u, enum upload_step next, const struct bank_r
 void upload_stat(struct upload *u, const char *suffix);
 /* CREATE with these bytes, taken over, to be confirmed by their hash. */
 void upload_create(struct upload *u, const char *suffix, struct bytes *data);
-/* A command about the current attempt; HOLD with u->reason. */
+/* A command about the current attempt; HOLD with u->reason and u->is_resolving. */
 void upload_commit_attempt(struct upload *u, enum command_kind kind);
 void upload_back_to_start(struct upload *u, const struct command_result *result);
 

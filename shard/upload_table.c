@@ -98,7 +98,10 @@ void upload_commit_attempt(struct upload *u, enum command_kind kind)
 {
     struct command c = {.kind = kind};
     c.file.attempt = u->attempt;
-    c.file.reason = kind == COMMAND_HOLD ? span_str(u->reason) : SPAN_NONE;
+    if (kind == COMMAND_HOLD) {
+        c.file.reason = span_str(u->reason);
+        c.file.resolving = u->is_resolving;
+    }
     upload_commit(u, &c);
 }
 

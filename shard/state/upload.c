@@ -294,8 +294,9 @@ static enum sg_err apply_hold(struct apply *a, struct file_row *f)
                             number);
     }
     if (f->resolve != FILE_RESOLVE_NONE) {
-        if (number != f->staged_attempt) {
-            return refuse_state(a, f, "hold"); /* It says nothing of the staged copy. */
+        /* One that was decided before the RESOLVE may say that T is in its place. */
+        if (!a->command->file.resolving || number != f->staged_attempt) {
+            return refuse_state(a, f, "hold");
         }
         return end_resolve(a, f, "; nothing is left in staging to tell");
     }

@@ -179,6 +179,7 @@ static void do_file(struct script *s, enum command_kind kind)
     c.file.attempt = attempt_arg(s, c.file.file);
     c.file.reason = script_text(script_arg(s, "reason"));
     c.file.as_uploaded = script_arg(s, "uploaded") != NULL;
+    c.file.resolving = script_arg(s, "resolving") != NULL;
     if (kind == COMMAND_STAGED) {
         state_rig_read(&s->rig, &rows);
         assert_int_equal(state_file(&rows, c.file.file, &s->arena, &file), SG_OK);

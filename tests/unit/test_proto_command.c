@@ -134,6 +134,7 @@ static struct command sample(enum command_kind kind)
         c.file.sha256 = sample_sha();
         c.file.reason = span_str("staging lost or wrong server");
         c.file.as_uploaded = true;
+        c.file.resolving = true;
         break;
     case COMMAND_NONE:
     case COMMAND_KINDS:
