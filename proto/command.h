@@ -21,7 +21,7 @@ enum command_kind {
     COMMAND_UPLOADED,
     COMMAND_ABANDONED,
     COMMAND_HOLD,
-    COMMAND_VERIFIED,    /* verify_window passed, T stayed absent, W is removed. */
+    COMMAND_VERIFIED,    /* verify_window passed, T stayed absent, nothing of the file is left. */
     COMMAND_FILE_CANCEL, /* An operator wants the file not to be delivered. */
     COMMAND_RESOLVE,     /* An operator ends a HOLD; what was staged is taken back first. */
     COMMAND_ALERT,       /* Something needs a person (upload fails again and again, rolled back server). */

@@ -110,6 +110,7 @@ static const struct wire_field file_fields[] = {
     {13, WIRE_SPAN, FILE_AT(claimed_by), 0, NAME_SIZE_MAX},
     {14, WIRE_SPAN, FILE_AT(reason), 0, REASON_SIZE_MAX},
     {15, WIRE_ENUM, FILE_AT(resolve), FILE_RESOLVE_NONE, FILE_RESOLVES - 1},
+    {16, WIRE_I64, FILE_AT(abandoned_ms), 0, INT64_MAX},
 };
 
 #define COUNTERS_AT(member) offsetof(struct counters_row, member)

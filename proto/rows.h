@@ -71,10 +71,11 @@ struct file_row {
     uint32_t attempts_count;
     bool cancel_wanted; /* T goes to D: a cancel, or a resolve under way. */
     int64_t uploaded_ms;
-    bool verified;
+    bool verified;          /* UPLOADED or ABANDONED: nothing of it is left to look after. */
     struct span claimed_by; /* Node name. */
     struct span reason;     /* Of HOLD, cancel or resolve. */
     enum file_resolve resolve;
+    int64_t abandoned_ms; /* 0: not abandoned. */
 };
 
 struct counters_row {

@@ -372,18 +372,18 @@ void upload_rebuild(struct upload *u)
 
 static bool is_finished_here(const struct file_row *f)
 {
-    return f->state == FILE_HOLD || f->state == FILE_ABANDONED || (f->state == FILE_UPLOADED && f->verified);
+    return f->state == FILE_HOLD || f->verified;
 }
 
-/* Files not delivered yet come first, and half of the places are theirs alone;
+/* Files that have not ended come first, and half of the places are theirs alone;
  * those that only wait for the end of verify_window may wait for a place. */
-static void take_up(struct uploads *us, const struct file_row *files, size_t count, bool delivered)
+static void take_up(struct uploads *us, const struct file_row *files, size_t count, bool ended)
 {
-    size_t limit = delivered ? UPLOADS_OPEN_MAX : 2 * UPLOADS_OPEN_MAX;
+    size_t limit = ended ? UPLOADS_OPEN_MAX : 2 * UPLOADS_OPEN_MAX;
     for (size_t i = 0; i < count; i++) {
         const struct file_row *f = &files[i];
-        if (is_finished_here(f) || (f->state == FILE_UPLOADED) != delivered ||
-            find(us, f->seal.file) != NULL) {
+        bool has_ended = f->state == FILE_UPLOADED || f->state == FILE_ABANDONED;
+        if (is_finished_here(f) || has_ended != ended || find(us, f->seal.file) != NULL) {
             continue;
         }
         if (us->count >= limit) {

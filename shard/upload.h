@@ -11,7 +11,7 @@
  *   look_final -> look_staged -> rename -6-> sync -7-> check_staged -8-> check_dead -9-> check_witness
  *        both there: hold             there again: start |   there: abandoned |    there: uploaded 10
  *                                                                                   gone:  hold
- *   uploaded -> clean -> verify -11-> clean -> remove_witness -> verified -> ended
+ *   uploaded or abandoned -> clean -> verify -11-> clean -> verified -> ended
  *
  * Before STAGED is applied every doubt leads to a new CLAIM and a new name;
  * after it, every doubt leads to looking again: the staged copy T is the one
@@ -45,7 +45,6 @@ enum upload_step {
     UPLOAD_HOLD,
     UPLOAD_CLEAN,
     UPLOAD_VERIFY,
-    UPLOAD_REMOVE_WITNESS,
     UPLOAD_VERIFIED,
     UPLOAD_ENDED,
     UPLOAD_STEPS
@@ -64,10 +63,11 @@ struct upload {
     uint32_t tries;  /* Failures in a row. */
     bool alerted;
     /* From the rows, at start: */
-    uint64_t attempt;
-    bool cancel;       /* It must not be delivered: T goes to D. */
-    bool is_resolving; /* An operator has ended its hold. */
-    int64_t uploaded_ms;
+    uint64_t attempt;                  /* What is staged; of an ended file the last that was. 0: none. */
+    bool cancel;                       /* It must not be delivered: T goes to D. */
+    bool is_resolving;                 /* An operator has ended its hold. */
+    bool is_proved;                    /* It ended by the evidence that the bank got our copy. */
+    int64_t ended_ms;                  /* 0: not yet. */
     char name[FILE_NAME_SIZE_MAX + 1]; /* F */
     uint64_t size_bytes;
     struct sha256 sha256;
@@ -76,7 +76,7 @@ struct upload {
     bool is_final_there;             /* look_final saw F. */
     bool is_over;                    /* verify_window has passed. */
     uint64_t cleaned;                /* Attempts up to here left no garbage. */
-    bool is_part_cleaned;            /* T of the next one is gone, W is not yet. */
+    bool is_copy_cleaned;            /* T or D of the next one is gone, W is not yet. */
     char reason[BANK_TEXT_SIZE];     /* Of a HOLD. */
     char last_error[BANK_TEXT_SIZE]; /* "" when none. */
 };

@@ -157,9 +157,6 @@ static void uploaded_applied(struct upload *u, const struct command_result *resu
 {
     (void)result;
     FAULT_POINT("upload.uploaded");
-    u->tries = 0;
-    u->last_error[0] = '\0';
-    u->alerted = false;
     upload_move(u, UPLOAD_START);
 }
 

@@ -6,24 +6,53 @@
 
 /* --- 0: what the log says ------------------------------------------------------- */
 
+/* The troubles on the way to the end are over. */
+static void choose_ended(struct upload *u, const struct file_row *f)
+{
+    if (u->ended_ms == 0) {
+        u->tries = 0;
+        u->last_error[0] = '\0';
+        u->alerted = false;
+    }
+    u->is_proved = f->staged_attempt != 0;
+    u->ended_ms = f->state == FILE_ABANDONED ? f->abandoned_ms : f->uploaded_ms;
+    upload_move(u, f->verified ? UPLOAD_ENDED : UPLOAD_CLEAN);
+}
+
 static void choose(struct upload *u, const struct file_row *f)
 {
     u->cancel = f->cancel_wanted;
     u->is_resolving = f->resolve != FILE_RESOLVE_NONE;
-    u->uploaded_ms = f->uploaded_ms;
     u->size_bytes = f->seal.size_bytes;
     u->sha256 = f->seal.sha256;
     (void)span_cstr(f->seal.name, u->name, sizeof u->name);
-    u->attempt = f->staged_attempt;
-    if (f->state == FILE_UPLOADED) {
-        upload_move(u, f->verified || u->attempt == 0 ? UPLOAD_ENDED : UPLOAD_CLEAN);
-    } else if (f->state == FILE_HOLD || f->state == FILE_ABANDONED) {
+    if (f->state == FILE_UPLOADED || f->state == FILE_ABANDONED) {
+        choose_ended(u, f);
+    } else if (f->state == FILE_HOLD) {
         upload_move(u, UPLOAD_ENDED);
     } else if (u->attempt != 0) {
         upload_move(u, u->cancel ? UPLOAD_RENAME : UPLOAD_LOOK_FINAL); /* The same T, whoever staged it. */
     } else {
         upload_move(u, UPLOAD_PROBE);
     }
+}
+
+/* The live token, or of a file that has ended the last one there was. */
+static enum sg_err read_token(struct upload *u, struct rows *rows, const struct file_row *f, struct arena *a)
+{
+    struct attempt_row *attempts;
+    size_t count = 0;
+    enum sg_err err = SG_OK;
+    u->attempt = f->staged_attempt;
+    if (f->state == FILE_UPLOADED || f->state == FILE_ABANDONED) {
+        err = state_attempts_all(rows, u->file, a, &attempts, &count);
+    }
+    for (size_t i = 0; err == SG_OK && i < count; i++) {
+        if (attempts[i].staged && attempts[i].attempt > u->attempt) {
+            u->attempt = attempts[i].attempt;
+        }
+    }
+    return err;
 }
 
 static void start_enter(struct upload *u)
@@ -42,6 +71,9 @@ static void start_enter(struct upload *u)
     struct arena a = ARENA_INIT;
     struct file_row f;
     err = state_file(&r.rows, u->file, &a, &f);
+    if (err == SG_OK) {
+        err = read_token(u, &r.rows, &f, &a);
+    }
     if (err == SG_OK) {
         choose(u, &f);
     } else {

@@ -34,7 +34,6 @@ extern const struct upload_step_ops upload_abandoned_ops;
 extern const struct upload_step_ops upload_hold_ops;
 extern const struct upload_step_ops upload_clean_ops;
 extern const struct upload_step_ops upload_verify_ops;
-extern const struct upload_step_ops upload_remove_witness_ops;
 extern const struct upload_step_ops upload_verified_ops;
 extern const struct upload_step_ops upload_ended_ops;
 

@@ -24,9 +24,8 @@ static const uint32_t upload_next[UPLOAD_STEPS] = {
     [UPLOAD_UPLOADED] = 0,
     [UPLOAD_ABANDONED] = 0,
     [UPLOAD_HOLD] = 0,
-    [UPLOAD_CLEAN] = BIT(UPLOAD_CLEAN) | BIT(UPLOAD_VERIFY) | BIT(UPLOAD_REMOVE_WITNESS),
+    [UPLOAD_CLEAN] = BIT(UPLOAD_CLEAN) | BIT(UPLOAD_VERIFY) | BIT(UPLOAD_VERIFIED),
     [UPLOAD_VERIFY] = BIT(UPLOAD_CLEAN),
-    [UPLOAD_REMOVE_WITNESS] = BIT(UPLOAD_VERIFIED),
     [UPLOAD_VERIFIED] = 0,
     [UPLOAD_ENDED] = 0,
 };
@@ -54,7 +53,6 @@ static const struct {
     [UPLOAD_HOLD] = {"hold", &upload_hold_ops},
     [UPLOAD_CLEAN] = {"clean", &upload_clean_ops},
     [UPLOAD_VERIFY] = {"verify", &upload_verify_ops},
-    [UPLOAD_REMOVE_WITNESS] = {"remove_witness", &upload_remove_witness_ops},
     [UPLOAD_VERIFIED] = {"verified", &upload_verified_ops},
     [UPLOAD_ENDED] = {"ended", &upload_ended_ops},
 };

@@ -58,5 +58,6 @@ void file_move(struct file_row *f, enum file_state next)
     CHECK_IMPLIES(f->resolve != FILE_RESOLVE_NONE, next == FILE_STAGED && f->cancel_wanted);
     CHECK_IMPLIES(next == FILE_SEALED, f->staged_attempt == 0);
     CHECK_IMPLIES(next == FILE_ABANDONED, f->staged_attempt == 0);
+    CHECK_IMPLIES(next == FILE_ABANDONED, f->abandoned_ms != 0);
     CHECK_IMPLIES(next == FILE_UPLOADED, f->uploaded_ms != 0);
 }

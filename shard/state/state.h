@@ -55,7 +55,8 @@ MUST_USE enum sg_err state_file_by_name(struct rows *r, struct span name, struct
 /* Newest first, up to max. */
 MUST_USE enum sg_err state_files(struct rows *r, size_t max, struct arena *a, struct file_row **out,
                                  size_t *count);
-/* Files that still need something done (not uploaded+verified, not abandoned, or on hold), oldest first. */
+/* Files that still need something done (all but those that ended and are
+ * verified; those on hold need a person), oldest first. */
 MUST_USE enum sg_err state_files_open_work(struct rows *r, struct arena *a, struct file_row **out,
                                            size_t *count);
 /* Sequence numbers of a file's members, in order. */

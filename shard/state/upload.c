@@ -37,6 +37,20 @@ static enum sg_err end_work(struct apply *a, const struct file_row *f)
     return store_unmark(a->rows, key_number(TABLE_FILE_WORK, f->seal.file));
 }
 
+/* The file has ended, not by the evidence of its upload. Attempts leave names in
+ * staging: the work is over when VERIFIED says that those are removed. */
+static enum sg_err put_ended(struct apply *a, struct file_row *f)
+{
+    f->verified = f->attempts_count == 0;
+    enum sg_err err = store_put_file(a->rows, f);
+    return err == SG_OK && f->verified ? end_work(a, f) : err;
+}
+
+static int64_t time_of(const struct apply *a)
+{
+    return a->command->time_ms > 0 ? a->command->time_ms : 1;
+}
+
 /* --- Attempts ------------------------------------------------------------------ */
 
 static enum sg_err apply_claim(struct apply *a, struct file_row *f)
@@ -140,7 +154,7 @@ static enum sg_err apply_uploaded(struct apply *a, struct file_row *f)
                             f->staged_attempt);
     }
     const char *note = uploaded_note(f);
-    f->uploaded_ms = a->command->time_ms > 0 ? a->command->time_ms : 1;
+    f->uploaded_ms = time_of(a);
     f->cancel_wanted = false;
     f->resolve = FILE_RESOLVE_NONE;
     file_move(f, FILE_UPLOADED);
@@ -193,13 +207,11 @@ static enum sg_err abandon_file(struct apply *a, struct file_row *f, const char 
 {
     f->staged_attempt = 0;
     f->cancel_wanted = false;
+    f->abandoned_ms = time_of(a);
     file_move(f, FILE_ABANDONED);
     enum sg_err err = cancel_members(a, f->seal.file);
     if (err == SG_OK) {
-        err = store_put_file(a->rows, f);
-    }
-    if (err == SG_OK) {
-        err = end_work(a, f);
+        err = put_ended(a, f);
     }
     if (err != SG_OK) {
         return err;
@@ -209,17 +221,14 @@ static enum sg_err abandon_file(struct apply *a, struct file_row *f, const char 
                        f->seal.totals.entries, f->reason.n > 0 ? ": " : "", SPAN_ARG(f->reason), note);
 }
 
-/* The operator has looked at the bank: nothing is left for the leader to verify. */
+/* The operator has looked at the bank: what it has is not our copy. */
 static enum sg_err resolve_uploaded(struct apply *a, struct file_row *f, const char *note)
 {
-    f->uploaded_ms = a->command->time_ms > 0 ? a->command->time_ms : 1;
-    f->verified = true;
+    f->staged_attempt = 0;
+    f->uploaded_ms = time_of(a);
     f->cancel_wanted = false;
     file_move(f, FILE_UPLOADED);
-    enum sg_err err = store_put_file(a->rows, f);
-    if (err == SG_OK) {
-        err = end_work(a, f);
-    }
+    enum sg_err err = put_ended(a, f);
     if (err != SG_OK) {
         return err;
     }
@@ -272,7 +281,6 @@ static enum sg_err apply_abandoned(struct apply *a, struct file_row *f)
         return err;
     }
     if (f->resolve != FILE_RESOLVE_NONE) {
-        f->staged_attempt = 0;
         return end_resolve(a, f, "; its staged copy was taken back");
     }
     return f->cancel_wanted ? abandon_file(a, f, "") : seal_again(a, f, number);
@@ -310,7 +318,7 @@ static enum sg_err apply_hold(struct apply *a, struct file_row *f)
                        SPAN_ARG(f->reason));
 }
 
-/* W and the rests of other attempts are removed, T stayed absent. */
+/* W, D and the rests of other attempts are removed, T stayed absent. */
 static enum sg_err clean_attempts(struct apply *a, uint64_t file)
 {
     struct attempt_row *attempts = NULL;
@@ -325,7 +333,7 @@ static enum sg_err clean_attempts(struct apply *a, uint64_t file)
 
 static enum sg_err apply_verified(struct apply *a, struct file_row *f)
 {
-    if (f->state != FILE_UPLOADED) {
+    if (f->state != FILE_UPLOADED && f->state != FILE_ABANDONED) {
         return refuse_state(a, f, "verified");
     }
     if (f->verified) {
@@ -343,7 +351,8 @@ static enum sg_err apply_verified(struct apply *a, struct file_row *f)
         return err;
     }
     return apply_event(a, "file.verified", f->seal.name,
-                       "the upload stood its test, the traces of it are removed");
+                       f->state == FILE_UPLOADED ? "the upload stood its test, the traces of it are removed"
+                                                 : "the traces of what was not delivered are removed");
 }
 
 /* Step D: what is staged can only be taken back at the bank, by its leader. */

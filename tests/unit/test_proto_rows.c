@@ -40,6 +40,30 @@ union row {
     struct event_row event;
 };
 
+static struct file_row sample_file(void)
+{
+    return (struct file_row){.seal = {.window = {.day = day_of(2026, 11, 23), .name = "ND"},
+                                      .file = 4,
+                                      .name = span_str("F"),
+                                      .modifier = '9',
+                                      .creation_day = day_of(2026, 11, 23),
+                                      .totals = {.entries = 3, .debit = {5}}},
+                             .seal_index = 71,
+                             .sealed_ms = 3,
+                             .state = FILE_HOLD,
+                             .attempt = 80,
+                             .claim_term = 2,
+                             .staged_attempt = 80,
+                             .attempts_count = 2,
+                             .cancel_wanted = true,
+                             .uploaded_ms = 9,
+                             .verified = true,
+                             .claimed_by = span_str("n1"),
+                             .reason = span_str("staging lost"),
+                             .resolve = FILE_RESOLVE_ABANDONED,
+                             .abandoned_ms = 10};
+}
+
 static union row sample(enum row_kind kind)
 {
     union row r;
@@ -78,25 +102,7 @@ static union row sample(enum row_kind kind)
                                        .processing_day = day_of(2026, 11, 24)};
         break;
     case ROW_FILE:
-        r.file = (struct file_row){.seal = {.window = {.day = day_of(2026, 11, 23), .name = "ND"},
-                                            .file = 4,
-                                            .name = span_str("F"),
-                                            .modifier = '9',
-                                            .creation_day = day_of(2026, 11, 23),
-                                            .totals = {.entries = 3, .debit = {5}}},
-                                   .seal_index = 71,
-                                   .sealed_ms = 3,
-                                   .state = FILE_HOLD,
-                                   .attempt = 80,
-                                   .claim_term = 2,
-                                   .staged_attempt = 80,
-                                   .attempts_count = 2,
-                                   .cancel_wanted = true,
-                                   .uploaded_ms = 9,
-                                   .verified = true,
-                                   .claimed_by = span_str("n1"),
-                                   .reason = span_str("staging lost"),
-                                   .resolve = FILE_RESOLVE_ABANDONED};
+        r.file = sample_file();
         break;
     case ROW_COUNTERS:
         r.counters =
@@ -229,6 +235,7 @@ static void test_members_come_back(void **state)
     assert_int_equal(out.file.state, FILE_HOLD);
     assert_true(out.file.cancel_wanted && out.file.verified);
     assert_int_equal(out.file.resolve, FILE_RESOLVE_ABANDONED);
+    assert_int_equal(out.file.abandoned_ms, 10);
     bytes_release(&b);
 }
 
