@@ -60,6 +60,9 @@ static json_t *file_details(const struct file_row *f)
     view_add(o, "attempt", view_number(f->attempt));
     view_add(o, "claimed_by", view_text(f->claimed_by));
     view_add(o, "cancel_wanted", json_boolean(f->cancel_wanted));
+    view_add(o, "resolve",
+             f->resolve == FILE_RESOLVE_NONE ? json_null() : json_string(file_resolve_name(f->resolve)));
+    view_add(o, "abandoned_at", view_time(f->abandoned_ms));
     view_add(o, "verified", json_boolean(f->verified));
     view_add(o, "reason", view_text(f->reason));
     return o;

@@ -200,10 +200,11 @@ static void trace_file(json_t *steps, const struct file_row *f)
     }
     if (f->state == FILE_UPLOADED) {
         step(steps, "uploaded", view_time(f->uploaded_ms), 0,
-             "the bank has the file, by the evidence of the protocol");
+             f->staged_attempt != 0 ? "the bank has the file, by the evidence of the protocol"
+                                    : "the bank has the file, by the word of an operator");
     } else if (f->state == FILE_HOLD || f->state == FILE_ABANDONED) {
         (void)span_cstr(f->reason, text, sizeof text);
-        step(steps, file_state_name(f->state), json_null(), 0, text);
+        step(steps, file_state_name(f->state), view_time(f->abandoned_ms), 0, text);
     }
 }
 
