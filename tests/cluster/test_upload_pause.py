@@ -155,5 +155,39 @@ def test_somebody_elses_file_at_the_bank():
         c.wait_files(A, "abandoned")
 
 
+def test_resolve_and_a_paused_leader():
+    """The operator says that a held file is abandoned while a leader stands
+    still right before its rename: what it still sends finds nothing to move."""
+    with Cluster() as c:
+        bank = Bank(c, A)
+        c.start()
+        c.apply(settings(A))
+        n1 = c.nodes[0]
+        n1.terminate()
+        same(n1.wait_end(), 0, "status after SIGTERM")
+        n1.start(fault="upload.before-rename=stop")
+        c.wait_up(n1)
+        c.lead(A, n1)
+        c.accept(transfers(A, 12))
+        c.run("windows", "close", A)
+        until("frozen", n1.is_frozen, every=0.005)
+        os.rename(bank.inbox, bank.inbox + ".away")  # Until the stranger's file is in it.
+        n1.paused = True
+        row = c.wait_files(A, "staged")[0]
+        c.leader(A, among=c.others(n1))
+        with open(os.path.join(bank.inbox + ".away", row["name"]), "w", encoding="ascii") as f:
+            f.write("not ours\n")
+        os.rename(bank.inbox + ".away", bank.inbox)
+        c.wait_files(A, "hold")
+        same(len(bank.parts()), 1, "staged copies while on hold")
+        os.remove(os.path.join(bank.inbox, row["name"]))
+        c.run("files", "resolve", row["id"], "--shard", A, "--as", "abandoned", "--reason", "asked the bank")
+        c.wait_files(A, "abandoned")
+        same(bank.parts(), {}, "staged copies after the end")
+        wake(c, n1)
+        same(bank.files(), [], "files at the bank")
+        same(c.files(A)[0]["state"], "abandoned", "state in the end")
+
+
 if __name__ == "__main__":
     main()
