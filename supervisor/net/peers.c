@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include <nng/nng.h>
-#include <nng/protocol/pipeline0/pull.h>
-#include <nng/protocol/pipeline0/push.h>
+#include <nng/protocol/reqrep0/rep.h>
+#include <nng/protocol/reqrep0/req.h>
 
 #include "proto/check.h"
 #include "proto/mem.h"
@@ -14,6 +14,8 @@
 
 #define MEMBER_ADDRESS "address of a node"
 #define ENVELOPE_SIZE 8 /* The sender's node id. */
+#define HEAD_SIZE 4     /* What raw REQ puts before a message. */
+#define HEAD_LAST 0x80000000u
 
 /* What NNG's threads hand to the loop, in the order it happened. */
 enum event_kind { EVENT_FRAME, EVENT_OUT_UP, EVENT_OUT_DOWN, EVENT_IN_DOWN };
@@ -52,7 +54,7 @@ struct peers {
     struct loop *loop;
     struct link_sink sink;
     uint64_t self;
-    nng_socket pull;
+    nng_socket in;
     nng_aio *recv_aio;
     struct member members[NODES_MAX];
     size_t members_count;
@@ -163,7 +165,7 @@ static void on_drain(struct task *task)
         e = next;
     }
     if (resume) {
-        nng_recv_aio(p->pull, p->recv_aio);
+        nng_recv_aio(p->in, p->recv_aio);
     }
 }
 
@@ -195,7 +197,7 @@ static void on_received(void *arg)
 {
     struct peers *p = arg;
     if (nng_aio_result(p->recv_aio) != 0) {
-        return; /* Closing: a PULL socket knows no other error. */
+        return; /* Closing: a raw socket knows no other error. */
     }
     nng_msg *msg = nng_aio_get_msg(p->recv_aio);
     nng_aio_set_msg(p->recv_aio, NULL);
@@ -206,7 +208,7 @@ static void on_received(void *arg)
     bool go_on = !p->paused && !p->closing;
     unlock(p);
     if (go_on) {
-        nng_recv_aio(p->pull, p->recv_aio);
+        nng_recv_aio(p->in, p->recv_aio);
     }
 }
 
@@ -309,6 +311,7 @@ static nng_msg *message_of(uint64_t self, struct bytes *frame)
     nng_msg *msg = NULL;
     CHECK(frame->n <= FRAME_SIZE_MAX_BYTES);
     CHECK(nng_msg_alloc(&msg, ENVELOPE_SIZE + frame->n) == 0);
+    CHECK(nng_msg_header_append_u32(msg, HEAD_LAST) == 0);
     uint8_t *body = nng_msg_body(msg);
     be64_put(body, self);
     if (frame->n > 0) {
@@ -379,7 +382,7 @@ static const struct link_ops seam_ops = {.send = seam_send, .pending_bytes = sea
 
 static int socket_options(nng_socket s)
 {
-    int rv = nng_socket_set_size(s, NNG_OPT_RECVMAXSZ, ENVELOPE_SIZE + FRAME_SIZE_MAX_BYTES);
+    int rv = nng_socket_set_size(s, NNG_OPT_RECVMAXSZ, HEAD_SIZE + ENVELOPE_SIZE + FRAME_SIZE_MAX_BYTES);
     if (rv == 0) {
         rv = nng_socket_set_ms(s, NNG_OPT_RECONNMINT, RECONNECT_MIN_MS);
     }
@@ -393,29 +396,32 @@ static int socket_options(nng_socket s)
 static enum sg_err listen_open(struct peers *p, const char *address, char *why, size_t why_size)
 {
     nng_listener listener;
-    int rv = nng_pull0_open(&p->pull);
+    int rv = nng_rep0_open_raw(&p->in);
     if (rv == 0) {
-        rv = socket_options(p->pull);
+        rv = socket_options(p->in);
     }
     if (rv == 0) {
         rv = nng_aio_alloc(&p->recv_aio, on_received, p);
     }
     if (rv == 0) {
-        rv = nng_pipe_notify(p->pull, NNG_PIPE_EV_REM_POST, on_in_pipe, p);
+        rv = nng_pipe_notify(p->in, NNG_PIPE_EV_REM_POST, on_in_pipe, p);
     }
     if (rv == 0) {
-        rv = nng_listen(p->pull, address, &listener, 0);
+        rv = nng_listen(p->in, address, &listener, 0);
     }
     if (rv != 0) {
         return net_err(rv, "peer address", address, why, why_size);
     }
-    nng_recv_aio(p->pull, p->recv_aio);
+    nng_recv_aio(p->in, p->recv_aio);
     return SG_OK;
 }
 
 static enum sg_err member_open(struct member *m, const char *address, char *why, size_t why_size)
 {
-    int rv = nng_push0_open(&m->socket);
+    /* Not PUSH: that of 1.5.2 puts a connection whose last message has just left
+     * back on its list of ready ones although it is closed, and uses it after it
+     * was freed. A raw REQ socket has no such list and sends one way as well. */
+    int rv = nng_req0_open_raw(&m->socket);
     if (rv == 0) {
         rv = socket_options(m->socket);
     }
@@ -528,7 +534,7 @@ void peers_close(struct peers *p)
         socket_close(p->members[i].socket, p->members[i].aio);
         outgoing_drop(&p->members[i]);
     }
-    socket_close(p->pull, p->recv_aio);
+    socket_close(p->in, p->recv_aio);
     loop_cancel(p->loop, &p->drain);
     while (p->head != NULL) {
         struct event *e = p->head;

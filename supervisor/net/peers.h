@@ -1,5 +1,5 @@
-/* The link on NNG: a PUSH socket with a dialer for each other node, one PULL
- * listener.
+/* The link on NNG: a raw REQ socket with a dialer for each other node, one raw
+ * REP listener; messages go one way and are not answered.
  *
  * Sockets are made once, when the link is opened, and stay: a connection that
  * breaks is dialled again every RECONNECT_MIN_MS to RECONNECT_MAX_MS. The end

@@ -63,7 +63,7 @@ class Client(threading.Thread):
         if done.returncode in (3, 5):
             self.repeats += 1
             return False
-        check(done.returncode == 0, f"submit: status {done.returncode}: {done.stdout[-500:]}{done.stderr[-500:]}")
+        check(done.returncode == 0, f"submit: status {done.returncode}: {done.stdout[-300:]}{done.stderr[:4000]}")
         self.ledger.note(batch, json.loads(done.stdout)["results"])
         return True
 
