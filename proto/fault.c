@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "proto/limits.h"
@@ -115,6 +116,13 @@ void fault_set_bugs(const char *names)
 {
     (void)pthread_once(&fault_once, fault_read_environment);
     fault_bugs = names;
+}
+
+int64_t fault_clock_ns(void)
+{
+    struct timespec now = {0, 0};
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
 bool fault_bug(const char *name)

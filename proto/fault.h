@@ -12,6 +12,7 @@
 #define PROTO_FAULT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #ifdef SHARDGATE_FAULTS
 /* The handler runs on the thread that passes the point. */
@@ -25,9 +26,13 @@ bool fault_bug(const char *name);
 void fault_set_bugs(const char *names);
 #define FAULT_POINT(name) fault_point(name)
 #define FAULT_BUG(name) fault_bug(name)
+/* A clock that code on a lane must not read, for planted bugs that do. */
+int64_t fault_clock_ns(void);
+#define FAULT_CLOCK_NS() fault_clock_ns()
 #else
 #define FAULT_POINT(name) ((void)0)
 #define FAULT_BUG(name) false
+#define FAULT_CLOCK_NS() 0
 /* So that tests compile in every build; those that need faults skip without. */
 static inline void fault_set_bugs(const char *names)
 {

@@ -1,6 +1,7 @@
 /* Who leads, and may this replica act (I-8). */
 #include <inttypes.h>
 
+#include "proto/fault.h"
 #include "shard/engine/engine.h"
 
 uint64_t role_leader(const struct group *g)
@@ -17,7 +18,8 @@ uint64_t role_leader(const struct group *g)
 
 bool role_is_ready(const struct group *g)
 {
-    return !g->stopped && g->raft.state == RAFT_LEADER && g->ready_index != 0 && g->applied >= g->ready_index;
+    return !g->stopped && g->raft.state == RAFT_LEADER && g->ready_index != 0 &&
+           (g->applied >= g->ready_index || FAULT_BUG("ready-too-early"));
 }
 
 struct role role_now(const struct group *g)

@@ -21,6 +21,8 @@ struct snapshot_sender {
     unsigned tries;
 };
 
+#define FOLDS_TABLE 0x04 /* Of a shard's rows; only a planted bug knows it. */
+
 /* --- Reading, on WORKER_READ --------------------------------------------------- */
 
 static enum sg_err append_row(struct snapshot_sender *s, struct digester *d, struct span key,
@@ -49,6 +51,9 @@ static enum sg_err read_rows(struct snapshot_sender *s, struct kv_txn *txn)
     digester_init(&d);
     kv_cursor_init(&c, g->o.kv, txn, KV_STATE, span_of(prefix, sizeof(prefix)));
     while ((err = kv_next(&c)) == SG_OK) {
+        if (FAULT_BUG("snapshot-without-folds") && rows_key(&c).p[0] == FOLDS_TABLE) {
+            continue;
+        }
         err = append_row(s, &d, rows_key(&c), c.value);
         if (err != SG_OK) {
             break;

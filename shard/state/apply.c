@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proto/fault.h"
 #include "shard/state/counters.h"
 
 CHECK_STATIC(EVENT_TEXT_SIZE_MAX > REASON_SIZE_MAX, "an event can quote a reason");
@@ -46,7 +47,7 @@ enum sg_err apply_event(struct apply *a, const char *kind, struct span subject, 
     struct event_row event = {
         .cursor = a->counters.next_event,
         .index = a->index,
-        .time_ms = a->command->time_ms,
+        .time_ms = FAULT_BUG("apply-reads-clock") ? FAULT_CLOCK_NS() : a->command->time_ms,
         .kind = span_str(kind),
         .subject = apply_text(a, subject, EVENT_SUBJECT_SIZE_MAX),
         .text = apply_text(a, span_str(text), EVENT_TEXT_SIZE_MAX),

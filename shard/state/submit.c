@@ -1,3 +1,4 @@
+#include "proto/fault.h"
 #include "shard/ach/validate.h"
 #include "shard/state/apply.h"
 #include "shard/state/counters.h"
@@ -22,7 +23,8 @@ static void reject(struct apply *a, struct submit_result *result, const char *wh
 static void answer_known(struct apply *a, const struct fold_row *fold, const struct digest *content,
                          struct submit_result *result)
 {
-    if (span_eq(span_of(&fold->content, DIGEST_SIZE), span_of(content, DIGEST_SIZE))) {
+    if (span_eq(span_of(&fold->content, DIGEST_SIZE), span_of(content, DIGEST_SIZE)) ||
+        FAULT_BUG("fold-any-content")) {
         result->outcome = OUTCOME_FOLDED;
         result->index = fold->index;
         return;
