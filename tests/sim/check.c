@@ -181,6 +181,12 @@ static void replica_look(struct sim_host *h, unsigned number, struct group *g)
     if (g->raft.state == RAFT_LEADER && (r->state != RAFT_LEADER || r->term != g->raft.current_term)) {
         leader_look(h, number, g);
     }
+    if (g->raft.commit_index < r->raft_commit) {
+        sim_fail(h->sim, "committed never changes",
+                 "libraft on %s goes back from commit %" PRIu64 " to %" PRIu64 " in group %" PRIu64, h->name,
+                 r->raft_commit, (uint64_t)g->raft.commit_index, check_group_id(number));
+    }
+    r->raft_commit = g->raft.commit_index;
     r->term = g->raft.current_term;
     r->state = (unsigned)g->raft.state;
     if (g->last_index != r->last_index || trail_term(&g->raft, g->last_index) != r->last_term) {
@@ -199,6 +205,22 @@ static void replica_look(struct sim_host *h, unsigned number, struct group *g)
         r->installed = g->snapshots_installed;
     }
     r->group = g;
+}
+
+void check_queues(struct sim *s)
+{
+    for (unsigned i = 0; i < s->plan.nodes; i++) {
+        struct sim_host *h = &s->hosts[i];
+        for (size_t k = 0; h->up && k < h->node->lanes[0].slots_count; k++) {
+            struct slot *slot = h->node->lanes[0].slots[k];
+            struct shard_status status;
+            if (slot->shard != NULL) {
+                shard_status(slot->shard, &status);
+                limit(h, sim_shard_of(slot->group) + 1, "the queue of submissions", status.submit_queue_bytes,
+                      SUBMIT_QUEUE_MAX_BYTES);
+            }
+        }
+    }
 }
 
 void check_host(struct sim_host *h)

@@ -32,6 +32,7 @@ struct truth {
 struct replica {
     struct group *group;
     uint64_t commit, applied, last_index, last_term, term, installed;
+    uint64_t raft_commit; /* libraft's own. */
     unsigned state;
     bool failed;
 };

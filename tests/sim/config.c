@@ -29,7 +29,7 @@ unsigned bank_of_shard(const struct sim *s, unsigned shard)
 /* Windows that close while the run goes on, by the clock it begins with. */
 static void windows_text(struct sim *s, unsigned shard, unsigned generation, struct bytes *out)
 {
-    struct zone_time start = zone_local(host_zone(NULL, span_str("America/New_York")), s->wall_start_ms);
+    struct zone_time start = zone_local(host_zone(NULL, span_str("America/New_York")), sim_wall_begin_ms(s));
     unsigned now = (unsigned)start.minute;
     bytes_printf(out, "    windows:\n      zone: America/New_York\n      on: %s\n      calendar: fed\n",
                  shard % 3 == 0 ? "banking-days" : "every-day");
@@ -37,8 +37,8 @@ static void windows_text(struct sim *s, unsigned shard, unsigned generation, str
         bytes_printf(out, "      at:\n");
     }
     for (unsigned i = 0; i < s->plan.windows; i++) {
-        /* The last one moves with each generation. */
-        unsigned minute = now + 1 + 2 * i + (i + 1 == s->plan.windows ? generation % 3 : 0);
+        /* One a minute; the last one moves with each generation. */
+        unsigned minute = now + 1 + i + (i + 1 == s->plan.windows ? generation % 3 : 0);
         minute %= 1440;
         bytes_printf(out, "        - {name: W%u, close_at: \"%02u:%02u\"}\n", i + 1, minute / 60,
                      minute % 60);

@@ -4,6 +4,8 @@
 #include "proto/mem.h"
 #include "tests/sim/sim.h"
 
+#define MONOTONIC_AHEAD_MS 1000000u /* No clock of a machine starts at zero. */
+
 static struct sim_host *host_of(void *impl)
 {
     return impl;
@@ -15,7 +17,13 @@ static struct sim_host *host_of(void *impl)
 static uint64_t drifted_ms(const struct sim_host *h)
 {
     int64_t ms = (int64_t)(h->sim->now_us / 1000);
-    return (uint64_t)(ms + (ms - (int64_t)(h->start_us / 1000)) * h->drift_ppm / 1000000 + 1000000);
+    return (uint64_t)(ms + (ms - (int64_t)(h->start_us / 1000)) * h->drift_ppm / 1000000) +
+           MONOTONIC_AHEAD_MS;
+}
+
+int64_t sim_wall_begin_ms(const struct sim *s)
+{
+    return s->wall_start_ms + (int64_t)MONOTONIC_AHEAD_MS;
 }
 
 static uint64_t loop_now(void *impl)

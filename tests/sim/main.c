@@ -122,7 +122,7 @@ static void quiet(void *impl, enum log_level level, const char *line)
 static int64_t log_clock(void *impl)
 {
     const struct sim *s = impl;
-    return s->wall_start_ms + (int64_t)(s->now_us / 1000);
+    return sim_wall_begin_ms(s) + (int64_t)(s->now_us / 1000);
 }
 
 static void to_stderr(void *impl, enum log_level level, const char *line)

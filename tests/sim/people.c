@@ -73,7 +73,8 @@ static struct promise *promise_new(struct sim *s, unsigned shard)
     if (sim_chance(s, s->plan.bad_content)) {
         spoil(s, p);
     } else if (sim_below(s, 40) == 0) {
-        struct zone_time now = zone_local(host_zone(NULL, span_str("America/New_York")), s->wall_start_ms);
+        struct zone_time now =
+            zone_local(host_zone(NULL, span_str("America/New_York")), sim_wall_begin_ms(s));
         p->transfer.effective_date = (struct day){now.day.n + (int32_t)sim_below(s, 10)};
         p->may_wait = true;
     }

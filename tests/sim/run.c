@@ -1,10 +1,13 @@
 /* One run: a storm of faults and work, then calm, then the account. */
+#include <inttypes.h>
 #include <string.h>
 
 #include "proto/mem.h"
 #include "tests/sim/sim.h"
 
 #define LOOK_US 2000000
+#define QUEUES_US 50000
+#define IDLE_COMMITS_MAX 40
 #define CALM_LOOK_US 250000
 #define AFTER_US 12000000 /* Late requests may still come to life at a bank. */
 
@@ -27,10 +30,35 @@ static void look_at_rows(void *arg)
     (void)sim_at(s, NULL, LOOK_US, look_at_rows, s);
 }
 
+static void look_at_queues(void *arg)
+{
+    struct sim *s = arg;
+    check_queues(s);
+    (void)sim_at(s, NULL, QUEUES_US, look_at_queues, s);
+}
+
+/* When nobody asks for anything, next to nothing is written: windows that
+ * close by the clock, and files that stood their test. */
+static void must_be_idle(struct sim *s)
+{
+    uint64_t before = check_commits(s);
+    sim_run_until(s, s->now_us + AFTER_US);
+    if (check_commits(s) - before > IDLE_COMMITS_MAX * (s->plan.shards + 1)) {
+        sim_fail(s, "idle", "%" PRIu64 " entries in %d seconds though nobody asks for anything",
+                 check_commits(s) - before, AFTER_US / 1000000);
+    }
+}
+
 static bool everybody_answered(struct sim *s, char *why, size_t why_size)
 {
     (void)snprintf(why, why_size, "%zu calls have no answer", s->people.calls_open);
     return s->people.calls_open == 0;
+}
+
+/* At one moment: a window may have closed by the clock just now. */
+static bool level_and_out(struct sim *s, char *why, size_t why_size)
+{
+    return rows_all_out(s, why, why_size) && check_level(s, why, why_size);
 }
 
 static void wait_for(struct sim *s, bool (*holds)(struct sim *s, char *why, size_t why_size))
@@ -48,8 +76,9 @@ static void wait_for(struct sim *s, bool (*holds)(struct sim *s, char *why, size
 
 static void begin(struct sim *s)
 {
-    s->wall_start_ms =
-        1000 * beginnings_s[sim_below(s, sizeof beginnings_s / sizeof beginnings_s[0])] - 1000000;
+    s->wall_start_ms = 1000 * beginnings_s[sim_below(s, sizeof beginnings_s / sizeof beginnings_s[0])];
+    s->wall_start_ms -= sim_wall_begin_ms(s) - s->wall_start_ms;
+    s->wall_start_ms += 1000 * (int64_t)sim_below(s, 60); /* Windows close at full minutes. */
     s->now_us = 1000000;
     check_init(s);
     bank_start(s);
@@ -62,6 +91,7 @@ static void begin(struct sim *s)
     people_start(s);
     faults_start(s);
     (void)sim_at(s, NULL, LOOK_US, look_at_rows, s);
+    (void)sim_at(s, NULL, QUEUES_US, look_at_queues, s);
 }
 
 void sim_run(struct sim *s, const struct sim_plan *plan, bool verbose)
@@ -81,9 +111,8 @@ void sim_run(struct sim *s, const struct sim_plan *plan, bool verbose)
     people_close_all(s);
     wait_for(s, everybody_answered);
     wait_for(s, rows_all_out);
-    sim_run_until(s, s->now_us + AFTER_US);
-    wait_for(s, check_level);
-    wait_for(s, rows_all_out);
+    must_be_idle(s);
+    wait_for(s, level_and_out);
     settle(s);
     s->stats.commits = check_commits(s);
     s->stats.virtual_ms = s->now_us / 1000;

@@ -170,6 +170,8 @@ void host_leave(struct sim_host *h);
 /* Events that come up while it is paused wait here. */
 void host_hold(struct sim_host *h, struct sim_event *e);
 int64_t host_wall_ms(const struct sim_host *h);
+/* What a right clock showed when the run began. */
+int64_t sim_wall_begin_ms(const struct sim *s);
 void host_set_disk_full(struct sim_host *h, bool full);
 /* Up, not paused, not refused. */
 bool host_serves(const struct sim_host *h);
@@ -299,6 +301,8 @@ void check_init(struct sim *s);
 void check_started(struct sim_host *h);
 /* After each event of a host. */
 void check_host(struct sim_host *h);
+/* Queues whose length is not seen from event to event: I-10. */
+void check_queues(struct sim *s);
 /* The group of this number on a host, or NULL. 0 is the catalog. */
 struct group *check_group(struct sim_host *h, unsigned number);
 /* Wraps the node's way out: I-1. */
