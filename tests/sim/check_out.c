@@ -1,5 +1,6 @@
 /* What leaves a host: messages, requests to banks, answers, writes. */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "supervisor/parts.h"
@@ -95,9 +96,7 @@ static unsigned shard_in_name(const char *name)
     for (const char *p = name; *p != '\0'; p++) {
         size_t digits = strspn(p, "0123456789");
         if (digits == ABA_TEXT_SIZE - 1) {
-            uint64_t n = 0;
-            (void)sscanf(p, "%" SCNu64, &n);
-            return sim_shard_of(n);
+            return sim_shard_of(strtoull(p, NULL, 10));
         }
         p += digits > 0 ? digits - 1 : 0;
     }

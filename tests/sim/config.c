@@ -1,4 +1,5 @@
 /* The configuration that people apply, as the text they would write. */
+#include "proto/check.h"
 #include "shard/ach/zone.h"
 #include "tests/sim/sim.h"
 
@@ -23,6 +24,7 @@ unsigned sim_shard_of(uint64_t group)
 
 unsigned bank_of_shard(const struct sim *s, unsigned shard)
 {
+    CHECK(s->plan.banks > 0);
     return shard % s->plan.banks;
 }
 

@@ -103,7 +103,7 @@ static void partition(void *arg)
 {
     struct sim *s = arg;
     unsigned who = (unsigned)sim_below(s, s->plan.nodes);
-    unsigned only = (unsigned)sim_below(s, 2 * s->plan.nodes); /* Half of the time a single link. */
+    unsigned only = (unsigned)sim_below(s, UINT64_C(2) * s->plan.nodes); /* Half of the time a single link. */
     uint64_t ways = 1 + sim_below(s, 3);
     uint64_t for_us = 1000 * sim_skewed(s, 100, s->plan.partition_ms);
 

@@ -260,7 +260,7 @@ static void host_renew(struct sim_host *h)
     h->rng = sim_random(s);
     h->drift_ppm = 0;
     if (s->plan.drift_ppm > 0) {
-        h->drift_ppm = (int32_t)sim_below(s, (uint64_t)(2 * s->plan.drift_ppm + 1)) - s->plan.drift_ppm;
+        h->drift_ppm = (int32_t)sim_below(s, 2 * (uint64_t)s->plan.drift_ppm + 1) - s->plan.drift_ppm;
     }
     mem_kv_open(h->disk, &h->kv);
     mem_kv_set_fault(h->disk, disk_fault, h);

@@ -1,5 +1,6 @@
 /* Who works with the cluster, and what it promised them. */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "proto/mem.h"
@@ -87,14 +88,29 @@ static struct promise *promise_new(struct sim *s, unsigned shard)
     return p;
 }
 
+/* text is first, a number, second and a number. */
+static bool two_numbers(const char *text, char first, uint64_t *a, char second, uint64_t *b)
+{
+    char *end;
+    if (*text != first) {
+        return false;
+    }
+    *a = strtoull(text + 1, &end, 10);
+    if (*end != second) {
+        return false;
+    }
+    *b = strtoull(end + 1, &end, 10);
+    return *end == '\0';
+}
+
 struct promise *people_promise(struct sim *s, unsigned shard, struct span id)
 {
     char text[32];
-    unsigned of;
+    uint64_t of;
     uint64_t number;
     struct people *w = &s->people;
 
-    if (sscanf(span_cstr(id, text, sizeof text), "t%u-%" SCNu64, &of, &number) != 2 || of != shard ||
+    if (!two_numbers(span_cstr(id, text, sizeof text), 't', &of, '-', &number) || of != shard ||
         number == 0 || number > w->count[shard] || !span_is(id, w->of[shard][number - 1]->id)) {
         return NULL;
     }
@@ -104,11 +120,11 @@ struct promise *people_promise(struct sim *s, unsigned shard, struct span id)
 struct promise *people_promise_of_individual(struct sim *s, struct span individual_id)
 {
     char text[32];
-    unsigned shard;
+    uint64_t shard;
     uint64_t number;
     struct people *w = &s->people;
 
-    if (sscanf(span_cstr(individual_id, text, sizeof text), "I%uN%" SCNu64, &shard, &number) != 2 ||
+    if (!two_numbers(span_cstr(individual_id, text, sizeof text), 'I', &shard, 'N', &number) ||
         shard >= SIM_SHARDS_MAX || number == 0 || number > w->count[shard]) {
         return NULL;
     }

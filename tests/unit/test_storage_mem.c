@@ -127,7 +127,7 @@ static void test_every_bit_of_a_record_counts(void **state)
     mem_kv_open(disk, &kv);
     commit_one(&kv, "key", "value");
     commit_one(&kv, "other", "value");
-    const uint64_t bits = (5 + 8) * 8; /* Value and checksum. */
+    const uint64_t bits = UINT64_C(8) * (5 + 8); /* Value and checksum. */
     for (uint64_t bit = 0; bit < bits; bit++) {
         assert_true(mem_kv_flip_bit(disk, KV_STATE, span_str("key"), bit));
         struct kv_txn *txn = begin(&kv, false);

@@ -263,8 +263,8 @@ static void test_damage_stays_with_its_job(void **state)
         assert_string_equal(f->order, damages[i].jobs); /* Each got its answer, in order. */
         assert_int_equal(mem_kv_commits(f->disk) - commits, damages[i].stored[0] == '\0' ? 0 : 1);
         /* What a damaged job wrote before it found out is not there either. */
-        for (char c = 'a'; c < 'h'; c++) {
-            assert_int_equal(is_stored(f, c), strchr(damages[i].stored, c) != NULL);
+        for (const char *c = "abcdefg"; *c != '\0'; c++) {
+            assert_int_equal(is_stored(f, *c), strchr(damages[i].stored, *c) != NULL);
         }
         for (size_t k = 0; k < n; k++) {
             assert_true(jobs[k].answer == SG_OK || jobs[k].runs_count == 1);
