@@ -1,14 +1,18 @@
 #include "shard/engine/trail.h"
 
-/* The record of a term holds the index of its last entry. */
+/* The record of a term holds the index of its last entry. From the back, since
+ * the last entries are what is asked for, and each election adds a record. */
 static uint64_t record_term(const struct raft_trail *t, uint64_t index)
 {
-    for (unsigned i = t->front; i != t->back; i = (i + 1) % t->size) {
-        if (index <= t->records[i].index) {
-            return t->records[i].term;
+    uint64_t term = 0;
+    for (unsigned i = t->back; i != t->front;) {
+        i = (i == 0 ? t->size : i) - 1;
+        if (t->records[i].index < index) {
+            break;
         }
+        term = t->records[i].term;
     }
-    return 0;
+    return term;
 }
 
 uint64_t trail_term(const struct raft *r, uint64_t index)
