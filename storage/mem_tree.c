@@ -4,7 +4,16 @@
 
 #include "proto/mem.h"
 
+#define HEAD_BYTES 16u
+
+/* A key's first bytes as numbers that compare as the bytes do, zeros behind a
+ * short one: nearly every comparison ends here, without a look at the cell. */
+struct head {
+    uint64_t high, low;
+};
+
 struct mem_node {
+    struct head head;
     size_t refs_count;
     uint64_t priority;
     struct mem_node *left;
@@ -72,11 +81,33 @@ static uint64_t priority_of(struct span key)
     return h ^ (h >> 31);
 }
 
+static struct head head_of(struct span key)
+{
+    uint8_t first[HEAD_BYTES] = {0};
+    if (key.n > 0) {
+        memcpy(first, key.p, key.n < sizeof(first) ? key.n : sizeof(first));
+    }
+    return (struct head){be64_get(first), be64_get(first + 8)};
+}
+
+/* As span_cmp() of the two keys. */
+static inline int compare(struct head head, struct span key, const struct mem_node *n)
+{
+    if (head.high != n->head.high) {
+        return head.high < n->head.high ? -1 : 1;
+    }
+    if (head.low != n->head.low) {
+        return head.low < n->head.low ? -1 : 1;
+    }
+    return span_cmp(key, mem_cell_key(n->cell));
+}
+
 /* Takes cell. */
-static struct mem_node *node_new(struct mem_cell *cell)
+static struct mem_node *node_new(struct head head, struct mem_cell *cell)
 {
     struct mem_node *n = mem_alloc(sizeof(*n));
-    *n = (struct mem_node){.refs_count = 1, .priority = priority_of(mem_cell_key(cell)), .cell = cell};
+    *n = (struct mem_node){
+        .head = head, .refs_count = 1, .priority = priority_of(mem_cell_key(cell)), .cell = cell};
     return n;
 }
 
@@ -119,20 +150,20 @@ static void rotate_left(struct mem_node **at)
 
 /* Takes cell. Returns the cell it replaced, or NULL. The caller owns all of
  * the path below when it returns, so that the rotations may change it. */
-static struct mem_cell *node_put(struct mem_node **at, struct mem_cell *cell)
+static struct mem_cell *node_put(struct mem_node **at, struct head head, struct mem_cell *cell)
 {
     if (*at == NULL) {
-        *at = node_new(cell);
+        *at = node_new(head, cell);
         return NULL;
     }
     struct mem_node *n = node_own(at);
-    int order = span_cmp(mem_cell_key(cell), mem_cell_key(n->cell));
+    int order = compare(head, mem_cell_key(cell), n);
     if (order == 0) {
         struct mem_cell *old = n->cell;
         n->cell = cell;
         return old;
     }
-    struct mem_cell *old = node_put(order < 0 ? &n->left : &n->right, cell);
+    struct mem_cell *old = node_put(order < 0 ? &n->left : &n->right, head, cell);
     if (order < 0 && n->left->priority > n->priority) {
         rotate_right(at);
     } else if (order > 0 && n->right->priority > n->priority) {
@@ -171,7 +202,7 @@ void mem_tree_release(struct mem_tree *t)
 
 void mem_tree_put(struct mem_tree *t, struct span key, struct span value)
 {
-    struct mem_cell *old = node_put(&t->root, cell_new(key, value));
+    struct mem_cell *old = node_put(&t->root, head_of(key), cell_new(key, value));
     t->size_bytes += key.n + value.n;
     if (old == NULL) {
         t->count++;
@@ -187,9 +218,10 @@ bool mem_tree_del(struct mem_tree *t, struct span key)
     if (mem_tree_find(t, key) == NULL) {
         return false;
     }
+    struct head head = head_of(key);
     struct mem_node **at = &t->root;
     struct mem_node *n = node_own(at);
-    for (int order; (order = span_cmp(key, mem_cell_key(n->cell))) != 0; n = node_own(at)) {
+    for (int order; (order = compare(head, key, n)) != 0; n = node_own(at)) {
         at = order < 0 ? &n->left : &n->right;
     }
     t->count--;
@@ -203,8 +235,9 @@ bool mem_tree_del(struct mem_tree *t, struct span key)
 
 struct mem_cell *mem_tree_find(const struct mem_tree *t, struct span key)
 {
+    struct head head = head_of(key);
     for (struct mem_node *n = t->root; n != NULL;) {
-        int order = span_cmp(key, mem_cell_key(n->cell));
+        int order = compare(head, key, n);
         if (order == 0) {
             return n->cell;
         }
@@ -215,9 +248,10 @@ struct mem_cell *mem_tree_find(const struct mem_tree *t, struct span key)
 
 struct mem_cell *mem_tree_seek(const struct mem_tree *t, struct span key, bool backwards)
 {
+    struct head head = head_of(key);
     struct mem_cell *best = NULL;
     for (struct mem_node *n = t->root; n != NULL;) {
-        int order = span_cmp(key, mem_cell_key(n->cell));
+        int order = compare(head, key, n);
         if (order == 0) {
             return n->cell;
         }
