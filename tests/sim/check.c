@@ -10,6 +10,8 @@
 #include "supervisor/parts.h"
 #include "tests/sim/check.h"
 
+#define FOLLOWERS_EVERY_US 1000000
+
 void check_init(struct sim *s)
 {
     s->checker = mem_zalloc(1, sizeof *s->checker);
@@ -160,19 +162,34 @@ static void failed_look(struct sim_host *h, unsigned number, struct group *g, st
                  h->name, check_group_id(number), g->why);
     }
     sim_trace(h->sim, h, "stops a group over a damaged record", check_group_id(number), 0);
+    r->group = g;
     r->failed = true;
 }
 
-static void replica_look(struct sim_host *h, unsigned number, struct group *g)
+/* Of the last entry, without trail_term()'s search. */
+static inline uint64_t tail_term(const struct raft_trail *t)
 {
-    struct replica *r = &h->sim->checker->replicas[h->index][number];
+    return t->front == t->back ? t->snapshot.term : t->records[(t->back == 0 ? t->size : t->back) - 1].term;
+}
+
+/* Nearly all events leave nearly all groups alone. */
+static inline bool is_unchanged(const struct group *g, const struct replica *r)
+{
+    const struct raft *raft = &g->raft;
+    return r->group == g &&
+           (r->failed ||
+            (g->failed == SG_OK && (unsigned)raft->state == r->state && raft->current_term == r->term &&
+             raft->commit_index == r->raft_commit && g->last_index == r->last_index &&
+             g->commit == r->commit && g->applied == r->applied && g->snapshots_installed == r->installed &&
+             tail_term(&raft->trail) == r->last_term));
+}
+
+static void replica_changed(struct sim_host *h, unsigned number, struct group *g, struct replica *r)
+{
     bool is_new = r->group != g;
 
     if (is_new) {
         memset(r, 0, sizeof *r);
-    }
-    if (r->failed) {
-        return;
     }
     if (g->failed != SG_OK) {
         failed_look(h, number, g, r);
@@ -207,6 +224,22 @@ static void replica_look(struct sim_host *h, unsigned number, struct group *g)
     r->group = g;
 }
 
+static inline void replica_look(struct sim_host *h, unsigned number, struct group *g)
+{
+    struct replica *r = &h->sim->checker->replicas[h->index][number];
+    if (!is_unchanged(g, r)) {
+        replica_changed(h, number, g, r);
+    }
+}
+
+/* Submissions wait at leaders; status reads rows at all others, so those have
+ * their turn now and then. */
+static bool may_queue(const struct sim *s, const struct slot *slot)
+{
+    return slot->shard != NULL &&
+           (shard_group(slot->shard)->told.is_ready || s->now_us % FOLLOWERS_EVERY_US == 0);
+}
+
 void check_queues(struct sim *s)
 {
     for (unsigned i = 0; i < s->plan.nodes; i++) {
@@ -214,7 +247,7 @@ void check_queues(struct sim *s)
         for (size_t k = 0; h->up && k < h->node->lanes[0].slots_count; k++) {
             struct slot *slot = h->node->lanes[0].slots[k];
             struct shard_status status;
-            if (slot->shard != NULL) {
+            if (may_queue(s, slot)) {
                 shard_status(slot->shard, &status);
                 limit(h, sim_shard_of(slot->group) + 1, "the queue of submissions", status.submit_queue_bytes,
                       SUBMIT_QUEUE_MAX_BYTES);

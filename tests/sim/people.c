@@ -347,6 +347,18 @@ static void looked(struct client_call *c, const struct reply *r)
     (void)r;
 }
 
+/* A page from somewhere; whole lists, which are long, only now and then. */
+static void page_choose(struct sim *s, struct request *r, struct request_arg *args, char from[24],
+                        char limit[24])
+{
+    if (sim_below(s, 16) > 0) {
+        (void)snprintf(from, 24, "%" PRIu64, sim_below(s, 300));
+        (void)snprintf(limit, 24, "%" PRIu64, 1 + sim_below(s, 40));
+        arg_add(r, args, "from", span_str(from));
+        arg_add(r, args, "limit", span_str(limit));
+    }
+}
+
 static void look(void *arg)
 {
     static const enum request_kind kinds[] = {
@@ -357,6 +369,8 @@ static void look(void *arg)
     unsigned shard = any_shard(s);
     struct promise *p = any_promise(s, shard);
     struct request_arg args[2];
+    char from[24];
+    char limit[24];
     struct request r = {.kind = REQUEST_TRANSFERS_SHOW, .routing_number = sim_shard_aba(shard)};
 
     if (s->people.resting) {
@@ -369,6 +383,7 @@ static void look(void *arg)
         return;
     }
     r.kind = kinds[sim_below(s, sizeof kinds / sizeof kinds[0])];
+    page_choose(s, &r, args, from, limit);
     (void)client_send(s, &r, 2, false, looked, NULL);
 }
 
