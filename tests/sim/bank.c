@@ -119,7 +119,7 @@ static void pick(void *arg)
         d = delivery_of(b, f->name);
         d->taken++;
         bytes_set(&d->data, span_bytes(&f->data));
-        sim_trace(b->sim, NULL, "bank takes a file: bytes, times", f->data.n, d->taken);
+        sim_trace(b->sim, NULL, "a bank takes a file of # bytes, for the #. time", f->data.n, d->taken);
         check_delivery(b->sim, d);
         unlink_file(p);
     }
@@ -140,7 +140,8 @@ static void published(struct sim_bank *b, const struct bank_file *f)
     d->published++;
     d->excused |= f->is_ghost;
     bytes_set(&d->data, span_bytes(&f->data));
-    sim_trace(b->sim, NULL, "published at bank, times", b->index, d->published);
+    sim_trace(b->sim, NULL, "a file comes into the drop directory of bank #, for the #. time", b->index,
+              d->published);
     pick_soon(b);
 }
 
@@ -263,6 +264,11 @@ static void do_remove(struct errand *e)
     }
 }
 
+static const char *const op_names[BANK_OPS] = {
+    [BANK_CREATE] = "create", [BANK_STAT] = "stat", [BANK_RENAME] = "rename",
+    [BANK_REMOVE] = "remove", [BANK_SYNC] = "sync", [BANK_PROBE] = "probe",
+};
+
 static void carry_out(struct errand *e)
 {
     switch (e->op) {
@@ -287,7 +293,8 @@ static void carry_out(struct errand *e)
     case BANK_OPS:
         break;
     }
-    sim_trace(e->bank->sim, NULL, "bank carries out op, answer", (uint64_t)e->op, (uint64_t)e->answer);
+    sim_trace_words(e->bank->sim, NULL, "bank # carries out \"$\" for n#: $", op_names[e->op],
+                    bank_answer_name(e->answer), e->bank->index, e->host->index + 1);
 }
 
 /* --- Travel ------------------------------------------------------------------------------------------------- */
@@ -432,7 +439,7 @@ void bank_purge(struct sim *s)
 {
     struct sim_bank *b = any_bank(s);
     struct bank_file **p = &b->files;
-    sim_trace(s, NULL, "staging of a bank is purged", b->index, 0);
+    sim_trace(s, NULL, "staging of bank # is purged", b->index, 0);
     b->broke_its_word = true;
     while (*p != NULL) {
         if ((*p)->place == BANK_STAGING) {
@@ -475,7 +482,7 @@ void bank_backup(struct sim *s)
         b->has_backup = true;
         return;
     }
-    sim_trace(s, NULL, "a bank goes back to a backup", b->index, 0);
+    sim_trace(s, NULL, "bank # goes back to a backup", b->index, 0);
     restore(b);
 }
 
@@ -483,7 +490,7 @@ void bank_backup(struct sim *s)
 void bank_power_loss(struct sim *s)
 {
     struct sim_bank *b = any_bank(s);
-    sim_trace(s, NULL, "a bank loses its power", b->index, 0);
+    sim_trace(s, NULL, "bank # loses its power", b->index, 0);
     for (struct bank_file *f = b->files; f != NULL; f = f->next) {
         if (f->is_unsynced && sim_chance(s, 700000)) {
             if (f->place == BANK_DROP) {
@@ -491,7 +498,7 @@ void bank_power_loss(struct sim *s)
             }
             f->place = f->old_place;
             memcpy(f->name, f->old_name, sizeof f->name);
-            sim_trace(s, NULL, "an unflushed rename is undone", b->index, 0);
+            sim_trace(s, NULL, "bank # has lost a rename that was not flushed", b->index, 0);
         }
         f->is_unsynced = false;
     }
@@ -500,7 +507,7 @@ void bank_power_loss(struct sim *s)
 void bank_fill(struct sim *s, uint64_t for_us)
 {
     struct sim_bank *b = any_bank(s);
-    sim_trace(s, NULL, "a bank's disk is full for us", b->index, for_us);
+    sim_trace(s, NULL, "bank # has no room for # ms", b->index, for_us / 1000);
     b->full_until_us = s->now_us + for_us;
 }
 

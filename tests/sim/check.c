@@ -109,17 +109,17 @@ static void leader_look(struct sim_host *h, unsigned number, struct group *g)
         return;
     }
     if (t->leaders[term] != 0) {
-        sim_fail(h->sim, "election safety", "%s and n%u both lead group %" PRIu64 " in term %" PRIu64,
-                 h->name, t->leaders[term], check_group_id(number), term);
+        sim_fail(h->sim, "R-1", "%s and n%u both lead group %" PRIu64 " in term %" PRIu64, h->name,
+                 t->leaders[term], check_group_id(number), term);
     }
     t->leaders[term] = (uint8_t)(h->index + 1);
     h->sim->stats.elections++;
-    sim_trace(h->sim, h, "leads group, term", check_group_id(number), term);
+    sim_trace(h->sim, h, "leads group # in term #", check_group_id(number), term);
     for (uint64_t i = t->commit; i > 0 && i + 64 > t->commit; i--) {
         const struct truth_entry *e = &t->committed[i];
         uint64_t has = i <= g->last_index ? trail_term(&g->raft, i) : 0;
         if (e->hash != 0 && e->by_term < term && i > g->mark_index && has != e->term) {
-            sim_fail(h->sim, "leader completeness",
+            sim_fail(h->sim, "R-3",
                      "%s leads group %" PRIu64 " in term %" PRIu64 " without the committed entry %" PRIu64,
                      h->name, check_group_id(number), term, i);
         }
@@ -158,10 +158,10 @@ static void host_limits_look(struct sim_host *h)
 static void failed_look(struct sim_host *h, unsigned number, struct group *g, struct replica *r)
 {
     if (h->rotted == 0) {
-        sim_fail(h->sim, "no damage", "%s stops group %" PRIu64 " though nothing of its disk is damaged: %s",
+        sim_fail(h->sim, "I-14", "%s stops group %" PRIu64 " though nothing of its disk is damaged: %s",
                  h->name, check_group_id(number), g->why);
     }
-    sim_trace(h->sim, h, "stops a group over a damaged record", check_group_id(number), 0);
+    sim_trace(h->sim, h, "stops group # over a damaged record", check_group_id(number), 0);
     r->group = g;
     r->failed = true;
 }
@@ -199,7 +199,7 @@ static void replica_changed(struct sim_host *h, unsigned number, struct group *g
         leader_look(h, number, g);
     }
     if (g->raft.commit_index < r->raft_commit) {
-        sim_fail(h->sim, "committed never changes",
+        sim_fail(h->sim, "R-4",
                  "libraft on %s goes back from commit %" PRIu64 " to %" PRIu64 " in group %" PRIu64, h->name,
                  r->raft_commit, (uint64_t)g->raft.commit_index, check_group_id(number));
     }

@@ -28,7 +28,9 @@ static void call_end(struct client_call *c, const struct reply *r)
         c->timer = NULL;
     }
     s->people.calls_open--;
-    sim_trace(s, NULL, request_kind_name(c->kind), c->shard, r == NULL ? SG_UNKNOWN : (uint64_t)r->err);
+    sim_trace_words(s, NULL, c->shard < SIM_SHARDS_MAX ? "\"$\" of shard # ends: $" : "\"$\" ends: $",
+                    request_kind_name(c->kind), r == NULL ? "no answer that decides" : sg_err_name(r->err),
+                    c->shard, 0);
     if (s->verbose && r != NULL && r->err != SG_OK) {
         char text[256];
         (void)fprintf(stderr, "           (%s: %s)\n", sg_err_name(r->err),
@@ -87,7 +89,7 @@ static void reply_arrive(void *arg)
 
     if (c->try_number == a->number) {
         if (reply_decode(span_bytes(&a->reply), &arena, &r) != SG_OK) {
-            sim_fail(a->sim, "answers", "node %s sent a reply that cannot be read", a->host->name);
+            sim_fail(a->sim, "I-13", "node %s sent a reply that cannot be read", a->host->name);
         }
         if (r.err == SG_UNKNOWN) {
             in_doubt(c);

@@ -171,7 +171,7 @@ static void rot_one(void *arg)
     }
     if (mem_kv_flip_bit_at(h->disk, table, sim_below(s, records), sim_random(s))) {
         h->rotted++;
-        sim_trace(s, h, "a bit rots, in table", (uint64_t)table, 0);
+        sim_trace_words(s, h, "a bit of a record rots, in table $", kv_table_name(table), "", 0, 0);
     }
     if (sim_below(s, 3) > 0) {
         (void)sim_at(s, NULL, sim_gap_us(s, 5000), rot_one, s);
@@ -201,7 +201,8 @@ static void clock_jump(void *arg)
     int64_t jump = (int64_t)sim_below(s, (uint64_t)(2 * s->plan.clock_jump_ms + 1)) - s->plan.clock_jump_ms;
     if (goes_on(s, s->plan.clock_every_ms, clock_jump)) {
         h->wall_offset_ms = sim_below(s, 3) == 0 ? 0 : h->wall_offset_ms + jump;
-        sim_trace(s, h, "wall clock is off by ms", (uint64_t)h->wall_offset_ms, 0);
+        sim_trace_words(s, h, "wall clock is # ms $", h->wall_offset_ms < 0 ? "behind" : "ahead", "",
+                        (uint64_t)(h->wall_offset_ms < 0 ? -h->wall_offset_ms : h->wall_offset_ms), 0);
     }
 }
 

@@ -153,7 +153,7 @@ static void loop_elsewhere_(void *impl, enum worker worker, struct work *w)
     uint64_t start_us = h->store_free_us > s->now_us ? h->store_free_us : s->now_us;
     if (!s->calm && sim_chance(s, p->stall)) {
         flush_us += sim_below(s, p->stall_us + 1);
-        sim_trace(s, h, "disk stalls us", flush_us, 0);
+        sim_trace(s, h, "disk stalls for # ms", flush_us / 1000, 0);
     }
     w->priv.u64[1] = flush_us;
     h->store_free_us = start_us + 10 + flush_us;
@@ -182,7 +182,9 @@ static enum sg_err disk_fault(void *impl, enum mem_kv_op op)
         h->disk_will_fail = false;
         h->disk_failed = true;
         h->sim->stats.io_errors++;
-        sim_trace(h->sim, h, "disk fails a commit, after it took effect", op == MEM_KV_COMMITTED, 0);
+        sim_trace(h->sim, h,
+                  op == MEM_KV_COMMITTED ? "disk fails a commit that took effect" : "disk fails a commit", 0,
+                  0);
         return SG_IO;
     }
     return SG_OK;
@@ -214,7 +216,7 @@ static void on_fatal(void *impl, enum sg_err err, const char *why)
 {
     struct sim_host *h = impl;
     (void)why;
-    sim_trace(h->sim, h, "node ends: its store failed", (uint64_t)err, 0);
+    sim_trace_words(h->sim, h, "ends, its store failed: $", sg_err_name(err), "", 0, 0);
     /* The process exits; nothing of it runs any more. */
     (void)sim_at(h->sim, h, 0, die_event, h);
 }
@@ -222,7 +224,7 @@ static void on_fatal(void *impl, enum sg_err err, const char *why)
 static void on_left(void *impl)
 {
     struct sim_host *h = impl;
-    sim_trace(h->sim, h, "node left", 0, 0);
+    sim_trace(h->sim, h, "has left", 0, 0);
     (void)sim_at(h->sim, h, 0, die_event, h);
 }
 
@@ -294,14 +296,14 @@ void host_start(struct sim_host *h)
                               .on_left = on_left,
                               .impl = h};
     o.lanes[0] = (struct lane_seams){.loop = &h->loop, .kv = &h->kv, .bank = &h->bank};
-    sim_trace(s, h, "starts", h->life, 0);
+    sim_trace(s, h, "starts, life #", h->life, 0);
     h->up = true;
     err = node_new(&o, &h->node, why, sizeof why);
     if (err != SG_OK) {
         if (h->rotted == 0) {
-            sim_fail(s, "start", "node %s cannot start: %s (%s)", h->name, why, sg_err_name(err));
+            sim_fail(s, "I-14", "node %s cannot start: %s (%s)", h->name, why, sg_err_name(err));
         }
-        sim_trace(s, h, "does not start: its own records are damaged", (uint64_t)err, 0);
+        sim_trace_words(s, h, "does not start, its own records are damaged: $", sg_err_name(err), "", 0, 0);
         h->up = false;
         h->lost = true; /* An operator's work. */
         return;
@@ -320,7 +322,7 @@ void host_kill(struct sim_host *h)
         return;
     }
     drop = sim_chance(s, s->plan.drop_unflushed);
-    sim_trace(s, h, drop ? "dies, unflushed writes are lost" : "dies", h->life, 0);
+    sim_trace(s, h, drop ? "dies, unflushed writes are lost" : "dies", 0, 0);
     s->stats.kills++;
     h->up = false;
     h->paused = false;
@@ -336,7 +338,7 @@ void host_kill(struct sim_host *h)
 void host_pause(struct sim_host *h)
 {
     if (h->up && !h->paused) {
-        sim_trace(h->sim, h, "paused", 0, 0);
+        sim_trace(h->sim, h, "is paused", 0, 0);
         h->sim->stats.pauses++;
         h->paused = true;
     }
@@ -364,7 +366,7 @@ void host_resume(struct sim_host *h)
     if (!h->paused) {
         return;
     }
-    sim_trace(h->sim, h, "resumed", h->held_count, 0);
+    sim_trace(h->sim, h, "goes on after its pause, # events late", h->held_count, 0);
     h->paused = false;
     for (size_t i = 0; i < h->held_count; i++) {
         (void)sim_at(h->sim, h, 0, held_run, h->held[i]);
@@ -375,7 +377,7 @@ void host_resume(struct sim_host *h)
 void host_leave(struct sim_host *h)
 {
     if (h->up && !h->paused && !h->leaving) {
-        sim_trace(h->sim, h, "asked to leave", 0, 0);
+        sim_trace(h->sim, h, "is asked to leave", 0, 0);
         h->leaving = true;
         node_leave(h->node);
     }

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -132,21 +133,28 @@ static void to_stderr(void *impl, enum log_level level, const char *line)
     (void)fprintf(stderr, "%s\n", line);
 }
 
+static bool plan_make(const struct options *o, uint64_t seed, struct sim_plan *plan)
+{
+    char why[256];
+    plan_draw(plan, seed);
+    if (o->scenario != NULL && !plan_read(plan, o->scenario, why, sizeof why)) {
+        (void)fprintf(stderr, "sim: %s\n", why);
+        return false;
+    }
+    return true;
+}
+
 _Noreturn static void child(const struct options *o, uint64_t seed, int fd)
 {
     static struct sim s;
     struct sim_plan plan;
     struct outcome_line line = {.seed = seed};
-    char why[256];
 
-    plan_draw(&plan, seed);
-    if (o->scenario != NULL && !plan_read(&plan, o->scenario, why, sizeof why)) {
-        (void)fprintf(stderr, "sim: %s\n", why);
-        _Exit(2);
-    }
+    CHECK(plan_make(o, seed, &plan));
     hash_init();
     logger_set_level(o->verbose ? LOG_INFO : LOG_ERROR);
     logger_set_sink(o->verbose ? to_stderr : quiet, &s, log_clock);
+    sim_catch_signals(&s);
     sim_run(&s, &plan, o->verbose);
     line.hash = s.trace_hash;
     line.stats = s.stats;
@@ -175,6 +183,7 @@ static void job_start(const struct options *o, struct job *j, uint64_t seed)
 struct totals {
     struct sim_stats sum;
     uint64_t seeds, failed;
+    double busy_s; /* Of all processors. */
 };
 
 static void totals_add(struct totals *t, const struct sim_stats *s)
@@ -191,7 +200,8 @@ static void totals_add(struct totals *t, const struct sim_stats *s)
 static size_t job_end(const struct options *o, struct job *jobs, size_t count, struct totals *t)
 {
     int status = 0;
-    pid_t pid = wait(&status);
+    struct rusage used;
+    pid_t pid = wait4(-1, &status, 0, &used);
     size_t i = 0;
     struct outcome_line line;
 
@@ -201,6 +211,8 @@ static size_t job_end(const struct options *o, struct job *jobs, size_t count, s
     }
     CHECK(i < count);
     t->seeds++;
+    t->busy_s += (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
+                 (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0 &&
         read(jobs[i].fd, &line, sizeof line) == (ssize_t)sizeof line) {
         totals_add(t, &line.stats);
@@ -212,11 +224,8 @@ static size_t job_end(const struct options *o, struct job *jobs, size_t count, s
     } else {
         t->failed++;
         if (WIFSIGNALED(status)) {
-            (void)fprintf(stderr,
-                          "seed %" PRIu64 ": a check in the program stopped it (signal %d)\nrepeat with: "
-                          "scripts/sim --seed %" PRIu64 "%s%s\n",
-                          jobs[i].seed, WTERMSIG(status), jobs[i].seed,
-                          o->scenario == NULL ? "" : " --scenario ", o->scenario == NULL ? "" : o->scenario);
+            (void)fprintf(stderr, "seed %" PRIu64 " was ended by signal %d\n", jobs[i].seed,
+                          WTERMSIG(status));
         }
     }
     (void)close(jobs[i].fd);
@@ -236,8 +245,9 @@ static void print_totals(const struct totals *t, double took_s)
                  s->accepted, s->folded, s->rejected, s->cancelled, s->uploads, s->holds);
     (void)printf("crashes %" PRIu64 ", pauses %" PRIu64 ", partitions %" PRIu64 ", disk errors %" PRIu64 "\n",
                  s->kills, s->pauses, s->partitions, s->io_errors);
-    (void)printf("virtual %.0f s in %.1f s: %.0f times real time\n", (double)s->virtual_ms / 1e3, took_s,
-                 (double)s->virtual_ms / 1e3 / took_s);
+    double virtual_s = (double)s->virtual_ms / 1e3;
+    (void)printf("virtual %.0f s in %.1f s: %.0f times real time; %.1f s of processors: %.0f times on one\n",
+                 virtual_s, took_s, virtual_s / took_s, t->busy_s, t->busy_s > 0 ? virtual_s / t->busy_s : 0);
 }
 
 static int run_all(const struct options *o)
@@ -278,7 +288,7 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         bool used;
         if (!option(&o, argv[i], i + 1 < argc ? argv[i + 1] : NULL, &used)) {
-            (void)fputs(usage, stderr);
+            (void)fprintf(stderr, "sim: %s is not known, or its value does not fit\n\n%s", argv[i], usage);
             return 2;
         }
         ranged = ranged || strncmp(argv[i], "--seed", 6) == 0;
@@ -286,6 +296,14 @@ int main(int argc, char **argv)
     }
     if (o.minutes > 0 && !ranged) {
         o.last = o.first;
+    }
+    if (o.verbose && o.first != o.last) {
+        (void)fputs("sim: --verbose wants one seed: --seed N\n", stderr);
+        return 2;
+    }
+    struct sim_plan plan;
+    if (!plan_make(&o, o.first, &plan)) {
+        return 2;
     }
     return run_all(&o);
 }

@@ -84,7 +84,7 @@ static void frame_schedule(struct sim *s, unsigned from, unsigned to, struct spa
 
     if (!s->calm && sim_chance(s, p->cut)) {
         n = sim_below(s, data.n + 1);
-        sim_trace(s, &s->hosts[from], "frame cut off at", n, data.n);
+        sim_trace(s, &s->hosts[from], "sends a frame that is cut off at byte # of #", n, data.n);
     }
     *f = (struct net_frame){.sim = s, .from = from, .to = to};
     bytes_append(&f->bytes, data.p, n);
@@ -245,7 +245,7 @@ void net_reset(struct sim *s, unsigned a, unsigned b)
         return;
     }
     struct reconnect *r = mem_zalloc(1, sizeof *r);
-    sim_trace(s, &s->hosts[a], "connection breaks with", b + 1, 0);
+    sim_trace(s, &s->hosts[a], "loses its connection with n#", b + 1, 0);
     *r = (struct reconnect){.sim = s, .a = a, .b = b};
     disconnect_pair(s, a, b);
     (void)sim_at(s, NULL, 1000 * (50 + sim_below(s, 500)), reconnect_run, r);
@@ -254,7 +254,7 @@ void net_reset(struct sim *s, unsigned a, unsigned b)
 void net_cut(struct sim *s, unsigned a, unsigned b, bool cut)
 {
     pair_of(s, a, b)->cut = cut;
-    sim_trace(s, &s->hosts[a], cut ? "is cut off from" : "reaches again", b + 1, 0);
+    sim_trace(s, &s->hosts[a], cut ? "does not reach n# any more" : "reaches n# again", b + 1, 0);
 }
 
 void net_heal(struct sim *s)

@@ -179,7 +179,7 @@ static void result_taken(struct sim *s, const struct submission_item *item, cons
     char reason[256];
 
     if (!span_is(r->id, p->id) || r->shard.n != sim_shard_aba(p->shard).n) {
-        sim_fail(s, "answers", "the answer for transfer %s is about another one", p->id);
+        sim_fail(s, "I-13", "the answer for transfer %s is about another one", p->id);
     }
     s->stats.folded += r->outcome == OUTCOME_FOLDED;
     s->stats.rejected += r->outcome == OUTCOME_REJECTED;
@@ -203,7 +203,7 @@ static void submitted(struct client_call *c, const struct reply *r)
     struct submission *sub = c->impl;
     if (r != NULL && r->err == SG_OK) {
         if (r->results_count != sub->count) {
-            sim_fail(c->sim, "answers", "%zu transfers and %zu answers", sub->count, r->results_count);
+            sim_fail(c->sim, "I-13", "%zu transfers and %zu answers", sub->count, r->results_count);
         }
         c->sim->people.known[c->shard] = true;
         for (size_t i = 0; i < sub->count; i++) {
@@ -471,7 +471,7 @@ static void applied(struct client_call *c, const struct reply *r)
     char text[512];
     c->sim->people.apply_open--;
     if (r != NULL && r->err != SG_OK) {
-        sim_fail(c->sim, "answers", "a good configuration is refused: %s",
+        sim_fail(c->sim, "I-13", "a good configuration is refused: %s",
                  span_cstr(r->text, text, sizeof text));
     }
 }

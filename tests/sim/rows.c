@@ -102,7 +102,7 @@ static void end_check(struct rows_read *r, const struct file_row *f)
     if (f->state == FILE_HOLD && !broke &&
         (state_window(&r->rows, &f->seal.window, &w) != SG_OK || !w.hold)) {
         char reason[REASON_SIZE_MAX + 1];
-        sim_fail(s, "HOLD", "%s holds %s without need: %s", r->host->name, was->name,
+        sim_fail(s, "I-12", "%s holds %s without need: %s", r->host->name, was->name,
                  span_cstr(f->reason, reason, sizeof reason));
     }
 }

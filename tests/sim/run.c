@@ -44,7 +44,7 @@ static void must_be_idle(struct sim *s)
     uint64_t before = check_commits(s);
     sim_run_until(s, s->now_us + AFTER_US);
     if (check_commits(s) - before > IDLE_COMMITS_MAX * (s->plan.shards + 1)) {
-        sim_fail(s, "idle", "%" PRIu64 " entries in %d seconds though nobody asks for anything",
+        sim_fail(s, "L-2", "%" PRIu64 " entries in %d seconds though nobody asks for anything",
                  check_commits(s) - before, AFTER_US / 1000000);
     }
 }
@@ -68,7 +68,7 @@ static void wait_for(struct sim *s, bool (*holds)(struct sim *s, char *why, size
 
     while (!holds(s, why, sizeof why)) {
         if (s->now_us >= until_us) {
-            sim_fail(s, "liveness", "after all faults healed: %s", why);
+            sim_fail(s, "L-1", "after all faults healed: %s", why);
         }
         sim_run_until(s, s->now_us + CALM_LOOK_US);
     }

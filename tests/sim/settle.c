@@ -37,7 +37,7 @@ static void sealed_settle(struct settling *st, const struct promise *p, const st
     bool broke = bank_broke_its_word(st->sim, bank_of_shard(st->sim, st->shard));
 
     if (state != FILE_UPLOADED) {
-        sim_fail(st->sim, "liveness", "transfer %s is in file %" PRIu64 ", which is %s at the end", p->id,
+        sim_fail(st->sim, "L-1", "transfer %s is in file %" PRIu64 ", which is %s at the end", p->id,
                  row->file, file_state_name(state));
     }
     if (p->files != 1 && !broke && !(d != NULL && d->lost)) {
@@ -71,7 +71,7 @@ static void row_settle(struct settling *st, const struct promise *p, const struc
                  transfer_state_name(row->state));
     }
     if (row->state == TRANSFER_PENDING && !p->may_wait) {
-        sim_fail(st->sim, "liveness", "transfer %s is still pending", p->id);
+        sim_fail(st->sim, "L-1", "transfer %s is still pending", p->id);
     }
 }
 
@@ -85,7 +85,7 @@ static void promise_settle(struct settling *st, const struct promise *p)
             sim_fail(st->sim, "I-5", "transfer %s breaks the rules and is stored", p->id);
         }
         if (p->said == SAID_NOTHING) {
-            sim_fail(st->sim, "liveness", "transfer %s got no answer in all the calm", p->id);
+            sim_fail(st->sim, "L-1", "transfer %s got no answer in all the calm", p->id);
         }
         return;
     }
@@ -143,7 +143,7 @@ static struct digest rows_digest(struct sim_host *h, unsigned shard)
 
     digester_init(&d);
     if (kv_begin(&h->kv, false, &txn) != SG_OK) {
-        sim_fail(h->sim, "store", "the rows of %s cannot be read", h->name);
+        sim_fail(h->sim, "I-14", "the rows of %s cannot be read", h->name);
     }
     rows_init(&rows, &h->kv, txn, sim_shard_aba(shard).n);
     rows_cursor(&rows, &c, SPAN_NONE);

@@ -77,11 +77,18 @@ bool sim_step(struct sim *s);
 /* Runs events until then. */
 void sim_run_until(struct sim *s, uint64_t at_us);
 
-/* Notes what happened: into the trace's hash and the last lines. what is static. */
+/* Notes what happened: into the trace's hash and the last lines. The first '#'
+ * in what stands for a, the second for b. what is static. */
 void sim_trace(struct sim *s, const struct sim_host *host, const char *what, uint64_t a, uint64_t b);
-/* A broken invariant: prints seed, number, the last events, the command that
- * repeats it, and ends the process with status 1. */
+/* And each '$' for a word, static too. */
+void sim_trace_words(struct sim *s, const struct sim_host *host, const char *what, const char *word,
+                     const char *word2, uint64_t a, uint64_t b);
+/* A broken invariant, by its number (docs/simulator.md): prints seed, number, the
+ * last events, the command that repeats it, and ends the process with status 1. */
 _Noreturn void sim_fail(struct sim *s, const char *invariant, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+/* A CHECK that fails, or a bad access, is told in the same way. */
+void sim_catch_signals(struct sim *s);
 
 /* --- plan.c ------------------------------------------------------------------------------ */
 
@@ -345,14 +352,15 @@ struct sim {
     uint64_t rng;
     uint64_t now_us;
     uint64_t order;
+    uint64_t moment_events; /* Since time went on. */
     struct sim_event **heap;
     size_t heap_count, heap_cap;
     struct sim_event *unused; /* Freed events, linked by arg. */
     uint64_t trace_hash;
     struct sim_line {
-        uint64_t at_us, a, b;
+        uint64_t at_us, numbers[2];
         int host;
-        const char *what;
+        const char *what, *words[2];
     } lines[SIM_TRACE_LINES];
     uint64_t lines_count;
     struct sim_host hosts[SIM_NODES_MAX];

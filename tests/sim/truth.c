@@ -97,7 +97,7 @@ void truth_matches(struct sim_host *h, unsigned number, uint64_t index, const st
         *slot = (struct seen_entry){index, f->term, f->hash};
         t->seen_count++;
     } else if (slot->hash != f->hash) {
-        sim_fail(h->sim, "log matching",
+        sim_fail(h->sim, "R-2",
                  "%s has another entry at index %" PRIu64 " of term %" PRIu64 " in group %" PRIu64
                  " than was seen before",
                  h->name, index, f->term, check_group_id(number));
@@ -163,7 +163,7 @@ static void committed(struct sim_host *h, unsigned number, uint64_t index, const
         *e = (struct truth_entry){f->term, f->hash, term};
         t->commit = index > t->commit ? index : t->commit;
     } else if (e->hash != f->hash || e->term != f->term) {
-        sim_fail(h->sim, "committed never changes",
+        sim_fail(h->sim, "R-4",
                  "%s commits another entry at index %" PRIu64 " of group %" PRIu64 " (term %" PRIu64
                  ", was %" PRIu64 ")",
                  h->name, index, check_group_id(number), f->term, e->term);
@@ -175,8 +175,8 @@ void truth_commit(struct sim_host *h, unsigned number, struct group *g, struct r
     uint64_t from = r->commit + 1;
 
     if (g->commit < r->commit) {
-        sim_fail(h->sim, "committed never changes", "%s goes back from commit %" PRIu64 " to %" PRIu64,
-                 h->name, r->commit, g->commit);
+        sim_fail(h->sim, "R-4", "%s goes back from commit %" PRIu64 " to %" PRIu64, h->name, r->commit,
+                 g->commit);
     }
     if (r->group == NULL && g->commit > 64) {
         from = g->commit - 64; /* A new process: its end must do. */

@@ -1,11 +1,14 @@
 #include <inttypes.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "proto/mem.h"
 #include "tests/sim/sim.h"
 
+#define MOMENT_EVENTS_MAX 1000000
 #define TURN_END (1ull << 63) /* In an event's order: after the rest of its moment. */
 
 /* --- Random: splitmix64, small and good enough to choose faults ------------------------- */
@@ -181,6 +184,10 @@ bool sim_step(struct sim *s)
     e = s->heap[0];
     heap_remove(s, e);
     CHECK(e->at_us >= s->now_us);
+    s->moment_events = e->at_us == s->now_us ? s->moment_events + 1 : 0;
+    if (s->moment_events > MOMENT_EVENTS_MAX) {
+        sim_fail(s, "L-1", "%d events at one moment, and no end", MOMENT_EVENTS_MAX);
+    }
     s->now_us = e->at_us;
     s->stats.events++;
     mix(s, e->at_us ^ e->order << 20);
@@ -213,45 +220,171 @@ void sim_run_until(struct sim *s, uint64_t at_us)
 
 /* --- The trace ------------------------------------------------------------------------------ */
 
-void sim_trace(struct sim *s, const struct sim_host *host, const char *what, uint64_t a, uint64_t b)
+static void mix_text(struct sim *s, const char *text)
 {
-    struct sim_line *l = &s->lines[s->lines_count++ % SIM_TRACE_LINES];
-    *l = (struct sim_line){
-        .at_us = s->now_us, .a = a, .b = b, .host = host == NULL ? -1 : (int)host->index, .what = what};
-    mix(s, s->now_us);
-    for (const char *c = what; *c != '\0'; c++) {
+    for (const char *c = text; *c != '\0'; c++) {
         mix(s, (uint64_t)(unsigned char)*c);
     }
+}
+
+static void put_text(char **at, const char *end, const char *text)
+{
+    while (*text != '\0' && *at < end) {
+        *(*at)++ = *text++;
+    }
+}
+
+static void line_text(const struct sim_line *l, char *out, size_t size)
+{
+    const char *end = out + size - 1;
+    const char *const *word = l->words;
+    const uint64_t *n = l->numbers;
+    char number[24];
+
+    for (const char *c = l->what; *c != '\0' && out < end; c++) {
+        if (*c == '#') {
+            (void)snprintf(number, sizeof number, "%" PRIu64, *n++);
+            put_text(&out, end, number);
+        } else if (*c == '$') {
+            put_text(&out, end, *word++);
+        } else {
+            *out++ = *c;
+        }
+    }
+    *out = '\0';
+}
+
+static void line_print(FILE *out, const struct sim_line *l)
+{
+    char who[16] = "";
+    char text[256];
+    if (l->host >= 0) {
+        (void)snprintf(who, sizeof who, "n%d", l->host + 1);
+    }
+    line_text(l, text, sizeof text);
+    (void)fprintf(out, "  %12.6f s  %-3s %s\n", (double)l->at_us / 1e6, who, text);
+}
+
+void sim_trace_words(struct sim *s, const struct sim_host *host, const char *what, const char *word,
+                     const char *word2, uint64_t a, uint64_t b)
+{
+    struct sim_line *l = &s->lines[s->lines_count++ % SIM_TRACE_LINES];
+    *l = (struct sim_line){.at_us = s->now_us,
+                           .numbers = {a, b},
+                           .host = host == NULL ? -1 : (int)host->index,
+                           .what = what,
+                           .words = {word, word2}};
+    mix(s, s->now_us);
+    mix_text(s, what);
+    mix_text(s, word);
+    mix_text(s, word2);
     mix(s, a);
     mix(s, b);
     if (s->verbose) {
-        (void)fprintf(stderr, "%10.6f %s %s %" PRIu64 " %" PRIu64 "\n", (double)l->at_us / 1e6,
-                      host == NULL ? "-" : host->name, what, a, b);
+        line_print(stderr, l);
     }
+}
+
+void sim_trace(struct sim *s, const struct sim_host *host, const char *what, uint64_t a, uint64_t b)
+{
+    sim_trace_words(s, host, what, "", "", a, b);
+}
+
+static const char *invariant_words(const char *number)
+{
+    static const char *const words[][2] = {
+        {"I-1", "what a message tells of is durable"},
+        {"I-2", "applied index, rows and digest change together"},
+        {"I-3", "an equal applied index is an equal digest"},
+        {"I-4", "only what a majority has stored is committed and accepted"},
+        {"I-5", "an id gets one answer for ever"},
+        {"I-6", "a transfer is in at most one sealed file, which never changes"},
+        {"I-7", "a file reaches the bank once and whole, and UPLOADED says so"},
+        {"I-8", "only a leader with an entry of its term applied asks a bank"},
+        {"I-9", "cents in are cents out"},
+        {"I-10", "everything has a limit"},
+        {"I-11", "nothing is written after a failed write"},
+        {"I-12", "a file is on hold only where its evidence does not decide"},
+        {"I-13", "an answer can be read and is about what was asked"},
+        {"I-14", "a replica stops only over damage of its own disk"},
+        {"R-1", "one leader for a term and group"},
+        {"R-2", "equal index and term is an equal entry"},
+        {"R-3", "a leader has every committed entry"},
+        {"R-4", "a committed entry never changes"},
+        {"L-1", "when all faults have healed everything due goes out"},
+        {"L-2", "a cluster nobody asks for anything is quiet"},
+    };
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (strcmp(words[i][0], number) == 0) {
+            return words[i][1];
+        }
+    }
+    return "?";
+}
+
+static void print_repeat(FILE *out, const struct sim_plan *p)
+{
+    const char *bugs = getenv("SHARDGATE_BUG");
+    (void)fprintf(out, "repeat with: %s%s%sscripts/sim --seed %" PRIu64 "%s%s\n",
+                  bugs == NULL ? "" : "SHARDGATE_BUG=", bugs == NULL ? "" : bugs, bugs == NULL ? "" : " ",
+                  p->seed, p->scenario[0] != '\0' ? " --scenario " : "", p->scenario);
+}
+
+/* In one piece: other seeds may fail at the same time. */
+static void report(struct sim *s, const char *what, const char *why)
+{
+    uint64_t first = s->lines_count > SIM_TRACE_LINES ? s->lines_count - SIM_TRACE_LINES : 0;
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+
+    CHECK(out != NULL);
+    (void)fprintf(out, "seed %" PRIu64 ", its last %" PRIu64 " events:\n", s->plan.seed,
+                  s->lines_count - first);
+    for (uint64_t i = first; i < s->lines_count; i++) {
+        line_print(out, &s->lines[i % SIM_TRACE_LINES]);
+    }
+    (void)fprintf(out, "seed %" PRIu64 " breaks %s\nafter %.6f s: %s\n", s->plan.seed, what,
+                  (double)s->now_us / 1e6, why);
+    print_repeat(out, &s->plan);
+    (void)fclose(out);
+    (void)fflush(stdout);
+    (void)fwrite(text, 1, size, stderr);
+    (void)fflush(stderr);
 }
 
 void sim_fail(struct sim *s, const char *invariant, const char *fmt, ...)
 {
-    uint64_t first = s->lines_count > SIM_TRACE_LINES ? s->lines_count - SIM_TRACE_LINES : 0;
+    char what[160];
+    char why[1024];
     va_list args;
 
-    (void)fflush(stdout);
-    (void)fprintf(stderr, "the last events before it:\n");
-    for (uint64_t i = first; i < s->lines_count; i++) {
-        const struct sim_line *l = &s->lines[i % SIM_TRACE_LINES];
-        char who[16] = "world";
-        if (l->host >= 0) {
-            (void)snprintf(who, sizeof who, "n%d", l->host + 1);
-        }
-        (void)fprintf(stderr, "  %12.6f s  %-5s  %s %" PRIu64 " %" PRIu64 "\n", (double)l->at_us / 1e6, who,
-                      l->what, l->a, l->b);
-    }
-    (void)fprintf(stderr, "seed %" PRIu64 ": %s broken: ", s->plan.seed, invariant);
+    (void)snprintf(what, sizeof what, "%s (%s)", invariant, invariant_words(invariant));
     va_start(args, fmt);
-    (void)vfprintf(stderr, fmt, args);
+    (void)vsnprintf(why, sizeof why, fmt, args);
     va_end(args);
-    (void)fprintf(stderr, "\nrepeat with: scripts/sim --seed %" PRIu64 "%s%s\n", s->plan.seed,
-                  s->plan.scenario[0] != '\0' ? " --scenario " : "", s->plan.scenario);
-    (void)fflush(stderr);
+    report(s, what, why);
     _Exit(1);
+}
+
+/* --- The program's own checks -------------------------------------------------------------- */
+
+static struct sim *running;
+
+/* Everything may be broken, but what led here is still worth more than a core. */
+static void on_signal(int number)
+{
+    (void)alarm(10); /* Should it hang, it ends by another signal. */
+    (void)signal(number, SIG_DFL);
+    report(running, "a CHECK of the program, or its memory", strsignal(number));
+    _Exit(1);
+}
+
+void sim_catch_signals(struct sim *s)
+{
+    static const int numbers[] = {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+    running = s;
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        (void)signal(numbers[i], on_signal);
+    }
 }
