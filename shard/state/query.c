@@ -34,34 +34,46 @@ enum sg_err state_settings(struct rows *r, struct arena *a, struct settings *out
 
 /* --- Lists ---------------------------------------------------------------------- */
 
-/* Rows gathered until it is known how many they are. */
+/* What a list takes from a table: read() makes a row of the record under number,
+ * and those that takes() refuses are passed over. */
 struct list {
-    struct bytes rows;
-    size_t row_size;
+    struct rows *rows;
+    struct arena *arena;
+    size_t row_size, max;
+    enum sg_err (*read)(const struct list *l, uint64_t number, struct span value, void *row);
+    bool (*takes)(const struct list *l, const void *row); /* NULL: all. */
+    enum transfer_state state;                            /* For takes(). */
 };
 
-static void list_add(struct list *l, const void *row)
+/* Gathers until it is known how many there are. Ends the walk; row is the
+ * caller's room for one. */
+static enum sg_err list_walk(const struct list *l, struct store_walk *walk, void *row, void **out,
+                             size_t *count)
 {
-    bytes_append(&l->rows, row, l->row_size);
-}
-
-static size_t list_count(const struct list *l)
-{
-    return l->rows.n / l->row_size;
-}
-
-/* SG_NOTFOUND is how a walk ends: the list goes into the arena. */
-static enum sg_err list_end(struct list *l, enum sg_err err, struct arena *a, void **out, size_t *count)
-{
-    if (err == SG_OK || err == SG_NOTFOUND) {
-        *count = list_count(l);
-        *out = arena_array(a, *count, l->row_size);
-        if (l->rows.n > 0) {
-            memcpy(*out, l->rows.p, l->rows.n);
+    struct bytes found = BYTES_NONE;
+    struct span value;
+    uint64_t number = 0;
+    enum sg_err err = SG_OK;
+    *count = 0;
+    while (*count < l->max && (err = store_walk_next(walk, &number, &value)) == SG_OK) {
+        err = l->read(l, number, value, row);
+        if (err != SG_OK) {
+            break;
         }
-        err = SG_OK;
+        if (l->takes == NULL || l->takes(l, row)) {
+            bytes_append(&found, row, l->row_size);
+            ++*count;
+        }
     }
-    bytes_release(&l->rows);
+    store_walk_release(walk);
+    if (err == SG_NOTFOUND) {
+        err = SG_OK; /* How a walk ends. */
+    }
+    *out = err == SG_OK ? arena_array(l->arena, *count, l->row_size) : NULL;
+    if (err == SG_OK && *count > 0) {
+        memcpy(*out, found.p, found.n);
+    }
+    bytes_release(&found);
     return err;
 }
 
@@ -84,38 +96,35 @@ enum sg_err state_transfer_by_id(struct rows *r, struct span id, struct arena *a
 }
 
 /* Pending ones have an index; the others are found by looking at all. */
-static enum sg_err transfer_at(struct rows *r, enum transfer_state state, uint64_t seq, struct span value,
-                               struct arena *a, struct transfer_row *out)
+static enum sg_err read_pending(const struct list *l, uint64_t seq, struct span value, void *row)
 {
-    if (state != TRANSFER_PENDING) {
-        return store_transfer_of(r, seq, value, a, out);
-    }
+    (void)value;
     struct state_key key = key_number(TABLE_TRANSFERS, seq);
-    return store_must(r, &key, store_get_transfer(r, seq, a, out));
+    return store_must(l->rows, &key, store_get_transfer(l->rows, seq, l->arena, row));
+}
+
+static enum sg_err read_transfer(const struct list *l, uint64_t seq, struct span value, void *row)
+{
+    return store_transfer_of(l->rows, seq, value, l->arena, row);
+}
+
+static bool takes_state(const struct list *l, const void *row)
+{
+    const struct transfer_row *transfer = row;
+    return l->state == 0 || transfer->state == l->state;
 }
 
 enum sg_err state_transfers(struct rows *r, uint64_t after, enum transfer_state state, size_t max,
                             struct arena *a, struct transfer_row **out, size_t *count)
 {
-    struct list list = {.row_size = sizeof(**out)};
+    bool pending = state == TRANSFER_PENDING;
+    const struct list list = {r,           a,    sizeof **out, max, pending ? read_pending : read_transfer,
+                              takes_state, state};
     struct store_walk walk;
     struct transfer_row row;
-    struct span value;
-    uint64_t seq = 0;
     void *rows = NULL;
-    enum sg_err err = SG_OK;
-    store_walk(&walk, r, state == TRANSFER_PENDING ? TABLE_PENDING : TABLE_TRANSFERS, after);
-    while (list_count(&list) < max && (err = store_walk_next(&walk, &seq, &value)) == SG_OK) {
-        err = transfer_at(r, state, seq, value, a, &row);
-        if (err != SG_OK) {
-            break;
-        }
-        if (state == 0 || row.state == state) {
-            list_add(&list, &row);
-        }
-    }
-    store_walk_release(&walk);
-    err = list_end(&list, err, a, &rows, count);
+    store_walk(&walk, r, pending ? TABLE_PENDING : TABLE_TRANSFERS, after);
+    enum sg_err err = list_walk(&list, &walk, &row, &rows, count);
     *out = rows;
     return err;
 }
@@ -127,24 +136,20 @@ enum sg_err state_window(struct rows *r, const struct window_id *id, struct wind
     return store_get_window(r, id, out);
 }
 
+static enum sg_err read_window(const struct list *l, uint64_t index, struct span value, void *row)
+{
+    (void)index;
+    return store_window_of(l->rows, value, row);
+}
+
 static enum sg_err windows_of(struct rows *r, struct store_walk *walk, size_t max, struct arena *a,
                               struct window_row **out, size_t *count)
 {
-    struct list list = {.row_size = sizeof(**out)};
+    const struct list list = {
+        .rows = r, .arena = a, .row_size = sizeof **out, .max = max, .read = read_window};
     struct window_row row;
-    struct span value;
-    uint64_t index = 0;
     void *rows = NULL;
-    enum sg_err err = SG_OK;
-    while (list_count(&list) < max && (err = store_walk_next(walk, &index, &value)) == SG_OK) {
-        err = store_window_of(r, value, &row);
-        if (err != SG_OK) {
-            break;
-        }
-        list_add(&list, &row);
-    }
-    store_walk_release(walk);
-    err = list_end(&list, err, a, &rows, count);
+    enum sg_err err = list_walk(&list, walk, &row, &rows, count);
     *out = rows;
     return err;
 }
@@ -187,51 +192,43 @@ enum sg_err state_file_by_name(struct rows *r, struct span name, struct arena *a
     return store_must(r, &key, store_get_file(r, be64_get(value.p), a, out));
 }
 
-enum sg_err state_files(struct rows *r, size_t max, struct arena *a, struct file_row **out, size_t *count)
+static enum sg_err read_file(const struct list *l, uint64_t file, struct span value, void *row)
 {
-    struct list list = {.row_size = sizeof(**out)};
-    struct store_walk walk;
+    return store_file_of(l->rows, file, value, l->arena, row);
+}
+
+static enum sg_err read_file_of_work(const struct list *l, uint64_t file, struct span value, void *row)
+{
+    (void)value;
+    struct state_key key = key_number(TABLE_FILES, file);
+    return store_must(l->rows, &key, store_get_file(l->rows, file, l->arena, row));
+}
+
+static enum sg_err files_of(const struct list *l, struct store_walk *walk, struct file_row **out,
+                            size_t *count)
+{
     struct file_row row;
-    struct span value;
-    uint64_t file = 0;
     void *rows = NULL;
-    enum sg_err err = SG_OK;
-    store_walk_backwards(&walk, r, TABLE_FILES);
-    while (list_count(&list) < max && (err = store_walk_next(&walk, &file, &value)) == SG_OK) {
-        err = store_file_of(r, file, value, a, &row);
-        if (err != SG_OK) {
-            break;
-        }
-        list_add(&list, &row);
-    }
-    store_walk_release(&walk);
-    err = list_end(&list, err, a, &rows, count);
+    enum sg_err err = list_walk(l, walk, &row, &rows, count);
     *out = rows;
     return err;
 }
 
+enum sg_err state_files(struct rows *r, size_t max, struct arena *a, struct file_row **out, size_t *count)
+{
+    const struct list list = {.rows = r, .arena = a, .row_size = sizeof **out, .max = max, .read = read_file};
+    struct store_walk walk;
+    store_walk_backwards(&walk, r, TABLE_FILES);
+    return files_of(&list, &walk, out, count);
+}
+
 enum sg_err state_files_open_work(struct rows *r, struct arena *a, struct file_row **out, size_t *count)
 {
-    struct list list = {.row_size = sizeof(**out)};
+    const struct list list = {
+        .rows = r, .arena = a, .row_size = sizeof **out, .max = SIZE_MAX, .read = read_file_of_work};
     struct store_walk walk;
-    struct file_row row;
-    struct span value;
-    uint64_t file = 0;
-    void *rows = NULL;
-    enum sg_err err = SG_OK;
     store_walk(&walk, r, TABLE_FILE_WORK, 0);
-    while ((err = store_walk_next(&walk, &file, &value)) == SG_OK) {
-        struct state_key key = key_number(TABLE_FILES, file);
-        err = store_must(r, &key, store_get_file(r, file, a, &row));
-        if (err != SG_OK) {
-            break;
-        }
-        list_add(&list, &row);
-    }
-    store_walk_release(&walk);
-    err = list_end(&list, err, a, &rows, count);
-    *out = rows;
-    return err;
+    return files_of(&list, &walk, out, count);
 }
 
 enum sg_err state_file_members(struct rows *r, uint64_t file, struct arena *a, uint64_t **out, size_t *count)
@@ -269,26 +266,21 @@ enum sg_err state_modifier(struct rows *r, struct day creation_day, char *out)
 
 /* --- Events --------------------------------------------------------------------------- */
 
+static enum sg_err read_event(const struct list *l, uint64_t cursor, struct span value, void *row)
+{
+    return store_event_of(l->rows, cursor, value, l->arena, row);
+}
+
 enum sg_err state_events(struct rows *r, uint64_t after, size_t max, struct arena *a, struct event_row **out,
                          size_t *count)
 {
-    struct list list = {.row_size = sizeof(**out)};
+    const struct list list = {
+        .rows = r, .arena = a, .row_size = sizeof **out, .max = max, .read = read_event};
     struct store_walk walk;
     struct event_row row;
-    struct span value;
-    uint64_t cursor = 0;
     void *rows = NULL;
-    enum sg_err err = SG_OK;
     store_walk(&walk, r, TABLE_EVENTS, after);
-    while (list_count(&list) < max && (err = store_walk_next(&walk, &cursor, &value)) == SG_OK) {
-        err = store_event_of(r, cursor, value, a, &row);
-        if (err != SG_OK) {
-            break;
-        }
-        list_add(&list, &row);
-    }
-    store_walk_release(&walk);
-    err = list_end(&list, err, a, &rows, count);
+    enum sg_err err = list_walk(&list, &walk, &row, &rows, count);
     *out = rows;
     return err;
 }
