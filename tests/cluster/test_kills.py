@@ -33,7 +33,7 @@ def option(name, environment, fallback):
 
 
 VERBOSE = "--verbose" in sys.argv
-KILLS = option("--kills", "SHARDGATE_KILLS", 30)
+KILLS = option("--kills", "SHARDGATE_KILLS", 200)
 SEED = option("--seed", "SHARDGATE_SEED", random.randrange(10**6))
 
 

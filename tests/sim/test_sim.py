@@ -21,7 +21,7 @@ def run(sim, *arguments, bug=None):
     environment = {k: v for k, v in os.environ.items() if k not in ("SHARDGATE_BUG", "SHARDGATE_FAULT")}
     if bug is not None:
         environment["SHARDGATE_BUG"] = bug
-    return subprocess.run([sim, *arguments], env=environment, stdout=subprocess.PIPE,
+    return subprocess.run([sim, "--jobs", "1", *arguments], env=environment, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, errors="replace", check=False)
 
 
