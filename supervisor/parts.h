@@ -126,7 +126,8 @@ char *node_clean_text(char *text);
 /* --- identity.c ------------------------------------------------------------ */
 #define META_MEMBERS "members" /* Records of a founder's id and its directory's identity. */
 #define MEMBER_RECORD_SIZE (8 + IDENTITY_SIZE)
-/* Reads or makes this directory's identity and, if formed, the members' ones. */
+/* Reads or makes this directory's identity and, if formed, the members' ones.
+ * One commit in each store: what was read is durable when it returns SG_OK. */
 MUST_USE enum sg_err identity_load(struct node *n, char *why, size_t why_size);
 
 /* --- forming.c ------------------------------------------------------------- */

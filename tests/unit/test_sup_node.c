@@ -47,6 +47,24 @@ static void survives_restarts_in_any_order(void **state)
     node_world_free(w);
 }
 
+/* What it finds in its stores may be in its machine's memory only. */
+static void commits_in_each_store_before_it_speaks(void **state)
+{
+    (void)state;
+    struct node_world *w = node_check_serving(2);
+    uint64_t before[2];
+
+    node_world_kill(w, 1);
+    for (size_t lane = 0; lane < 2; lane++) {
+        before[lane] = mem_kv_commits(node_world_disk(w, 1, lane));
+    }
+    assert_int_equal(node_world_start(w, 1), SG_OK);
+    for (size_t lane = 0; lane < 2; lane++) {
+        assert_int_equal(mem_kv_commits(node_world_disk(w, 1, lane)), before[lane] + 1);
+    }
+    node_world_free(w);
+}
+
 static void takes_transfers_on_every_node(void **state)
 {
     (void)state;
@@ -230,6 +248,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(forms_in_any_order),
         cmocka_unit_test(survives_restarts_in_any_order),
+        cmocka_unit_test(commits_in_each_store_before_it_speaks),
         cmocka_unit_test(takes_transfers_on_every_node),
         cmocka_unit_test(survives_its_restarts_over_two_lanes),
         cmocka_unit_test(elects_at_once_what_is_new),
