@@ -14,6 +14,8 @@ struct mem_kv {
     char *name;
     struct snapshot committed;
     struct snapshot flushed;
+    struct snapshot *unflushed; /* After each commit since the last flush. */
+    size_t unflushed_count, unflushed_cap;
     bool manual_flush;
     uint64_t generation; /* Of the handle that is alive. */
     struct kv_txn *writer;
@@ -118,6 +120,22 @@ static void mem_abort(void *impl, struct kv_txn *txn)
     txn_end(h->disk, txn);
 }
 
+static void unflushed_add(struct mem_kv *disk)
+{
+    if (disk->unflushed_count == disk->unflushed_cap) {
+        disk->unflushed_cap = disk->unflushed_cap == 0 ? 4 : 2 * disk->unflushed_cap;
+        disk->unflushed = mem_realloc(disk->unflushed, disk->unflushed_cap * sizeof(disk->unflushed[0]));
+    }
+    disk->unflushed[disk->unflushed_count++] = snapshot_ref(&disk->committed);
+}
+
+static void unflushed_clear(struct mem_kv *disk)
+{
+    while (disk->unflushed_count > 0) {
+        snapshot_release(&disk->unflushed[--disk->unflushed_count]);
+    }
+}
+
 static enum sg_err mem_commit(void *impl, struct kv_txn *txn)
 {
     struct handle *h = impl;
@@ -126,6 +144,7 @@ static enum sg_err mem_commit(void *impl, struct kv_txn *txn)
     if (err == SG_OK && txn->changed) {
         snapshot_replace(&disk->committed, &txn->snapshot);
         disk->commits_count++;
+        unflushed_add(disk);
         if (!disk->manual_flush) {
             mem_kv_flush(disk);
         }
@@ -242,6 +261,8 @@ void mem_kv_free(struct mem_kv *disk)
     CHECK(disk->handles_count == 0);
     snapshot_release(&disk->committed);
     snapshot_release(&disk->flushed);
+    unflushed_clear(disk);
+    mem_free(disk->unflushed);
     mem_free(disk->name);
     mem_free(disk);
 }
@@ -260,7 +281,7 @@ static struct handle *handle_new(struct mem_kv *disk, struct kv *out)
 
 void mem_kv_open(struct mem_kv *disk, struct kv *out)
 {
-    mem_kv_crash(disk, MEM_KV_KEEP_COMMITTED);
+    mem_kv_crash(disk, MEM_KV_KEEP_VISIBLE);
     (void)handle_new(disk, out);
 }
 
@@ -283,18 +304,42 @@ void mem_kv_set_manual_flush(struct mem_kv *disk, bool manual)
 void mem_kv_flush(struct mem_kv *disk)
 {
     snapshot_replace(&disk->flushed, &disk->committed);
+    unflushed_clear(disk);
 }
 
-void mem_kv_crash(struct mem_kv *disk, enum mem_kv_crash_how how)
+/* Its handle and its transactions are dead. */
+static void process_end(struct mem_kv *disk)
 {
     disk->generation++;
     disk->writer = NULL;
     disk->txns_count = 0;
+}
+
+void mem_kv_crash(struct mem_kv *disk, enum mem_kv_crash_how how)
+{
+    process_end(disk);
     if (how == MEM_KV_DROP_UNFLUSHED) {
         snapshot_replace(&disk->committed, &disk->flushed);
-    } else {
+        unflushed_clear(disk);
+    } else if (how == MEM_KV_KEEP_COMMITTED) {
         mem_kv_flush(disk);
     }
+}
+
+size_t mem_kv_unflushed(const struct mem_kv *disk)
+{
+    return disk->unflushed_count;
+}
+
+void mem_kv_crash_torn(struct mem_kv *disk, size_t keep)
+{
+    CHECK(keep <= disk->unflushed_count);
+    process_end(disk);
+    if (keep > 0) {
+        snapshot_replace(&disk->flushed, &disk->unflushed[keep - 1]);
+    }
+    snapshot_replace(&disk->committed, &disk->flushed);
+    unflushed_clear(disk);
 }
 
 void mem_kv_wipe(struct mem_kv *disk)

@@ -24,8 +24,8 @@ struct mem_kv;
 struct mem_kv *mem_kv_new(const char *name);
 /* No transaction may be open and no handle unclosed. */
 void mem_kv_free(struct mem_kv *disk);
-/* One handle at a time: an earlier one is dead from here on, as after a crash
- * that keeps what was committed. kv_close() keeps the content. */
+/* One handle at a time: an earlier one is dead from here on, as after
+ * MEM_KV_KEEP_VISIBLE. kv_close() keeps the content. */
 void mem_kv_open(struct mem_kv *disk, struct kv *out);
 
 /* By default a commit is on the disk when it returns. With manual flushing it
@@ -41,11 +41,20 @@ struct kv_txn *mem_kv_begin_durable(struct mem_kv *disk, struct kv *out);
 
 enum mem_kv_crash_how {
     MEM_KV_KEEP_COMMITTED, /* The open write transaction is lost. */
-    MEM_KV_DROP_UNFLUSHED  /* And so is every commit that was not flushed. */
+    MEM_KV_DROP_UNFLUSHED, /* And so is every commit that was not flushed. */
+    /* The machine lives on: commits that were not flushed are read by the next
+     * process, out of the machine's memory, and are on no disk before the next
+     * flush. So it is after kill -9 in the middle of a commit. */
+    MEM_KV_KEEP_VISIBLE
 };
 /* The process that had it open is gone. Its handle and transactions are dead:
  * whatever is asked of them is SG_IO, but they may be aborted and closed. */
 void mem_kv_crash(struct mem_kv *disk, enum mem_kv_crash_how how);
+/* Commits since the last flush. */
+size_t mem_kv_unflushed(const struct mem_kv *disk);
+/* A crash in the middle of a flush: of those commits the first ones, in their
+ * order, are on the disk and the others are not. keep <= mem_kv_unflushed(). */
+void mem_kv_crash_torn(struct mem_kv *disk, size_t keep);
 /* A new, empty disk in its place. As mem_kv_crash() otherwise. */
 void mem_kv_wipe(struct mem_kv *disk);
 

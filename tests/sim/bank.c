@@ -516,6 +516,18 @@ bool bank_broke_its_word(const struct sim *s, unsigned bank)
     return s->banks[bank].broke_its_word;
 }
 
+bool bank_has_taken_all(const struct sim *s)
+{
+    for (unsigned i = 0; i < s->plan.banks; i++) {
+        for (const struct bank_file *f = s->banks[i].files; f != NULL; f = f->next) {
+            if (f->place == BANK_DROP) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 void bank_each(struct sim *s, void (*f)(void *impl, const struct delivery *d), void *impl)
 {
     for (unsigned i = 0; i < s->plan.banks; i++) {

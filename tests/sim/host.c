@@ -125,7 +125,9 @@ static void store_run(void *arg)
     struct work *w = arg;
     struct sim_host *h = w->priv.ptr[0];
     uint64_t flush_us = w->priv.u64[1];
+    h->store_is_at_work = true;
     w->run(w);
+    h->store_is_at_work = false;
     (void)sim_at(h->sim, h, flush_us, store_done, w);
 }
 
@@ -178,6 +180,10 @@ static enum sg_err disk_fault(void *impl, enum mem_kv_op op)
     struct sim_host *h = impl;
     bool is_commit = op == MEM_KV_COMMIT || op == MEM_KV_COMMITTED;
     check_disk(h, op);
+    if (op == MEM_KV_COMMITTED && !h->store_is_at_work) {
+        mem_kv_flush(h->disk); /* On the loop, before anything runs: it waits for the flush. */
+        return SG_OK;
+    }
     if (is_commit && h->disk_will_fail && sim_chance(h->sim, 500000)) {
         h->disk_will_fail = false;
         h->disk_failed = true;
@@ -313,22 +319,38 @@ void host_start(struct sim_host *h)
     net_started(h);
 }
 
+/* The machine loses its power, or only the process dies. */
+static void disk_crash(struct sim_host *h)
+{
+    struct sim *s = h->sim;
+    size_t unflushed = mem_kv_unflushed(h->disk);
+
+    if (!sim_chance(s, s->plan.power_loss)) {
+        mem_kv_crash(h->disk, MEM_KV_KEEP_VISIBLE);
+        sim_trace(s, h, unflushed == 0 ? "dies" : "dies, its machine still knows # unflushed commits",
+                  unflushed, 0);
+    } else {
+        size_t keep = sim_below(s, unflushed + 1);
+        mem_kv_crash_torn(h->disk, keep);
+        sim_trace(s, h, unflushed == 0 ? "loses its power" : "loses its power and # of # unflushed commits",
+                  unflushed - keep, unflushed);
+        s->stats.torn += unflushed > keep;
+    }
+}
+
 void host_kill(struct sim_host *h)
 {
     struct sim *s = h->sim;
-    bool drop;
 
     if (!h->up) {
         return;
     }
-    drop = sim_chance(s, s->plan.drop_unflushed);
-    sim_trace(s, h, drop ? "dies, unflushed writes are lost" : "dies", 0, 0);
     s->stats.kills++;
     h->up = false;
     h->paused = false;
     h->life++; /* Its events vanish; its memory is not used again. */
     h->held_count = 0;
-    mem_kv_crash(h->disk, drop ? MEM_KV_DROP_UNFLUSHED : MEM_KV_KEEP_COMMITTED);
+    disk_crash(h);
     h->node = NULL;
     net_died(h);
     (void)sim_at(s, NULL, s->calm ? 100000 : 1000 * (100 + sim_skewed(s, 0, s->plan.down_ms)), restart_event,

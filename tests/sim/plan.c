@@ -69,7 +69,7 @@ static const struct key keys[] = {
     KEY(pause_every_ms, KEY_U64),
     KEY(pause_ms, KEY_U64),
     KEY(leave_every_ms, KEY_U64),
-    KEY(drop_unflushed, KEY_U32),
+    KEY(power_loss, KEY_U32),
     KEY(clock_jump_ms, KEY_I64),
     KEY(clock_every_ms, KEY_U64),
     KEY(drift_ppm, KEY_I32),
@@ -186,7 +186,7 @@ static void draw_processes(struct sim_plan *p, struct draw *d)
     p->pause_every_ms = sometimes(d, 50, between(d, 3000, 15000));
     p->pause_ms = between(d, 500, 12000);
     p->leave_every_ms = sometimes(d, 30, between(d, 5000, 20000));
-    p->drop_unflushed = 500000;
+    p->power_loss = 500000;
     p->clock_every_ms = sometimes(d, 30, between(d, 3000, 15000));
     p->clock_jump_ms = (int64_t)between(d, 1000, 300000);
     p->drift_ppm = (int32_t)between(d, 0, 300);

@@ -58,6 +58,10 @@ static bool everybody_answered(struct sim *s, char *why, size_t why_size)
 /* At one moment: a window may have closed by the clock just now. */
 static bool level_and_out(struct sim *s, char *why, size_t why_size)
 {
+    if (!bank_has_taken_all(s)) {
+        (void)snprintf(why, why_size, "a bank has not taken all files yet");
+        return false;
+    }
     return rows_all_out(s, why, why_size) && check_level(s, why, why_size);
 }
 

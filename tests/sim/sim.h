@@ -124,7 +124,7 @@ struct sim_plan {
     bool rot, wipe;
     /* Processes. */
     uint64_t kill_every_ms, down_ms, pause_every_ms, pause_ms, leave_every_ms;
-    uint32_t drop_unflushed;
+    uint32_t power_loss; /* Of a kill: what was not flushed is lost, all or some. */
     /* Clocks. */
     int64_t clock_jump_ms;
     uint64_t clock_every_ms;
@@ -159,6 +159,7 @@ struct sim_host {
     uint64_t rng;
     int64_t wall_offset_ms;
     int32_t drift_ppm;
+    bool store_is_at_work;
     uint64_t store_free_us; /* The store's thread is busy until then. */
     bool disk_will_fail, disk_failed, disk_is_full;
     unsigned rotted;         /* Records damaged. */
@@ -219,6 +220,8 @@ struct delivery *bank_delivery(struct sim *s, const char *name);
 void bank_each(struct sim *s, void (*f)(void *impl, const struct delivery *d), void *impl);
 /* Has this bank done what no client can stand: purged, rolled back? */
 bool bank_broke_its_word(const struct sim *s, unsigned bank);
+/* Nothing lies in a drop directory. */
+bool bank_has_taken_all(const struct sim *s);
 unsigned bank_of_shard(const struct sim *s, unsigned shard);
 
 /* --- config.c --------------------------------------------------------------------------------- */
@@ -344,7 +347,7 @@ void settle(struct sim *s);
 
 struct sim_stats {
     uint64_t events, frames, elections, commits, uploads, kills, pauses, partitions, installs, accepted,
-        folded, rejected, cancelled, holds, io_errors, calls, virtual_ms;
+        folded, rejected, cancelled, holds, io_errors, calls, torn, virtual_ms;
 };
 
 struct sim {

@@ -54,6 +54,7 @@ static const struct {
     {"or loses what was never flushed", true, 0, MEM_KV_DROP_UNFLUSHED, false, false},
     {"a flush stands for all before it", true, 1, MEM_KV_DROP_UNFLUSHED, true, false},
     {"up to the last", true, 2, MEM_KV_DROP_UNFLUSHED, true, true},
+    {"where only the process died, all is seen", true, 1, MEM_KV_KEEP_VISIBLE, true, true},
 };
 
 static void test_crashes(void **state)
@@ -92,6 +93,52 @@ static void test_crashes(void **state)
         assert_true(has(&kv, "new", "x"));
         assert_false(has(&kv, "open", "x"));
         kv_close(&dead);
+        kv_close(&kv);
+        mem_kv_free(disk);
+    }
+}
+
+/* What the machine's memory has is on no disk until the next flush. */
+static void test_what_is_visible_may_still_be_lost(void **state)
+{
+    (void)state;
+    struct mem_kv *disk = mem_kv_new("test");
+    struct kv kv;
+    mem_kv_set_manual_flush(disk, true);
+    mem_kv_open(disk, &kv);
+    commit_one(&kv, "first", "x");
+    mem_kv_crash(disk, MEM_KV_KEEP_VISIBLE);
+    kv_close(&kv);
+    mem_kv_open(disk, &kv);
+    assert_true(has(&kv, "first", "x"));
+    mem_kv_crash(disk, MEM_KV_DROP_UNFLUSHED);
+    kv_close(&kv);
+    mem_kv_open(disk, &kv);
+    assert_false(has(&kv, "first", "x"));
+    kv_close(&kv);
+    mem_kv_free(disk);
+}
+
+static void test_a_torn_flush_keeps_the_first_commits(void **state)
+{
+    (void)state;
+    static const char *const keys[] = {"a", "b", "c"};
+    for (size_t keep = 0; keep <= 3; keep++) {
+        struct mem_kv *disk = mem_kv_new("test");
+        struct kv kv;
+        mem_kv_set_manual_flush(disk, true);
+        mem_kv_open(disk, &kv);
+        for (size_t i = 0; i < 3; i++) {
+            commit_one(&kv, keys[i], "x");
+        }
+        assert_int_equal(mem_kv_unflushed(disk), 3);
+        mem_kv_crash_torn(disk, keep);
+        assert_int_equal(mem_kv_unflushed(disk), 0);
+        kv_close(&kv);
+        mem_kv_open(disk, &kv);
+        for (size_t i = 0; i < 3; i++) {
+            assert_int_equal(has(&kv, keys[i], "x"), i < keep);
+        }
         kv_close(&kv);
         mem_kv_free(disk);
     }
@@ -364,6 +411,8 @@ int main(void)
     logger_set_sink(drop_line, NULL, NULL);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_crashes),
+        cmocka_unit_test(test_what_is_visible_may_still_be_lost),
+        cmocka_unit_test(test_a_torn_flush_keeps_the_first_commits),
         cmocka_unit_test(test_wipe_leaves_an_empty_disk),
         cmocka_unit_test(test_every_bit_of_a_record_counts),
         cmocka_unit_test(test_each_operation_fails_once),
