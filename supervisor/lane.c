@@ -124,6 +124,7 @@ struct group_options lane_group_options(struct lane *l, uint64_t group)
         .writer = l->writer,
         .transport = &l->transport,
         .trailing_entries = o->trailing_entries,
+        .inflight_entries = o->inflight_entries,
         .election_timeout_ms = o->election_timeout_ms,
         .heartbeat_ms = o->heartbeat_ms,
         .spool_dir = o->spool_dir,
@@ -198,7 +199,9 @@ struct bootstrap_job {
 static enum sg_err bootstrap_run(struct writer_job *job, struct kv *kv, struct kv_txn *txn)
 {
     struct bootstrap_job *b = CONTAINER_OF(job, struct bootstrap_job, job);
-    enum sg_err err = group_bootstrap(kv, txn, b->slot->group, b->replicas, b->replicas_count);
+    enum sg_err err = b->replicas_count == 0
+                          ? group_join(kv, txn, b->slot->group)
+                          : group_bootstrap(kv, txn, b->slot->group, b->replicas, b->replicas_count);
     return err == SG_EXISTS ? SG_OK : err;
 }
 
@@ -226,8 +229,9 @@ static void slot_bootstrap(struct slot *s, const struct shard_order *order)
     s->opening = true;
     /* One replica stands at once: the preferred one, or leaders are spread. */
     s->stands_first =
+        order->replicas_count > 0 &&
         (order->preferred != 0 ? order->preferred : order->replicas[order->group % order->replicas_count]) ==
-        s->lane->node->self->id;
+            s->lane->node->self->id;
     b->slot = s;
     memcpy(b->replicas, order->replicas, sizeof b->replicas);
     b->replicas_count = order->replicas_count;

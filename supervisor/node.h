@@ -45,8 +45,9 @@ struct node_options {
     struct link *link;
     const struct zone *(*zone)(void *impl, struct span name);
     void *zone_impl;
-    const char *spool_dir; /* NULL: memory only. */
-    uint64_t trailing_entries;
+    const char *spool_dir;     /* NULL: memory only. */
+    uint64_t trailing_entries; /* >= inflight_entries. */
+    unsigned inflight_entries; /* 0: INFLIGHT_ENTRIES_MAX. */
     unsigned election_timeout_ms;
     unsigned heartbeat_ms;
     /* The node can't go on (its store failed): end the process. */

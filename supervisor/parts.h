@@ -164,7 +164,7 @@ struct shard_order {
     struct lane *lane;
     uint64_t group;
     uint64_t replicas[REPLICAS_MAX];
-    size_t replicas_count;
+    size_t replicas_count; /* 0: the replica joins a group that has been running. */
     uint64_t preferred;
     struct bytes settings;
     uint64_t settings_version;

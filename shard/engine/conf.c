@@ -13,11 +13,11 @@ static int compare_nodes(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static void add_voter(struct raft_configuration *conf, uint64_t node)
+void conf_add(struct raft_configuration *conf, uint64_t node, int role)
 {
     char address[24];
     (void)snprintf(address, sizeof(address), "%" PRIu64, node);
-    CHECK(raft_configuration_add(conf, node, address, RAFT_VOTER) == 0);
+    CHECK(raft_configuration_add(conf, node, address, role) == 0);
 }
 
 void conf_encode(const uint64_t *nodes, size_t nodes_count, struct bytes *out)
@@ -32,7 +32,7 @@ void conf_encode(const uint64_t *nodes, size_t nodes_count, struct bytes *out)
     qsort(sorted, nodes_count, sizeof(sorted[0]), compare_nodes);
     raft_configuration_init(&conf);
     for (size_t i = 0; i < nodes_count; i++) {
-        add_voter(&conf, sorted[i]);
+        conf_add(&conf, sorted[i], RAFT_VOTER);
     }
     CHECK(raft_configuration_encode(&conf, &buffer) == 0);
     bytes_append(out, buffer.base, buffer.len);
@@ -78,9 +78,9 @@ static void drop_first(struct group *g)
     conf_truncate(g, UINT64_MAX);
 }
 
-void conf_feed(struct group *g)
+void conf_feed(struct group *g, uint64_t upto)
 {
-    while (!g->stopped && g->changes_count > 0 && g->changes[0].index <= raft_commit_index(&g->raft)) {
+    while (!g->stopped && g->changes_count > 0 && g->changes[0].index <= upto) {
         struct step s = {.event = {.type = RAFT_CONFIGURATION}};
         s.event.configuration.index = g->changes[0].index;
         conf_decode(span_bytes(&g->changes[0].data), &s.event.configuration.conf);

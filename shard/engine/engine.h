@@ -58,7 +58,7 @@ struct held_message {
     struct message message; /* Entries of an AppendEntries are read when it leaves. */
 };
 
-/* A configuration change in the log whose commit libraft does not know yet. */
+/* A configuration change in the log that libraft has not been told to be committed. */
 struct conf_change {
     uint64_t index;
     struct bytes data;
@@ -199,14 +199,16 @@ void timer_ignore_straggler(struct group *g);
 
 /* --- conf.c --------------------------------------------------------------- */
 
+/* One more server; its address is its id in decimal. */
+void conf_add(struct raft_configuration *conf, uint64_t node, int role);
 /* Encoded configuration of voters, the same whatever the order of nodes. */
 void conf_encode(const uint64_t *nodes, size_t nodes_count, struct bytes *out);
 /* data must have passed guard_g11_configuration(). out is libraft's to free. */
 void conf_decode(struct span data, struct raft_configuration *out);
 void conf_note(struct group *g, uint64_t index, struct span data);
 void conf_truncate(struct group *g, uint64_t from);
-/* Tell libraft each change that its commit index has reached. */
-void conf_feed(struct group *g);
+/* Tell libraft that each change up to there is committed. */
+void conf_feed(struct group *g, uint64_t upto);
 
 /* --- persist.c ------------------------------------------------------------ */
 
@@ -237,6 +239,11 @@ MUST_USE enum sg_err applied_row_decode(struct span data, struct applied_row *ou
 /* Forget entries that nobody needs from memory. */
 void apply_evict(struct group *g);
 
+/* --- member.c ------------------------------------------------------------- */
+
+/* Of a leader: does it bring a standby up to date? */
+bool member_is_catching_up(const struct group *g);
+
 /* --- propose.c, role.c ---------------------------------------------------- */
 
 void proposal_push(struct proposal_list *list, struct proposal *p);
@@ -244,6 +251,8 @@ struct proposal *proposal_pop(struct proposal_list *list);
 /* Move all that wait to the lost ones. */
 void proposals_lose(struct group *g);
 void proposals_tell_lost(struct group *g);
+/* SUBMIT one entry, and take over e. 0, or libraft's refusal. */
+int propose_submit(struct group *g, struct entry *e);
 /* An own entry of this term, so that older ones commit and is_ready comes true. */
 void propose_barrier(struct group *g);
 uint64_t role_leader(const struct group *g);

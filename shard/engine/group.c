@@ -196,16 +196,18 @@ static void init_raft(struct group *g)
     raft_set_election_timeout(&g->raft, o->election_timeout_ms);
     raft_set_heartbeat_timeout(&g->raft, o->heartbeat_ms);
     raft_set_pre_vote(&g->raft, true);
-    raft_set_max_inflight_entries(&g->raft, INFLIGHT_ENTRIES_MAX);
+    raft_set_max_inflight_entries(&g->raft, o->inflight_entries);
 }
 
 static struct group *group_new(const struct group_options *o)
 {
     CHECK(o->node > 0);
-    CHECK(o->trailing_entries >= TRAILING_ENTRIES_MIN);
     CHECK(o->heartbeat_ms < o->election_timeout_ms);
     struct group *g = mem_zalloc(1, sizeof(*g));
     g->o = *o;
+    g->o.inflight_entries = o->inflight_entries == 0 ? INFLIGHT_ENTRIES_MAX : o->inflight_entries;
+    CHECK(g->o.inflight_entries <= INFLIGHT_ENTRIES_MAX);
+    CHECK(o->trailing_entries >= g->o.inflight_entries);
     g->scope = (struct log_scope){.node = o->node_name, .group = (uint32_t)o->id, .has_group = 1};
     (void)snprintf(g->address, sizeof(g->address), "%" PRIu64, o->node);
     g->timer.run = timer_run;
@@ -309,6 +311,7 @@ void group_status(const struct group *g, struct group_status *out)
         .transferee = raft_transferee(&g->raft),
         .is_leader = !g->stopped && g->raft.state == RAFT_LEADER,
         .is_ready = role_is_ready(g),
+        .is_changing = g->raft.configuration_uncommitted_index != 0 || member_is_catching_up(g),
         .stopped = g->stopped,
         .why = g->why == NULL ? "" : g->why,
         .first_index = trail_first(&g->raft),

@@ -7,7 +7,7 @@
  * entries to the machine in the writer's transaction (I-2).
  *
  * Calling sequence: group_bootstrap() once in the life of the group on each
- * founding replica; group_open(); group_receive(), group_propose() ...; group_stop(), then group_free() when
+ * founding replica, group_join() on one that is added later; group_open(); group_receive(), group_propose() ...; group_stop(), then group_free() when
  * group_is_idle(). */
 #ifndef SHARD_ENGINE_GROUP_H
 #define SHARD_ENGINE_GROUP_H
@@ -30,7 +30,8 @@ struct group_options {
     struct writer *writer;
     struct transport *transport;
     struct machine machine;
-    uint64_t trailing_entries; /* Kept behind a snapshot; >= TRAILING_ENTRIES_MIN. */
+    uint64_t trailing_entries; /* Kept behind a snapshot; >= inflight_entries (G6c). */
+    unsigned inflight_entries; /* To a follower, not acknowledged; 0: INFLIGHT_ENTRIES_MAX, the most. */
     unsigned election_timeout_ms;
     unsigned heartbeat_ms;
     const char *spool_dir;      /* For large snapshots; NULL: memory only. */
@@ -44,8 +45,13 @@ struct group_options {
 MUST_USE enum sg_err group_bootstrap(struct kv *kv, struct kv_txn *txn, uint64_t id, const uint64_t *nodes,
                                      size_t nodes_count);
 
+/* Write, in the caller's transaction, what a replica begins with that a running
+ * group is about to add: no term and no entry; all it will know comes from the
+ * leader. SG_EXISTS: the group has been bootstrapped or joined here. */
+MUST_USE enum sg_err group_join(struct kv *kv, struct kv_txn *txn, uint64_t id);
+
 /* Load from the store and start. Reads the whole log and checks every record of
- * it. SG_NOTFOUND: never bootstrapped here. SG_CORRUPT: a record is damaged or
+ * it. SG_NOTFOUND: never bootstrapped or joined here. SG_CORRUPT: a record is damaged or
  * contradicts another; why names it. SG_BUSY: too many readers. SG_IO. In each
  * of these cases nothing is running and nothing was written. */
 MUST_USE enum sg_err group_open(const struct group_options *options, struct group **out, char *why,
@@ -88,6 +94,29 @@ MUST_USE enum sg_err group_propose(struct group *g, struct proposal *p);
  * SG_BUSY (a transfer is under way). */
 MUST_USE enum sg_err group_transfer(struct group *g, uint64_t node);
 
+/* One step in changing who replicates the group. To move a replica: group_join()
+ * and group_open() on the new node; here, on the leader, GROUP_ADD, GROUP_PROMOTE
+ * and then, for the old one, GROUP_REMOVE. Half-way it may stop for ever: each
+ * step leaves a group that works. */
+enum group_change {
+    GROUP_ADD,     /* As a standby: it gets everything and does not vote. */
+    GROUP_PROMOTE, /* A standby that has caught up becomes a voter. */
+    GROUP_DEMOTE,  /* A voter becomes a standby. */
+    GROUP_REMOVE,
+};
+
+/* SG_OK: it is in the log, and decided when group_status().is_changing is false
+ *   again. With the leadership it may be lost: look at the replicas, ask again.
+ * SG_NOTLEADER, SG_STOPPED.
+ * SG_BUSY: not now: another change or a transfer of leadership is under way, the
+ *   leader is new (G4), or the replica to be promoted is behind (G9): the leader
+ *   now sees to it that it catches up. Ask again.
+ * SG_INVALID: the node has not the part that the change is about; it leads (move
+ *   leadership first); fewer than REPLICAS_MIN voters would be left (G5), or more
+ *   than REPLICAS_MAX; the group would have too many replicas.
+ * Unless SG_OK nothing happened. */
+MUST_USE enum sg_err group_change(struct group *g, enum group_change change, uint64_t node);
+
 /* The connection to node broke: if it led this group, or nobody is known to,
  * don't wait for the whole election timeout. likeliest: this replica should stand first; the others give
  * it a head start. Never disturbs a leader that is heard. */
@@ -102,7 +131,7 @@ void group_stand(struct group *g);
 
 struct group_replica {
     uint64_t node;
-    bool is_voter;
+    bool is_voter; /* Else a standby. */
     bool is_leader;
     uint64_t match_index; /* Known to the leader only; else 0. */
     bool is_recent;       /* Heard within an election timeout (leader only). */
@@ -111,9 +140,10 @@ struct group_replica {
 
 struct group_status {
     uint64_t id, term, voted_for, leader, transferee;
-    bool is_leader; /* libraft's state. */
-    bool is_ready;  /* Leader with an entry of its own term applied. */
-    bool stopped;   /* Damaged or broken: see why. */
+    bool is_leader;   /* libraft's state. */
+    bool is_ready;    /* Leader with an entry of its own term applied. */
+    bool is_changing; /* A change of replicas is not decided, or one catches up. */
+    bool stopped;     /* Damaged or broken: see why. */
     const char *why;
     uint64_t first_index, last_index, commit_index, applied_index, mark_index;
     uint64_t ran_index;   /* Applied, flushed here or not: early answers reach this far. */

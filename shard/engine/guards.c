@@ -43,6 +43,13 @@ size_t guard_g2_piece(const struct raft_entry *entries, size_t n)
     return n;
 }
 
+bool guard_g2_tells_committed(const struct raft *r, const struct raft_append_entries *m,
+                              const struct raft_entry *entries, size_t n)
+{
+    return !FAULT_BUG("guard-g2") && n > 0 && entries[0].type == RAFT_CHANGE && m->term >= r->current_term &&
+           m->prev_log_index > 0 && trail_term(r, m->prev_log_index) == m->prev_log_term;
+}
+
 /* libraft takes min(leader_commit, prev + n) without looking at what it has. */
 void guard_g3_commit(const struct raft *r, struct raft_append_entries *m)
 {
@@ -158,6 +165,25 @@ void guard_g9_timeout(struct raft *r)
     }
 }
 
+bool guard_g9_may_promote(const struct raft *r, uint64_t id)
+{
+    int status = RAFT_CATCH_UP_NONE;
+    raft_index match = 0;
+    if (FAULT_BUG("guard-g9")) {
+        return true;
+    }
+    if (raft_match_index(r, id, &match) == 0 && match == raft_last_index((struct raft *)(uintptr_t)r)) {
+        return true;
+    }
+    return raft_catch_up(r, id, &status) == 0 && status == RAFT_CATCH_UP_FINISHED;
+}
+
+/* A spare gets nothing any more, and libraft waits for it all the same. */
+int guard_g10_demoted(void)
+{
+    return FAULT_BUG("guard-g10") ? RAFT_SPARE : RAFT_STANDBY;
+}
+
 /* After a replica was demoted libraft's timeout can lie in the past for ever. */
 uint64_t guard_g10_earliest(const struct raft *r, uint64_t last_fired, uint64_t due)
 {
@@ -232,6 +258,9 @@ static bool read_servers(struct span data, size_t count)
 
 bool guard_g11_configuration(struct span data)
 {
+    if (FAULT_BUG("guard-g11")) {
+        return true;
+    }
     if (data.n < CONFIGURATION_HEAD_SIZE || data.p[0] != CONFIGURATION_VERSION) {
         return false;
     }

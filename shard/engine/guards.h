@@ -21,6 +21,12 @@ void guard_g1_patch_reply(struct raft_message *reply);
  * change must be the first entry of its message. >= 1 when n > 0. */
 size_t guard_g2_piece(const struct raft_entry *entries, size_t n);
 
+/* G2 (N3): do these entries, which begin with a change, tell that all changes up
+ * to prev are committed? libraft keeps one that is not, and would forget the one
+ * before; a leader appends a change only when the one before is committed. */
+bool guard_g2_tells_committed(const struct raft *r, const struct raft_append_entries *m,
+                              const struct raft_entry *entries, size_t n);
+
 /* G3 (N5): keep the commit index from going back. */
 void guard_g3_commit(const struct raft *r, struct raft_append_entries *m);
 
@@ -56,6 +62,12 @@ void guard_g9_end(struct raft *r, struct guard_g9 *g9);
 /* G9 (N12): such a server forgets its leader when its timer fires. */
 void guard_g9_timeout(struct raft *r);
 
+/* G9 (N12): may this standby become a voter? Not before it has the entries. One
+ * that has all of them is never "finished" for libraft while nothing new comes. */
+bool guard_g9_may_promote(const struct raft *r, uint64_t id);
+
+/* G10 (N13): what a voter becomes that is demoted. */
+int guard_g10_demoted(void);
 /* G10 (N13): the earliest time for the next TIMEOUT. */
 uint64_t guard_g10_earliest(const struct raft *r, uint64_t last_fired, uint64_t due);
 

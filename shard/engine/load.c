@@ -32,6 +32,10 @@ static enum sg_err load_mark(struct loader *l)
     }
     bytes_set(&s->mark_conf, s->mark.conf);
     s->mark.conf = span_bytes(&s->mark_conf);
+    s->joins = s->mark.index == 0 && s->mark.term == 0 && s->mark.conf_index == 0 && s->mark.conf.n == 0;
+    if (s->joins) {
+        return SG_OK;
+    }
     if (s->mark.index == 0 || s->mark.term == 0 || s->mark.conf_index == 0 ||
         s->mark.conf_index > s->mark.index || s->mark.term > s->hard_state.term ||
         !guard_g11_configuration(s->mark.conf)) {
@@ -48,7 +52,7 @@ static enum sg_err load_bounds(struct loader *l)
         return err;
     }
     if (s->bounds.first > s->bounds.last) {
-        if (s->mark.index == 0) {
+        if (s->mark.index == 0 && !s->joins) {
             return corrupt(l, "the log is empty", 0);
         }
         s->bounds = (struct log_bounds){s->mark.index + 1, s->mark.index};
@@ -158,11 +162,11 @@ static enum sg_err load_entries(struct loader *l)
 static enum sg_err load_all(struct loader *l)
 {
     enum sg_err err = log_hard_state_get(l->g->o.kv, l->txn, l->g->o.id, &l->s->hard_state);
-    if (err == SG_OK && l->s->hard_state.term == 0) {
-        err = corrupt(l, "the term is zero", 0);
-    }
     if (err == SG_OK) {
         err = load_mark(l);
+    }
+    if (err == SG_OK && l->s->hard_state.term == 0 && !l->s->joins) {
+        err = corrupt(l, "the term is zero", 0);
     }
     if (err == SG_OK) {
         err = load_bounds(l);

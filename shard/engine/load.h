@@ -9,6 +9,7 @@ struct stored {
     struct log_mark mark; /* index 0: none. conf points into mark_conf. */
     struct bytes mark_conf;
     struct log_bounds bounds; /* Empty: first = last + 1. */
+    bool joins;               /* Began with nothing and got no snapshot since. */
     uint64_t applied;
     struct digest digest;
     struct raft_entry *entries; /* Of libraft's heap; terms, types, and changes behind the mark. */

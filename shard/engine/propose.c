@@ -40,8 +40,7 @@ void proposals_tell_lost(struct group *g)
     }
 }
 
-/* SUBMIT one entry. Takes over e. */
-static int submit(struct group *g, struct entry *e)
+int propose_submit(struct group *g, struct entry *e)
 {
     struct raft_entry entry = {.term = e->term, .type = e->type};
     struct step s = {.event = {.type = RAFT_SUBMIT}, .submitted = e};
@@ -62,7 +61,7 @@ void propose_barrier(struct group *g)
     static const uint8_t zeros[8]; /* As libraft's own barriers. */
     uint64_t index = g->last_index + 1;
     g->ready_index = index;
-    int rv = submit(g, entry_new(g->raft.current_term, RAFT_BARRIER, span_of(zeros, sizeof(zeros))));
+    int rv = propose_submit(g, entry_new(g->raft.current_term, RAFT_BARRIER, span_of(zeros, sizeof(zeros))));
     if (rv != 0 && !g->stopped && g->raft.state == RAFT_LEADER) {
         g->ready_index = 0; /* A transfer is under way; tried again after a later step. */
     }
@@ -96,7 +95,7 @@ enum sg_err group_propose(struct group *g, struct proposal *p)
     }
     p->term = g->raft.current_term;
     p->index = g->last_index + 1;
-    int rv = submit(g, entry_new(p->term, RAFT_COMMAND, p->command));
+    int rv = propose_submit(g, entry_new(p->term, RAFT_COMMAND, p->command));
     if (rv != 0 && !g->stopped) {
         return SG_NOTLEADER;
     }

@@ -109,6 +109,12 @@ static void recv_append_entries(struct group *g, uint64_t from, const struct mes
     size_t left = args.n_entries;
     for (;;) {
         size_t n = guard_g2_piece(entries, left);
+        if (guard_g2_tells_committed(&g->raft, &args, entries, n)) {
+            conf_feed(g, args.prev_log_index);
+        }
+        if (g->stopped) {
+            return;
+        }
         feed_piece(g, from, &args, entries, n);
         left -= n;
         if (left == 0 || g->stopped || raft_last_index(&g->raft) < args.prev_log_index + n) {

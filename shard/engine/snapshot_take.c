@@ -92,7 +92,7 @@ static uint64_t wanted_trailing(const struct group *g)
         return g->o.trailing_entries;
     }
     if (g->log_bytes > LOG_SIZE_SOFT_BYTES && g->applied > g->mark_index) {
-        return TRAILING_ENTRIES_MIN;
+        return g->o.inflight_entries;
     }
     return 0;
 }

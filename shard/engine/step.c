@@ -23,7 +23,7 @@ static void advance_commit(struct group *g)
     if (commit > g->commit) {
         g->commit = commit;
     }
-    conf_feed(g);
+    conf_feed(g, commit);
     if (!g->stopped) {
         apply_start(g);
     }

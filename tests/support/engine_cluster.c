@@ -189,13 +189,18 @@ static void bootstrap(struct cluster *c, size_t node)
     uint64_t ids[NODES];
     struct kv kv;
     struct kv_txn *txn;
+    size_t founders = c->o.nodes_count - c->o.joiners_count;
     /* Every founder lists the others in another order. */
-    for (size_t i = 0; i < c->o.nodes_count; i++) {
-        ids[i] = (i + node) % c->o.nodes_count + 1;
+    for (size_t i = 0; i < founders; i++) {
+        ids[i] = (i + node) % founders + 1;
     }
     mem_kv_open(c->nodes[node].disk, &kv);
     CHECK(kv_begin(&kv, true, &txn) == SG_OK);
-    CHECK(group_bootstrap(&kv, txn, CLUSTER_GROUP, ids, c->o.nodes_count) == SG_OK);
+    if (node < founders) {
+        CHECK(group_bootstrap(&kv, txn, CLUSTER_GROUP, ids, founders) == SG_OK);
+    } else {
+        CHECK(group_join(&kv, txn, CLUSTER_GROUP) == SG_OK);
+    }
     CHECK(kv_commit(&kv, txn) == SG_OK);
     mem_kv_flush(c->nodes[node].disk);
     kv_close(&kv);

@@ -24,6 +24,7 @@ struct cluster;
 struct cluster_options {
     uint64_t seed;
     size_t nodes_count;
+    size_t joiners_count;                /* The last of them: they begin with nothing. */
     uint64_t trailing_entries;           /* 0: the minimum. */
     unsigned delay_min_ms, delay_max_ms; /* Of a message; both 0: one millisecond. */
     unsigned loss_percent, repeat_percent;

@@ -53,24 +53,31 @@ static void g1_stale_replies_say_nothing(void **state)
 
 /* --- G2 ------------------------------------------------------------------------------- */
 
-static void append_change(struct rig *r, uint64_t from, uint64_t term, uint64_t prev_index,
-                          uint64_t prev_term, uint64_t commit)
+static void append_servers(struct rig *r, uint64_t from, uint64_t term, uint64_t prev_index,
+                           uint64_t prev_term, uint64_t commit, size_t servers, size_t commands)
 {
-    static const uint64_t four[] = {1, 2, 3, 4};
+    static const uint64_t nodes[] = {1, 2, 3, 4, 5};
     struct bytes conf = BYTES_NONE;
     struct message m = {.kind = MESSAGE_APPEND_ENTRIES};
-    conf_encode(four, 4, &conf);
+    conf_encode(nodes, servers, &conf);
     struct message_entry entries[2] = {{term, RAFT_COMMAND, span_str("command")},
-                                       {term, RAFT_CHANGE, span_bytes(&conf)}};
+                                       {term, RAFT_COMMAND, span_str("command")}};
+    entries[commands] = (struct message_entry){term, RAFT_CHANGE, span_bytes(&conf)};
     m.append_entries = (struct message_append_entries){.term = term,
                                                        .prev_log_index = prev_index,
                                                        .prev_log_term = prev_term,
                                                        .leader_commit = commit,
                                                        .entries = entries,
-                                                       .entries_count = 2};
+                                                       .entries_count = commands + 1};
     rig_receive(r, from, &m);
     rig_run(r);
     bytes_release(&conf);
+}
+
+static void append_change(struct rig *r, uint64_t from, uint64_t term, uint64_t prev_index,
+                          uint64_t prev_term, uint64_t commit)
+{
+    append_servers(r, from, term, prev_index, prev_term, commit, 4, 1);
 }
 
 /* A change that is cut off again must not stay in force. */
@@ -93,6 +100,29 @@ static void g2_a_change_is_alone_in_its_message(void **state)
 {
     (void)state;
     guard_check("guard-g2", g2_is_bad);
+}
+
+/* A second change tells that the first is committed: what takes the second back
+ * must leave the first. */
+static bool g2_forgets_the_first(void)
+{
+    static const uint64_t terms[] = {3};
+    struct rig *r = rig_new(3);
+    assert_int_equal(rig_open(r), SG_OK);
+    append_servers(r, 2, 2, 1, 1, 1, 4, 0); /* 2: four servers. */
+    append_servers(r, 2, 2, 2, 2, 1, 5, 0); /* 3: five servers. */
+    assert_int_equal(rig_status(r).replicas_count, 5);
+    rig_append(r, 3, 3, 2, 2, 1, terms, 1); /* Another 3. */
+    rig_run(r);
+    bool bad = rig_status(r).replicas_count != 4;
+    rig_free(r);
+    return bad;
+}
+
+static void g2_the_change_before_is_committed(void **state)
+{
+    (void)state;
+    guard_check("guard-g2", g2_forgets_the_first);
 }
 
 static void g2_a_change_commits(void **state)
@@ -434,6 +464,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(g1_stale_replies_say_nothing),
         cmocka_unit_test(g2_a_change_is_alone_in_its_message),
+        cmocka_unit_test(g2_the_change_before_is_committed),
         cmocka_unit_test(g2_a_change_commits),
         cmocka_unit_test(g3_commit_never_goes_back),
         cmocka_unit_test(g4_no_change_before_an_own_entry),
