@@ -64,6 +64,7 @@ static void tail_look(struct sim_host *h, unsigned number, struct group *g, stru
         struct found f = truth_entry_find(h, g, i);
         if (f.found) {
             truth_matches(h, number, i, &f);
+            conf_appended(h, number, g, i, &f);
         }
     }
     r->last_index = g->last_index;
@@ -114,6 +115,7 @@ static void leader_look(struct sim_host *h, unsigned number, struct group *g)
     }
     t->leaders[term] = (uint8_t)(h->index + 1);
     h->sim->stats.elections++;
+    faults_elected(h);
     sim_trace(h->sim, h, "leads group # in term #", check_group_id(number), term);
     for (uint64_t i = t->commit; i > 0 && i + 64 > t->commit; i--) {
         const struct truth_entry *e = &t->committed[i];
@@ -187,6 +189,7 @@ static inline bool is_unchanged(const struct group *g, const struct replica *r)
 static void replica_changed(struct sim_host *h, unsigned number, struct group *g, struct replica *r)
 {
     bool is_new = r->group != g;
+    bool conf_changed;
 
     if (is_new) {
         memset(r, 0, sizeof *r);
@@ -206,6 +209,8 @@ static void replica_changed(struct sim_host *h, unsigned number, struct group *g
     r->raft_commit = g->raft.commit_index;
     r->term = g->raft.current_term;
     r->state = (unsigned)g->raft.state;
+    conf_changed = is_new || g->last_index != r->last_index || r->installed != g->snapshots_installed ||
+                   g->commit != r->commit;
     if (g->last_index != r->last_index || trail_term(&g->raft, g->last_index) != r->last_term) {
         tail_look(h, number, g, r);
         limits_look(h, number, g);
@@ -220,6 +225,9 @@ static void replica_changed(struct sim_host *h, unsigned number, struct group *g
     if (r->installed != g->snapshots_installed) {
         h->sim->stats.installs += g->snapshots_installed - r->installed;
         r->installed = g->snapshots_installed;
+    }
+    if (conf_changed) {
+        conf_look(h, number, g);
     }
     r->group = g;
 }

@@ -17,6 +17,11 @@ struct seen_entry {
     uint64_t index, term, hash;
 };
 
+/* A change of configuration, wherever it was seen. */
+struct seen_conf {
+    uint64_t index, term, hash;
+};
+
 struct truth {
     struct truth_entry *committed; /* By index; [0] is unused. */
     uint64_t commit, commit_cap;
@@ -26,6 +31,10 @@ struct truth {
     uint64_t leaders_cap;
     struct seen_entry *seen;
     size_t seen_count, seen_cap;
+    uint32_t home;        /* Nodes it began with: bit n for node n. */
+    uint64_t voters_seen; /* Bit v for each set v of voters it had, bit n - 1 of v for node n. */
+    struct seen_conf *confs;
+    size_t confs_count, confs_cap;
 };
 
 /* A replica as it was after the last event. */
@@ -52,13 +61,25 @@ struct checker {
 struct found {
     bool found;
     uint64_t term, hash;
+    uint64_t conf; /* Hash of its data when it is a configuration, else 0. */
 };
 
 /* The group's id; number 0 is the catalog. */
 uint64_t check_group_id(unsigned number);
 
+/* --- check_conf.c -------------------------------------------------------------------------- */
+
+/* An entry with a configuration was seen for the first time. */
+void conf_saw(struct truth *t, uint64_t index, const struct found *f);
+/* A new entry stands in a replica's log. */
+void conf_appended(struct sim_host *h, unsigned number, struct group *g, uint64_t index,
+                   const struct found *f);
+/* libraft's configurations against the log. */
+void conf_look(struct sim_host *h, unsigned number, struct group *g);
+
 /* --- truth.c ------------------------------------------------------------------------------- */
 
+uint64_t truth_hash(uint64_t h, struct span data);
 /* Zeroed room for p[index]. */
 void *truth_grow(void *p, uint64_t *cap, uint64_t index, size_t size);
 /* From memory or, when it is there no more, from the store. */

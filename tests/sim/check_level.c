@@ -8,7 +8,7 @@
 bool check_is_excused(struct sim_host *h, unsigned number)
 {
     struct slot *slot;
-    if (h->lost) {
+    if (h->lost || h == h->sim->away) {
         return true;
     }
     if (h->rotted == 0 || !h->up) {
@@ -46,18 +46,33 @@ static bool replica_level(struct sim_host *h, unsigned number, char *why, size_t
     return true;
 }
 
-static bool holds_replica(struct sim *s, struct sim_host *h, unsigned number)
+bool check_holds(struct sim *s, struct sim_host *h, unsigned number)
 {
-    struct group *any = NULL;
-    for (unsigned i = 0; any == NULL && i < s->plan.nodes; i++) {
-        any = check_group(&s->hosts[i], number);
+    struct group *best = NULL;
+    for (unsigned i = 0; i < s->plan.nodes; i++) {
+        struct group *g = check_group(&s->hosts[i], number);
+        best = g != NULL && (best == NULL || g->commit > best->commit) ? g : best;
     }
-    for (unsigned i = 0; any != NULL && i < any->raft.configuration.n; i++) {
-        if (any->raft.configuration.servers[i].id == h->index + 1) {
+    for (unsigned i = 0; best != NULL && i < best->raft.configuration.n; i++) {
+        if (best->raft.configuration.servers[i].id == h->index + 1) {
             return true;
         }
     }
-    return any == NULL;
+    return best == NULL;
+}
+
+bool check_can_do_without(struct sim *s, const struct sim_host *h)
+{
+    for (unsigned number = 0; number <= s->plan.shards; number++) {
+        for (unsigned voters = 1; voters < 1u << SIM_NODES_MAX; voters++) {
+            int all = __builtin_popcount(voters);
+            int left = __builtin_popcount(voters & ~(1u << h->index));
+            if ((s->checker->truth[number].voters_seen >> voters & 1) != 0 && left <= all / 2) {
+                return false;
+            }
+        }
+    }
+    return true;
 }
 
 static bool group_level(struct sim *s, unsigned number, char *why, size_t why_size)
@@ -67,7 +82,7 @@ static bool group_level(struct sim *s, unsigned number, char *why, size_t why_si
     for (unsigned i = 0; i < s->plan.nodes; i++) {
         struct sim_host *h = &s->hosts[i];
         struct group *g = check_group(h, number);
-        if (!holds_replica(s, h, number)) {
+        if (!check_holds(s, h, number)) {
             continue;
         }
         if (!replica_level(h, number, why, why_size)) {
@@ -84,13 +99,14 @@ static bool group_level(struct sim *s, unsigned number, char *why, size_t why_si
 bool check_level(struct sim *s, char *why, size_t why_size)
 {
     for (unsigned i = 0; i < s->plan.nodes; i++) {
-        if (!s->hosts[i].up && !s->hosts[i].lost) {
+        if (!s->hosts[i].up && !s->hosts[i].lost && &s->hosts[i] != s->away) {
             (void)snprintf(why, why_size, "%s is down", s->hosts[i].name);
             return false;
         }
     }
     for (unsigned number = 0; number <= s->plan.shards; number++) {
-        if (!group_level(s, number, why, why_size)) {
+        if (!group_level(s, number, why, why_size) ||
+            (s->away == NULL && !moves_level(s, number, why, why_size))) {
             return false;
         }
     }

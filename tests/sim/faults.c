@@ -1,6 +1,7 @@
 /* Who breaks what, when. Each fault is a loop of its own with a mean time
  * between two, so that scenarios can stack them. */
 #include "proto/mem.h"
+#include "shard/engine/engine.h"
 #include "storage/log.h"
 #include "tests/sim/sim.h"
 
@@ -36,6 +37,19 @@ static void kill_one(void *arg)
         for (unsigned i = 0; sim_below(s, 4) == 0 && i < s->plan.nodes; i++) {
             host_kill(any_host(s));
         }
+    }
+}
+
+/* Votes were cast for it, and nobody hears from it. */
+static void die_elected(void *arg)
+{
+    host_kill(arg);
+}
+
+void faults_elected(struct sim_host *h)
+{
+    if (!h->sim->calm && sim_chance(h->sim, h->sim->plan.kill_elected)) {
+        (void)sim_at(h->sim, h, 0, die_elected, h);
     }
 }
 
@@ -132,6 +146,39 @@ static void reset_one(void *arg)
     if (goes_on(s, s->plan.reset_every_ms, reset_one) && a != b) {
         net_reset(s, a, b);
     }
+}
+
+/* Entries with a configuration cut short; NULL: there is none among them. */
+static struct message_entry *forge_entries(struct sim *s, const struct message_append_entries *a)
+{
+    static struct message_entry entries[APPEND_ENTRIES_MAX];
+    bool found = false;
+    for (size_t i = 0; i < a->entries_count; i++) {
+        entries[i] = a->entries[i];
+        if (entries[i].type == RAFT_CHANGE) {
+            entries[i].data.n = sim_below(s, entries[i].data.n);
+            found = true;
+        }
+    }
+    return found ? entries : NULL;
+}
+
+bool faults_forge(struct sim_host *h, const struct message *m, struct message *out)
+{
+    struct sim *s = h->sim;
+    if (s->calm || !sim_chance(s, s->plan.forge)) {
+        return false;
+    }
+    *out = *m;
+    if (m->kind == MESSAGE_REQUEST_VOTE) { /* In another's name. */
+        out->request_vote.candidate_id = 1 + (h->index + 1) % s->plan.nodes;
+        return true;
+    }
+    if (m->kind == MESSAGE_APPEND_ENTRIES) {
+        out->append_entries.entries = forge_entries(s, &m->append_entries);
+        return out->append_entries.entries != NULL;
+    }
+    return false;
 }
 
 /* --- Disks ------------------------------------------------------------------------------------- */
@@ -268,10 +315,39 @@ void faults_start(struct sim *s)
     begin(s, p->wipe ? p->storm_ms / 2 : 0, wipe_one);
 }
 
+/* Who is down when the storm ends stays so, if every group can do without it. */
+static struct sim_host *choose_away(struct sim *s)
+{
+    unsigned first = (unsigned)sim_below(s, s->plan.nodes);
+    struct sim_host *any = NULL;
+    if (!s->plan.stays_away || s->plan.rot || s->plan.wipe) {
+        return NULL;
+    }
+    for (unsigned i = 0; i < s->plan.nodes; i++) {
+        struct sim_host *h = &s->hosts[(first + i) % s->plan.nodes];
+        if (check_can_do_without(s, h) && (any == NULL || (any->up && !h->up))) {
+            any = h;
+        }
+    }
+    return any;
+}
+
+void faults_return(struct sim *s)
+{
+    struct sim_host *h = s->away;
+    s->away = NULL;
+    host_start(h);
+}
+
 void faults_heal(struct sim *s)
 {
     sim_trace(s, NULL, "all faults heal", 0, 0);
     s->calm = true;
+    s->away = choose_away(s);
+    if (s->away != NULL) {
+        sim_trace(s, s->away, "stays away", 0, 0);
+        host_kill(s->away);
+    }
     net_heal(s);
     bank_heal(s);
     for (unsigned i = 0; i < s->plan.nodes; i++) {
@@ -282,7 +358,7 @@ void faults_heal(struct sim *s)
         if (h->disk_is_full) {
             host_set_disk_full(h, false);
         }
-        if (!h->up && !h->lost) {
+        if (!h->up && !h->lost && h != s->away) {
             host_start(h);
         }
     }

@@ -208,7 +208,7 @@ void host_set_disk_full(struct sim_host *h, bool full)
 static void restart_event(void *arg)
 {
     struct sim_host *h = arg;
-    if (!h->up) {
+    if (!h->up && h != h->sim->away) {
         host_start(h);
     }
 }
@@ -259,6 +259,7 @@ static void host_renew(struct sim_host *h)
 {
     struct sim *s = h->sim;
     h->life++;
+    h->raft_blocks = 0;
     h->paused = false;
     h->leaving = false;
     h->disk_will_fail = false;
@@ -296,6 +297,7 @@ void host_start(struct sim_host *h)
                               .link = &h->link,
                               .zone = host_zone,
                               .trailing_entries = s->plan.trailing,
+                              .inflight_entries = s->plan.inflight,
                               .election_timeout_ms = s->plan.election_ms,
                               .heartbeat_ms = s->plan.heartbeat_ms,
                               .on_fatal = on_fatal,
@@ -304,6 +306,7 @@ void host_start(struct sim_host *h)
     o.lanes[0] = (struct lane_seams){.loop = &h->loop, .kv = &h->kv, .bank = &h->bank};
     sim_trace(s, h, "starts, life #", h->life, 0);
     h->up = true;
+    s->running = h;
     err = node_new(&o, &h->node, why, sizeof why);
     if (err != SG_OK) {
         if (h->rotted == 0) {
@@ -316,6 +319,7 @@ void host_start(struct sim_host *h)
     }
     check_started(h);
     node_start(h->node);
+    s->running = NULL;
     net_started(h);
 }
 

@@ -243,8 +243,9 @@ static void print_totals(const struct totals *t, double took_s)
     (void)printf("accepted %" PRIu64 ", folded %" PRIu64 ", rejected %" PRIu64 ", cancelled %" PRIu64
                  ", uploads %" PRIu64 ", on hold %" PRIu64 "\n",
                  s->accepted, s->folded, s->rejected, s->cancelled, s->uploads, s->holds);
-    (void)printf("crashes %" PRIu64 ", pauses %" PRIu64 ", partitions %" PRIu64 ", disk errors %" PRIu64 "\n",
-                 s->kills, s->pauses, s->partitions, s->io_errors);
+    (void)printf("crashes %" PRIu64 ", pauses %" PRIu64 ", partitions %" PRIu64 ", disk errors %" PRIu64
+                 ", changes of replicas %" PRIu64 "\n",
+                 s->kills, s->pauses, s->partitions, s->io_errors, s->changes);
     double virtual_s = (double)s->virtual_ms / 1e3;
     (void)printf("virtual %.0f s in %.1f s: %.0f times real time; %.1f s of processors: %.0f times on one\n",
                  virtual_s, took_s, virtual_s / took_s, t->busy_s, t->busy_s > 0 ? virtual_s / t->busy_s : 0);

@@ -85,6 +85,12 @@ static const struct key keys[] = {
     KEY(power_every_ms, KEY_U64),
     KEY(directory_full_every_ms, KEY_U64),
     KEY(rename_in_two_steps, KEY_BOOL),
+    KEY(inflight, KEY_UNSIGNED),
+    KEY(move_every_ms, KEY_U64),
+    KEY(voters_min, KEY_UNSIGNED),
+    KEY(kill_elected, KEY_U32),
+    KEY(forge, KEY_U32),
+    KEY(stays_away, KEY_BOOL),
 };
 
 /* --- Drawing ---------------------------------------------------------------------------- */
@@ -207,6 +213,23 @@ static void draw_bank(struct sim_plan *p, struct draw *d)
     p->directory_full_every_ms = sometimes(d, 15, between(d, 5000, 15000));
 }
 
+static void draw_replicas(struct sim_plan *p, struct draw *d)
+{
+    if (sometimes(d, 40, 1) != 0) {
+        /* Whoever misses little needs a snapshot. */
+        p->trailing = between(d, 8, 64);
+        p->inflight = (unsigned)between(d, 4, p->trailing);
+    }
+    p->move_every_ms = sometimes(d, 35, between(d, 300, 4000));
+    p->voters_min = (unsigned)(sometimes(d, 50, 1) != 0 ? 3 : 1);
+    p->kill_elected = (uint32_t)sometimes(d, 15, between(d, 20000, 300000));
+    p->forge = (uint32_t)sometimes(d, 10, between(d, 10000, 200000));
+    p->stays_away = sometimes(d, 40, 1) != 0;
+    if (p->rot || p->wipe) {
+        p->move_every_ms = 0; /* Two voters of which one is lost could not go on. */
+    }
+}
+
 void plan_draw(struct sim_plan *p, uint64_t seed)
 {
     struct draw d = {.rng = seed * 0xd1342543de82ef95ull + 1};
@@ -222,6 +245,7 @@ void plan_draw(struct sim_plan *p, uint64_t seed)
         p->down_ms = between(&d, 10000, 40000);
         p->partition_ms = between(&d, 10000, 30000);
     }
+    draw_replicas(p, &d);
 }
 
 /* --- Scenario files ----------------------------------------------------------------------- */
@@ -271,7 +295,7 @@ static void faults_clear(struct sim_plan *p)
         "batch_max",      "accept_max",     "submit_every_ms", "cancel_every_ms", "read_every_ms",
         "close_every_ms", "delay_min_us",   "delay_max_us",    "flush_min_us",    "flush_max_us",
         "bank_min_us",    "bank_max_us",    "take_us",         "down_ms",         "pause_ms",
-        "partition_ms",   "apply_every_ms", "closes_max"};
+        "partition_ms",   "apply_every_ms", "closes_max",      "inflight",        "voters_min"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         bool clear = true;
         for (size_t j = 0; j < sizeof harmless / sizeof harmless[0]; j++) {
@@ -313,7 +337,9 @@ static bool plan_fits(const struct sim_plan *p)
     return (p->nodes == 3 || p->nodes == 5) && p->shards >= 1 && p->shards <= SIM_SHARDS_MAX &&
            p->banks >= 1 && p->banks <= SIM_BANKS_MAX && p->batch_max >= 1 && p->submit_every_ms > 0 &&
            p->storm_ms > 0 && p->delay_max_us >= p->delay_min_us && p->flush_max_us >= p->flush_min_us &&
-           p->bank_max_us >= p->bank_min_us;
+           p->bank_max_us >= p->bank_min_us &&
+           p->trailing >= (p->inflight == 0 ? INFLIGHT_ENTRIES_MAX : p->inflight) &&
+           (p->move_every_ms == 0 || (!p->rot && !p->wipe));
 }
 
 bool plan_read(struct sim_plan *p, const char *path, char *why, size_t why_size)

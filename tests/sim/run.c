@@ -85,6 +85,7 @@ static void begin(struct sim *s)
     s->wall_start_ms += 1000 * (int64_t)sim_below(s, 60); /* Windows close at full minutes. */
     s->now_us = 1000000;
     check_init(s);
+    heap_start(s);
     bank_start(s);
     for (unsigned i = 0; i < s->plan.nodes; i++) {
         host_init(&s->hosts[i], s, i);
@@ -94,6 +95,7 @@ static void begin(struct sim *s)
     }
     people_start(s);
     faults_start(s);
+    moves_start(s);
     (void)sim_at(s, NULL, LOOK_US, look_at_rows, s);
     (void)sim_at(s, NULL, QUEUES_US, look_at_queues, s);
 }
@@ -108,6 +110,11 @@ void sim_run(struct sim *s, const struct sim_plan *plan, bool verbose)
     sim_run_until(s, s->now_us + 1000 * s->plan.storm_ms);
     people_rest(s);
     faults_heal(s);
+    if (s->away != NULL) {
+        wait_for(s, check_level);
+        faults_return(s);
+    }
+    moves_restore(s);
     wait_for(s, everybody_answered);
     wait_for(s, check_level);
     people_repeat_all(s);
@@ -118,6 +125,9 @@ void sim_run(struct sim *s, const struct sim_plan *plan, bool verbose)
     must_be_idle(s);
     wait_for(s, level_and_out);
     settle(s);
+    for (unsigned i = 0; i < s->plan.nodes; i++) {
+        heap_check(&s->hosts[i]);
+    }
     s->stats.commits = check_commits(s);
     s->stats.virtual_ms = s->now_us / 1000;
 }

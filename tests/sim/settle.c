@@ -192,7 +192,8 @@ void settle(struct sim *s)
         for (unsigned i = 0; i < s->plan.nodes; i++) {
             struct sim_host *h = &s->hosts[i];
             struct group *g = check_group(h, shard + 1);
-            if (g == NULL || check_is_excused(h, shard + 1) || h->rotted > 0) {
+            if (g == NULL || !check_holds(s, h, shard + 1) || check_is_excused(h, shard + 1) ||
+                h->rotted > 0) {
                 continue;
             }
             if (first == NULL) {

@@ -14,9 +14,12 @@
  *   config.c   the configuration file that people apply
  *   client.c   calls with time limits that are repeated with the same ids
  *   people.c   who submits, repeats, cancels, closes, looks; what was promised
+ *   moves.c    replicas that are added, promoted, demoted, removed
  *   faults.c   who breaks what, when
  *   check.c    the invariants of every event, by their numbers; truth.c: of the
- *              log, check_out.c: of what leaves a host, check_level.c: at the end
+ *              log, check_conf.c: of who replicates it, check_out.c: of what
+ *              leaves a host, check_level.c: at the end
+ *   heap.c     what libraft allocates
  *   rows.c     the invariants of the stored state, at fixed points
  *   settle.c   what was promised against what the bank got, at the end
  *   run.c      one run from beginning to end
@@ -134,6 +137,14 @@ struct sim_plan {
     uint32_t line_drop_before, line_drop_after, late_execution, bank_fails;
     uint64_t purge_every_ms, backup_every_ms, power_every_ms, directory_full_every_ms;
     bool rename_in_two_steps; /* A server that breaks the promise: for the planted bug. */
+    /* Replicas. */
+    unsigned inflight; /* Entries to a follower, not acknowledged. */
+    uint64_t move_every_ms;
+    unsigned voters_min;   /* That people leave a group. */
+    uint32_t kill_elected; /* A node dies at the moment it is elected. */
+    uint32_t late;         /* A message of the log or of an election comes again, long after. */
+    uint32_t forge;        /* A message comes with a field that cannot be. */
+    bool stays_away;       /* After the storm a quorum must do alone at first. */
 };
 
 void plan_draw(struct sim_plan *p, uint64_t seed);
@@ -166,6 +177,7 @@ struct sim_host {
     struct sim_event **held; /* Events that came up while paused. */
     size_t held_count, held_cap;
     uint64_t start_us;
+    int64_t raft_blocks; /* That libraft holds in this process. */
 };
 
 void host_init(struct sim_host *h, struct sim *s, unsigned index);
@@ -297,10 +309,29 @@ void people_resolve(struct sim *s, unsigned shard, uint64_t file, bool as_upload
 struct promise *people_promise(struct sim *s, unsigned shard, struct span id);
 struct promise *people_promise_of_individual(struct sim *s, struct span individual_id);
 
+/* --- moves.c ------------------------------------------------------------------------------------- */
+
+void moves_start(struct sim *s);
+/* Every group gets back the replicas it began with. */
+void moves_restore(struct sim *s);
+bool moves_level(struct sim *s, unsigned number, char *why, size_t why_size);
+
+/* --- heap.c -------------------------------------------------------------------------------------- */
+
+void heap_start(struct sim *s);
+/* When nothing is under way. */
+void heap_check(struct sim_host *h);
+
 /* --- faults.c ------------------------------------------------------------------------------------ */
 
 void faults_start(struct sim *s);
+/* Everything works again; one node may stay away until faults_return(). */
 void faults_heal(struct sim *s);
+void faults_return(struct sim *s);
+/* It was elected. */
+void faults_elected(struct sim_host *h);
+/* What a node that went wrong in its memory might send besides m; false: nothing. */
+bool faults_forge(struct sim_host *h, const struct message *m, struct message *out);
 
 /* --- check.c --------------------------------------------------------------------------------------- */
 
@@ -330,6 +361,10 @@ uint64_t check_commits(const struct sim *s);
 bool check_level(struct sim *s, char *why, size_t why_size);
 /* Replicas of group number that must not be counted on any more. */
 bool check_is_excused(struct sim_host *h, unsigned number);
+/* Is the host one of the group's replicas, by the replica that is furthest? */
+bool check_holds(struct sim *s, struct sim_host *h, unsigned number);
+/* Had every group a quorum without this host, with each set of voters it ever had? */
+bool check_can_do_without(struct sim *s, const struct sim_host *h);
 
 /* --- rows.c ---------------------------------------------------------------------------------------- */
 
@@ -347,7 +382,7 @@ void settle(struct sim *s);
 
 struct sim_stats {
     uint64_t events, frames, elections, commits, uploads, kills, pauses, partitions, installs, accepted,
-        folded, rejected, cancelled, holds, io_errors, calls, torn, virtual_ms;
+        folded, rejected, cancelled, holds, io_errors, calls, torn, virtual_ms, changes;
 };
 
 struct sim {
@@ -355,7 +390,6 @@ struct sim {
     uint64_t rng;
     uint64_t now_us;
     uint64_t order;
-    uint64_t moment_events; /* Since time went on. */
     struct sim_event **heap;
     size_t heap_count, heap_cap;
     struct sim_event *unused; /* Freed events, linked by arg. */
@@ -372,6 +406,9 @@ struct sim {
     struct people people;
     struct checker *checker;
     struct ledger *ledger;
+    struct sim_host *running; /* Whose event it is; NULL: the world's. */
+    struct sim_host *away;    /* Stays away though all is calm. */
+    uint64_t second, second_events;
     bool calm;
     bool verbose;
     int64_t wall_start_ms;

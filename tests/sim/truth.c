@@ -23,10 +23,10 @@ void *truth_grow(void *p, uint64_t *cap, uint64_t index, size_t size)
     return p;
 }
 
-static uint64_t hash_entry(uint64_t term, uint8_t type, struct span data)
+uint64_t truth_hash(uint64_t h, struct span data)
 {
-    uint64_t h = (term << 8 | type) * 0x9e3779b97f4a7c15ull + data.n;
     size_t i = 0;
+    h += data.n;
     for (; i + 8 <= data.n; i += 8) {
         uint64_t v;
         memcpy(&v, data.p + i, 8);
@@ -37,6 +37,12 @@ static uint64_t hash_entry(uint64_t term, uint8_t type, struct span data)
         h = (h ^ data.p[i]) * 0x100000001b3ull;
     }
     return h | 1;
+}
+
+static struct found found_entry(uint64_t term, uint8_t type, struct span data)
+{
+    return (struct found){true, term, truth_hash((term << 8 | type) * 0x9e3779b97f4a7c15ull, data),
+                          type == RAFT_CHANGE ? truth_hash(0, data) : 0};
 }
 
 static struct seen_entry *seen_slot(struct truth *t, uint64_t index, uint64_t term)
@@ -67,18 +73,18 @@ static void seen_grow(struct truth *t)
 struct found truth_entry_find(struct sim_host *h, struct group *g, uint64_t index)
 {
     struct entry *e = cache_get(&g->cache, index);
-    struct found f = {false, 0, 0};
+    struct found f = {false, 0, 0, 0};
     struct log_entry stored;
     struct kv_txn *txn;
 
     if (e != NULL) {
-        return (struct found){true, e->term, hash_entry(e->term, e->type, entry_data(e))};
+        return found_entry(e->term, e->type, entry_data(e));
     }
     if (kv_begin(&h->kv, false, &txn) != SG_OK) {
         return f;
     }
     if (log_get(&h->kv, txn, g->o.id, index, &stored) == SG_OK) {
-        f = (struct found){true, stored.term, hash_entry(stored.term, stored.type, stored.data)};
+        f = found_entry(stored.term, stored.type, stored.data);
     }
     kv_abort(&h->kv, txn);
     return f;
@@ -96,6 +102,9 @@ void truth_matches(struct sim_host *h, unsigned number, uint64_t index, const st
     if (slot->index == 0) {
         *slot = (struct seen_entry){index, f->term, f->hash};
         t->seen_count++;
+        if (f->conf != 0) {
+            conf_saw(t, index, f);
+        }
     } else if (slot->hash != f->hash) {
         sim_fail(h->sim, "R-2",
                  "%s has another entry at index %" PRIu64 " of term %" PRIu64 " in group %" PRIu64
