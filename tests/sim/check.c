@@ -193,6 +193,7 @@ static void replica_changed(struct sim_host *h, unsigned number, struct group *g
 
     if (is_new) {
         memset(r, 0, sizeof *r);
+        h->sim->checker->truth[number].holders |= 2u << h->index;
     }
     if (g->failed != SG_OK) {
         failed_look(h, number, g, r);

@@ -32,6 +32,7 @@ struct truth {
     struct seen_entry *seen;
     size_t seen_count, seen_cap;
     uint32_t home;        /* Nodes it began with: bit n for node n. */
+    uint32_t holders;     /* Nodes that have it on their disks, likewise. */
     uint64_t voters_seen; /* Bit v for each set v of voters it had, bit n - 1 of v for node n. */
     struct seen_conf *confs;
     size_t confs_count, confs_cap;
