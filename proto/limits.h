@@ -80,6 +80,8 @@
 #define SUMMARY_TROUBLE_MAX 2                    /* Failing uploads of one shard in status. */
 #define SERVER_ADDRESSES_MAX 8                   /* A node listens on for clients. */
 #define CLIENT_ADDRESSES_MAX 32                  /* Of nodes, that a client is given. */
+#define GATHER_FLIGHTS_MAX 2                     /* Submit requests of a client to a shard at once. */
+#define GATHER_WAIT_MAX_MS 20                    /* Of a caller, for those of others. */
 #define CONNECTION_CALLS_MAX 4096                /* In flight on one connection of a client. */
 #define COMMAND_WORDS_MAX 16                     /* On the command line of the tool. */
 #define INPUT_SIZE_MAX_BYTES (512u << 20)        /* Of transfers given to the tool at once. */

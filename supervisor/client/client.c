@@ -4,12 +4,13 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "proto/check.h"
 #include "proto/loop.h"
 #include "proto/mem.h"
 #include "supervisor/client/connection.h"
+#include "supervisor/client/gather.h"
+#include "supervisor/client/monotonic.h"
 #include "supervisor/client/probe.h"
 
 #define ERRORS_FORGOTTEN_MS (30ull * 60 * 1000)
@@ -32,6 +33,7 @@ struct client {
     pthread_cond_t changed; /* A connection came up or broke. */
     struct node nodes[CLIENT_ADDRESSES_MAX];
     size_t nodes_count;
+    struct gather *gather;
 };
 
 /* One client_call() on its way. */
@@ -49,18 +51,6 @@ struct effort {
 
 CHECK_STATIC(CLIENT_ADDRESSES_MAX <= 32, "tried has a bit for each node");
 
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-    CHECK(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-static struct timespec timespec_of(uint64_t ms)
-{
-    return (struct timespec){.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
-}
-
 static void lock(struct client *c)
 {
     (void)pthread_mutex_lock(&c->lock);
@@ -69,15 +59,6 @@ static void lock(struct client *c)
 static void unlock(struct client *c)
 {
     (void)pthread_mutex_unlock(&c->lock);
-}
-
-static void cond_init(pthread_cond_t *cond)
-{
-    pthread_condattr_t attributes;
-    CHECK(pthread_condattr_init(&attributes) == 0);
-    CHECK(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0);
-    CHECK(pthread_cond_init(cond, &attributes) == 0);
-    (void)pthread_condattr_destroy(&attributes);
 }
 
 /* --- Which node ------------------------------------------------------------ */
@@ -97,7 +78,7 @@ static bool is_better(const struct node *a, const struct node *b)
 static struct node *node_best(struct client *c, uint32_t tried)
 {
     struct node *best = NULL;
-    uint64_t now = now_ms();
+    uint64_t now = monotonic_ms();
     for (size_t i = 0; i < c->nodes_count; i++) {
         struct node *n = &c->nodes[i];
         if (now - n->errors_ms >= ERRORS_FORGOTTEN_MS) {
@@ -116,7 +97,7 @@ static struct node *node_best(struct client *c, uint32_t tried)
 static struct node *node_take(struct effort *e)
 {
     struct client *c = e->client;
-    struct timespec limit = timespec_of(e->deadline_ms);
+    struct timespec limit = monotonic_timespec(e->deadline_ms);
     lock(c);
     struct node *n = node_best(c, e->tried);
     while (n == NULL && e->tried == 0 && pthread_cond_timedwait(&c->changed, &c->lock, &limit) == 0) {
@@ -137,7 +118,7 @@ static void node_give(struct client *c, struct node *n, bool failed)
     n->inflight--;
     if (failed) {
         n->errors++;
-        n->errors_ms = now_ms();
+        n->errors_ms = monotonic_ms();
     }
     unlock(c);
 }
@@ -185,7 +166,7 @@ static enum sg_err exchange(struct effort *e, struct node *n, uint32_t timeout_m
         bytes_release(&data);
         return SG_TOOBIG;
     }
-    cond_init(&w.over);
+    monotonic_cond_init(&w.over);
     connection_send(n->connection, &w.call, span_bytes(&data), timeout_ms);
     lock(e->client);
     while (!w.is_over) {
@@ -201,7 +182,7 @@ static enum sg_err exchange(struct effort *e, struct node *n, uint32_t timeout_m
 
 static uint64_t left_ms(const struct effort *e)
 {
-    uint64_t now = now_ms();
+    uint64_t now = monotonic_ms();
     return now < e->deadline_ms ? e->deadline_ms - now : 0;
 }
 
@@ -283,8 +264,8 @@ static bool try_node(struct effort *e, struct node *n)
  * a node to come or go. */
 static void pause_before_next_round(struct effort *e)
 {
-    uint64_t until_ms = now_ms() + e->backoff_ms;
-    struct timespec limit = timespec_of(until_ms < e->deadline_ms ? until_ms : e->deadline_ms);
+    uint64_t until_ms = monotonic_ms() + e->backoff_ms;
+    struct timespec limit = monotonic_timespec(until_ms < e->deadline_ms ? until_ms : e->deadline_ms);
     lock(e->client);
     (void)pthread_cond_timedwait(&e->client->changed, &e->client->lock, &limit);
     unlock(e->client);
@@ -329,7 +310,7 @@ enum sg_err client_call(struct client *c, const struct request *r, struct arena 
         .request = r,
         .arena = a,
         .reply = out,
-        .deadline_ms = now_ms() + timeout_ms,
+        .deadline_ms = monotonic_ms() + timeout_ms,
         .backoff_ms = BACKOFF_FIRST_MS,
         .repeatable = client_is_repeatable(r),
     };
@@ -345,6 +326,11 @@ enum sg_err client_call(struct client *c, const struct request *r, struct arena 
     finish(&e);
     CHECK(out->err != SG_OK);
     return out->err;
+}
+
+struct gather *client_gather(struct client *c)
+{
+    return c->gather;
 }
 
 bool client_is_repeatable(const struct request *r)
@@ -413,7 +399,8 @@ enum sg_err client_new(const char *addresses, struct client **out, char *why, si
     struct client *c = mem_zalloc(1, sizeof(*c));
     enum sg_err err = SG_INVALID;
     CHECK(pthread_mutex_init(&c->lock, NULL) == 0);
-    cond_init(&c->changed);
+    monotonic_cond_init(&c->changed);
+    c->gather = gather_new(c);
     (void)snprintf(why, why_size, "no address of a node is given");
     for (const char *at = addresses; *at != '\0';) {
         size_t n = strcspn(at, ", ");
@@ -442,6 +429,7 @@ void client_free(struct client *c)
     for (size_t i = 0; i < c->nodes_count; i++) {
         connection_free(c->nodes[i].connection);
     }
+    gather_free(c->gather);
     (void)pthread_cond_destroy(&c->changed);
     (void)pthread_mutex_destroy(&c->lock);
     mem_free(c);

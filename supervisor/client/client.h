@@ -8,6 +8,7 @@
 #include "proto/client.h"
 
 struct client;
+struct gather;
 
 /* addresses: separated by commas; one without a scheme is taken as tcp. Starts
  * to connect and does not wait. SG_INVALID, SG_IO: why is a sentence. */
@@ -35,11 +36,14 @@ enum sg_err client_call(struct client *c, const struct request *r, struct arena 
 bool client_is_repeatable(const struct request *r);
 
 /* Submit transfers of any shards, in as few requests as the limits allow, one
- * after the other. results has count elements (in the order of transfers); its
+ * after the other, and together with what other threads submit (gather.h). results has count elements (in the order of transfers); its
  * spans live in a. SG_OK: all have an outcome; else why is in text (in a) and
  * those with OUTCOME_NONE are open: repeat them. */
 enum sg_err client_submit(struct client *c, const struct transfer *transfers, size_t count,
                           uint32_t timeout_ms, struct arena *a, struct submit_result *results,
                           struct span *text);
+
+/* For gather.h's callers within this directory. Borrowed. */
+struct gather *client_gather(struct client *c);
 
 #endif

@@ -1,9 +1,9 @@
 #include "supervisor/client/connection.h"
+#include "supervisor/client/monotonic.h"
 
 #include <pthread.h>
 #include <stddef.h>
 #include <string.h>
-#include <time.h>
 
 #include <nng/nng.h>
 #include <nng/protocol/reqrep0/req.h>
@@ -47,13 +47,6 @@ struct connection {
     struct call_list queue; /* Not yet given to NNG. */
     bool sending, ticking, closing;
 };
-
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-    CHECK(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* --- Calls in flight (all under the lock) ---------------------------------- */
 
@@ -234,7 +227,7 @@ static void on_tick(void *arg)
 {
     struct connection *c = arg;
     lock(c);
-    struct call_list over = calls_take(c, now_ms());
+    struct call_list over = calls_take(c, monotonic_ms());
     c->ticking = c->calls_count > 0 && !c->closing;
     bool again = c->ticking;
     unlock(c);
@@ -299,7 +292,7 @@ void connection_send(struct connection *c, struct connection_call *call, struct 
     nng_msg *msg = message_of(request);
     call->message = msg;
     call->sent = false;
-    call->deadline_ms = now_ms() + timeout_ms;
+    call->deadline_ms = monotonic_ms() + timeout_ms;
     lock(c);
     bool closing = c->closing;
     if (closing || c->pipe == 0 || !slot_take(c, call)) {

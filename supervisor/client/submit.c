@@ -4,6 +4,7 @@
 
 #include "proto/mem.h"
 #include "supervisor/client/client.h"
+#include "supervisor/client/gather.h"
 
 #define TRANSFER_HEAD_BYTES 160 /* Numbers, tags and lengths of one encoded transfer, at most. */
 #define REQUEST_HEAD_BYTES 1024
@@ -38,47 +39,38 @@ static size_t size_bound(const struct transfer *t)
 }
 
 /* How many of the places fit one request: at least one, all of one shard. */
-static size_t request_count(const struct place *places, size_t count)
+static size_t request_count(const struct place *places, size_t count, size_t *size_bytes)
 {
-    size_t size = REQUEST_HEAD_BYTES;
     size_t n = 0;
+    *size_bytes = REQUEST_HEAD_BYTES;
     while (n < count && n < REQUEST_TRANSFERS_MAX &&
            places[n].transfer->routing_number.n == places[0].transfer->routing_number.n) {
-        size += size_bound(places[n].transfer);
-        if (n > 0 && size > REQUEST_SIZE_MAX_BYTES) {
+        size_t size = size_bound(places[n].transfer);
+        if (n > 0 && *size_bytes + size > REQUEST_SIZE_MAX_BYTES) {
             break;
         }
+        *size_bytes += size;
         n++;
     }
     return n;
 }
 
-static enum sg_err submit_some(struct client *c, const struct place *places, size_t count,
+static enum sg_err submit_some(struct client *c, const struct place *places, size_t count, size_t size_bytes,
                                uint32_t timeout_ms, struct arena *a, struct submit_result *results,
                                struct span *text)
 {
     struct transfer *transfers = mem_alloc(count * sizeof(*transfers));
-    struct reply reply;
+    struct submit_result *answers = mem_zalloc(count, sizeof(*answers));
     for (size_t i = 0; i < count; i++) {
         transfers[i] = *places[i].transfer;
     }
-    const struct request request = {
-        .kind = REQUEST_SUBMIT,
-        .routing_number = places[0].transfer->routing_number,
-        .timeout_ms = timeout_ms,
-        .transfers = transfers,
-        .transfers_count = count,
-    };
-    enum sg_err err = client_call(c, &request, a, &reply);
-    mem_free(transfers);
-    *text = reply.text;
-    if (err == SG_OK && reply.results_count != count) {
-        *text = span_str("the node answered for another number of transfers; submit again with the same ids");
-        return SG_UNKNOWN;
-    }
+    enum sg_err err =
+        gather_submit(client_gather(c), transfers, count, size_bytes, timeout_ms, a, answers, text);
     for (size_t i = 0; err == SG_OK && i < count; i++) {
-        results[places[i].index] = reply.results[i];
+        results[places[i].index] = answers[i];
     }
+    mem_free(answers);
+    mem_free(transfers);
     return err;
 }
 
@@ -100,8 +92,9 @@ enum sg_err client_submit(struct client *c, const struct transfer *transfers, si
      * tell of the first trouble. */
     for (size_t at = 0; at < count;) {
         struct span why = SPAN_NONE;
-        size_t n = request_count(places + at, count - at);
-        enum sg_err err = submit_some(c, places + at, n, timeout_ms, a, results, &why);
+        size_t size = 0;
+        size_t n = request_count(places + at, count - at, &size);
+        enum sg_err err = submit_some(c, places + at, n, size, timeout_ms, a, results, &why);
         if (err != SG_OK && first == SG_OK) {
             first = err;
             *text = why;

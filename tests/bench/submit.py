@@ -16,6 +16,7 @@ CLIENTS = value("--clients", [1, 16, 64, 256], lambda text: [int(n) for n in tex
 SECONDS = number("--seconds", 5)
 TRANSFERS = number("--transfers", 1)
 WARMUP_MS = 1000
+COLUMNS = ["clients", "transfers/s", "etcd puts/s", "ratio", "p50", "etcd p50", "ratio", "p99", "etcd p99", "ratio"]
 PUTS_MOST = 128  # In one transaction, by etcd's default limit.
 
 
@@ -73,6 +74,12 @@ def measure_ours(cluster, clients):
     return result
 
 
+def measure_callers(cluster, clients, number):
+    """The same, but all clients are threads on one handle of the client library."""
+    return run("callers", "--connect", ",".join(n.client for n in cluster.nodes), "--shard", A, "--prefix",
+               f"callers-{number}", *common(clients))
+
+
 def measure_etcd(etcd, clients, size):
     puts = min(TRANSFERS, PUTS_MOST)
     return run("etcd_put", "--endpoints", ",".join(etcd.clients), "--size", size, "--puts", puts, *common(clients))
@@ -95,16 +102,23 @@ def main():
         cluster.apply(settings(A))
         cluster.leader(A)
         rows = []
+        handle_rows = []
         size = 0
         for clients in CLIENTS:
             # In turns, so that both meet the same machine.
             ours = measure_ours(cluster, clients)
             size = ours["bytes_per_transfer"]
-            rows.append(row(clients, ours, measure_etcd(etcd, clients, size)))
+            theirs = measure_etcd(etcd, clients, size)
+            rows.append(row(clients, ours, theirs))
+            if TRANSFERS == 1:
+                handle_rows.append(row(clients, measure_callers(cluster, clients, len(rows)), theirs))
     print(f"Three nodes each on one machine with {os.cpu_count()} cores, one disk; {TRANSFERS} transfer(s) a request, "
           f"{size} bytes each; {SECONDS} s a cell; {version}. Latency in ms; ratios are ours over etcd's.\n")
-    table(["clients", "transfers/s", "etcd puts/s", "ratio", "p50", "etcd p50", "ratio", "p99", "etcd p99", "ratio"],
-          rows)
+    table(COLUMNS, rows)
+    if handle_rows:
+        print("\nThe same, when all clients are threads that share one handle of the client library (a payment service "
+              "that embeds it): what they submit at the same time leaves in few requests.\n")
+        table(COLUMNS, handle_rows)
 
 
 if __name__ == "__main__":

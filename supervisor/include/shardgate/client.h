@@ -110,7 +110,9 @@ void shardgate_client_free(struct shardgate_client *c);
 void shardgate_client_set_timeout_ms(struct shardgate_client *c, uint32_t timeout_ms);
 
 /* Submit count transfers of any shards; results has count elements, in the same
- * order. Waits until each transfer is accepted, folded or rejected.
+ * order. Waits until each transfer is accepted, folded or rejected. What several
+ * threads submit through one handle at the same time leaves together, so many
+ * threads on one handle are faster than a handle for each.
  *
  * SHARDGATE_OK: every result has an outcome. Anything else: the results
  * that are not SHARDGATE_NONE stand, the others are open; submit those again
