@@ -9,7 +9,7 @@
  *     |            any doubt: start, with a new claim                             5 |
  *     +--- a live STAGED: ---------------------------------------------------------+
  *   look_final -> look_staged -> rename -6-> sync -7-> check_staged -8-> check_dead -9-> check_witness
- *        both there: hold             there again: start |   there: abandoned |    there: uploaded 10
+ *   both there, twice: hold           there again: start |   there: abandoned |    there: uploaded 10
  *                                                                                   gone:  hold
  *   uploaded or abandoned -> clean -> verify -11-> clean -> verified -> ended
  *
@@ -74,6 +74,7 @@ struct upload {
     /* Between steps: */
     struct bytes data;               /* From rebuild to put. */
     bool is_final_there;             /* look_final saw F. */
+    bool were_both_there;            /* And look_staged saw T, then. */
     bool is_over;                    /* verify_window has passed. */
     uint64_t cleaned;                /* Attempts up to here left no garbage. */
     bool is_copy_cleaned;            /* T or D of the next one is gone, W is not yet. */

@@ -3,7 +3,7 @@
 #include "proto/fault.h"
 #include "shard/upload_steps.h"
 
-/* --- 5: F, then T: both there means that F is somebody else's ------------------------------ */
+/* --- 5: F, then T: both there, twice, means that F is somebody else's ------------------------------ */
 
 static void look_final_enter(struct upload *u)
 {
@@ -21,6 +21,7 @@ static void look_final_answered(struct upload *u, const struct bank_request *r)
         return;
     }
     u->is_final_there = r->answer == BANK_OK;
+    u->were_both_there = u->were_both_there && u->is_final_there;
     upload_move(u, UPLOAD_LOOK_STAGED);
 }
 
@@ -42,6 +43,10 @@ static void look_staged_answered(struct upload *u, const struct bank_request *r)
         upload_unclear(u, UPLOAD_LOOK_STAGED, r);
     } else if (!is_there) {
         upload_move(u, UPLOAD_SYNC); /* Somebody moved it: nothing to rename, all to prove. */
+    } else if (u->is_final_there && !u->were_both_there) {
+        /* A server that lost its power between the two looks has undone a rename. */
+        u->were_both_there = true;
+        upload_move(u, UPLOAD_LOOK_FINAL);
     } else if (u->is_final_there) {
         (void)snprintf(u->reason, sizeof u->reason,
                        "another file stands at the bank under the name %s: the staged copy was not moved",

@@ -150,6 +150,26 @@ static enum world_verdict hold_rename(struct world *w, const struct world_leader
     return r->op == BANK_RENAME && l->number == 0 ? WORLD_HOLD : WORLD_RUN;
 }
 
+static bool power_is_due;
+
+static void power_will_go(struct world *w)
+{
+    (void)w;
+    power_is_due = true;
+}
+
+/* Between the look at F, which is there, and the look at T. */
+static enum world_verdict power_goes_between(struct world *w, const struct world_leader *l,
+                                             const struct bank_request *r)
+{
+    (void)l;
+    if (power_is_due && r->op == BANK_STAT && strstr(r->name, ".part") != NULL) {
+        power_is_due = false;
+        power_lost(w);
+    }
+    return WORLD_RUN;
+}
+
 static const struct {
     const char *reason;
     const char *kill_at;
@@ -181,6 +201,8 @@ static const struct {
      0, 1},
     {"the server lost power, the rename was undone", "upload.renamed", power_lost, NULL, FILE_UPLOADED, 1, 0,
      1},
+    {"the same, between the looks at F and T: no stranger's file", "upload.renamed", power_will_go,
+     power_goes_between, FILE_UPLOADED, 1, 0, 1},
     {"a stranger's file at F: T is not moved", "upload.staged", somebody_else_at_f, NULL, FILE_HOLD, 0, 1, 1},
     {"cancelled after STAGED: T is taken back", "upload.staged", operator_cancels, NULL, FILE_ABANDONED, 0, 0,
      1},
