@@ -10,11 +10,15 @@
 #include "proto/mem.h"
 #include "tests/sim/sim.h"
 
+struct errand;
+
 struct bank_file {
     char name[BANK_NAME_SIZE];
     enum bank_place place;
     struct bytes data;
-    bool is_unsynced; /* Renamed, and the directories not flushed since: */
+    uint64_t written_us;   /* Its bytes and its name are on the disk from then on. */
+    struct errand *writer; /* That is being answered; NULL: nobody. */
+    bool is_unsynced;      /* Renamed, and the directories not flushed since: */
     enum bank_place old_place;
     char old_name[BANK_NAME_SIZE];
     bool is_ghost; /* A roll-back brought it back. */
@@ -46,7 +50,7 @@ struct errand {
     bool answer_lost;
     enum bank_answer answer;
     uint64_t size;
-    char text[96];
+    uint64_t back_us; /* From now until the answer arrives. */
 };
 
 static struct bank_file **find(struct sim_bank *b, enum bank_place place, const char *name)
@@ -176,6 +180,8 @@ static void do_create(struct errand *e)
         n = sim_below(s, n);
     }
     f = file_add(e->bank, e->place, e->name, span_of(e->data.p, n));
+    f->writer = e;
+    f->written_us = s->now_us + sim_below(s, e->back_us + 1);
     e->size = n;
     e->answer = n == e->data.n ? BANK_OK : BANK_DOUBT;
     if (f->place == BANK_DROP) {
@@ -302,6 +308,9 @@ static void carry_out(struct errand *e)
 static void errand_free(void *arg)
 {
     struct errand *e = arg;
+    for (struct bank_file *f = e->bank->files; f != NULL; f = f->next) {
+        f->writer = f->writer == e ? NULL : f->writer;
+    }
     bytes_release(&e->data);
     mem_free(e);
 }
@@ -323,6 +332,7 @@ static void errand_arrive(void *arg)
     struct sim *s = e->bank->sim;
     struct sim_event *back;
 
+    e->back_us = sim_skewed(s, s->plan.bank_min_us, s->plan.bank_max_us);
     if (e->answer != BANK_FAILED && e->answer != BANK_DOUBT) {
         carry_out(e);
     }
@@ -330,7 +340,7 @@ static void errand_arrive(void *arg)
         errand_free(e);
         return;
     }
-    back = sim_at(s, e->host, sim_skewed(s, s->plan.bank_min_us, s->plan.bank_max_us), errand_answer, e);
+    back = sim_at(s, e->host, e->back_us, errand_answer, e);
     back->drop = errand_free;
 }
 
@@ -486,11 +496,53 @@ void bank_backup(struct sim *s)
     restore(b);
 }
 
-/* Renames that were not flushed are undone, as far as the file is still there. */
+/* Nobody was told yet that it is there: it is gone, or ends somewhere, or has
+ * its length and zeros for bytes. */
+static void tear(struct sim_bank *b, struct bank_file **at)
+{
+    struct bank_file *f = *at;
+    size_t n = sim_below(b->sim, f->data.n + 1);
+
+    sim_trace(b->sim, NULL, "bank # has # bytes left of a file that was being written", b->index, n);
+    switch (sim_below(b->sim, 3)) {
+    case 0:
+        unlink_file(at);
+        break;
+    case 1:
+        f->data.n = n;
+        break;
+    default:
+        if (n < f->data.n) {
+            memset(f->data.p + n, 0, f->data.n - n);
+        }
+    }
+}
+
+static void tear_all(struct sim_bank *b)
+{
+    struct bank_file **p = &b->files;
+    while (*p != NULL) {
+        struct bank_file *f = *p;
+        if (f->written_us > b->sim->now_us) {
+            f->written_us = 0;
+            if (f->writer != NULL) {
+                f->writer->answer = BANK_DOUBT; /* The line broke before it was done. */
+            }
+            tear(b, p);
+        }
+        if (*p == f) {
+            p = &f->next;
+        }
+    }
+}
+
+/* What was being written is torn. Renames that were not flushed are undone, as
+ * far as the file is still there. */
 void bank_power_loss(struct sim *s)
 {
     struct sim_bank *b = any_bank(s);
     sim_trace(s, NULL, "bank # loses its power", b->index, 0);
+    tear_all(b);
     for (struct bank_file *f = b->files; f != NULL; f = f->next) {
         if (f->is_unsynced && sim_chance(s, 700000)) {
             if (f->place == BANK_DROP) {

@@ -181,6 +181,30 @@ bool faults_forge(struct sim_host *h, const struct message *m, struct message *o
     return false;
 }
 
+static void clog_one(void *arg)
+{
+    struct sim_host *h = arg;
+    struct sim *s = h->sim;
+    if (!s->calm) {
+        net_clog(s, h->index, 1000 * sim_skewed(s, s->plan.clog_ms / 4, s->plan.clog_ms));
+    }
+}
+
+/* It moves around: some of the nodes, one after the other, and they come free in
+ * another order. */
+static void clog_some(void *arg)
+{
+    struct sim *s = arg;
+    if (!goes_on(s, s->plan.clog_every_ms, clog_some)) {
+        return;
+    }
+    for (unsigned i = 0; i < s->plan.nodes; i++) {
+        if (sim_below(s, 2) == 0) {
+            (void)sim_at(s, NULL, sim_below(s, 1000 * s->plan.clog_ms / 2 + 1), clog_one, &s->hosts[i]);
+        }
+    }
+}
+
 /* --- Disks ------------------------------------------------------------------------------------- */
 
 static void io_error(void *arg)
@@ -304,6 +328,7 @@ void faults_start(struct sim *s)
     begin(s, p->leave_every_ms, leave_one);
     begin(s, p->partition_every_ms, partition);
     begin(s, p->reset_every_ms, reset_one);
+    begin(s, p->clog_every_ms, clog_some);
     begin(s, p->io_error_every_ms, io_error);
     begin(s, p->full_every_ms, fill_one);
     begin(s, p->clock_every_ms, clock_jump);

@@ -4,6 +4,7 @@
 #include "proto/mem.h"
 #include "tests/sim/sim.h"
 
+#define CALM_FLUSH_MAX_US 20000     /* A slow disk is a fault too. */
 #define MONOTONIC_AHEAD_MS 1000000u /* No clock of a machine starts at zero. */
 
 static struct sim_host *host_of(void *impl)
@@ -153,6 +154,9 @@ static void loop_elsewhere_(void *impl, enum worker worker, struct work *w)
     /* One thread, first in first out: a job starts when the one before is done. */
     uint64_t flush_us = sim_skewed(s, p->flush_min_us, p->flush_max_us);
     uint64_t start_us = h->store_free_us > s->now_us ? h->store_free_us : s->now_us;
+    if (s->calm && flush_us > CALM_FLUSH_MAX_US) {
+        flush_us = CALM_FLUSH_MAX_US;
+    }
     if (!s->calm && sim_chance(s, p->stall)) {
         flush_us += sim_below(s, p->stall_us + 1);
         sim_trace(s, h, "disk stalls for # ms", flush_us / 1000, 0);

@@ -18,6 +18,8 @@ struct pair {
     bool owed;        /* b died in silence: a learns it when b is back. */
     uint64_t last_us; /* Arrival of the last frame: later ones come later. */
     uint64_t note_us; /* When a is told of the last change. */
+    uint64_t clogged_until_us;
+    size_t pending_bytes; /* Sent and not arrived. */
 };
 
 struct net {
@@ -49,7 +51,9 @@ static uint64_t arrival_us(struct sim *s, struct pair *p)
 {
     const struct sim_plan *plan = &s->plan;
     uint64_t at_us = s->now_us + sim_skewed(s, plan->delay_min_us, plan->delay_max_us);
-    if (!s->calm && sim_chance(s, plan->straggle)) {
+    if (at_us < p->clogged_until_us) {
+        at_us = p->clogged_until_us;
+    } else if (!s->calm && sim_chance(s, plan->straggle)) {
         return at_us + sim_below(s, plan->straggle_us + 1);
     }
     if (at_us <= p->last_us) {
@@ -62,6 +66,7 @@ static uint64_t arrival_us(struct sim *s, struct pair *p)
 static void frame_drop(void *arg)
 {
     struct net_frame *f = arg;
+    pair_of(f->sim, f->from, f->to)->pending_bytes -= f->bytes.n;
     bytes_release(&f->bytes);
     mem_free(f);
 }
@@ -69,9 +74,15 @@ static void frame_drop(void *arg)
 static void frame_arrive(void *arg)
 {
     struct net_frame *f = arg;
-    f->sim->stats.frames++;
-    node_frame(f->sim->hosts[f->to].node, &f->bytes);
-    frame_drop(f);
+    struct bytes bytes = f->bytes;
+    unsigned to = f->to;
+    struct sim *s = f->sim;
+
+    s->stats.frames++;
+    pair_of(s, f->from, to)->pending_bytes -= bytes.n;
+    mem_free(f);
+    node_frame(s->hosts[to].node, &bytes);
+    bytes_release(&bytes);
 }
 
 static void frame_schedule(struct sim *s, unsigned from, unsigned to, struct span data)
@@ -88,6 +99,7 @@ static void frame_schedule(struct sim *s, unsigned from, unsigned to, struct spa
     }
     *f = (struct net_frame){.sim = s, .from = from, .to = to};
     bytes_append(&f->bytes, data.p, n);
+    pair_of(s, from, to)->pending_bytes += n;
     e = sim_at(s, &s->hosts[to], at_us - s->now_us, frame_arrive, f);
     e->drop = frame_drop;
 }
@@ -113,9 +125,8 @@ out:
 
 static size_t link_pending(void *impl, uint64_t node)
 {
-    (void)impl;
-    (void)node;
-    return 0;
+    struct sim_host *h = impl;
+    return pair_of(h->sim, h->index, (unsigned)node - 1)->pending_bytes;
 }
 
 static const struct link_ops net_link_ops = {.send = link_send_frame, .pending_bytes = link_pending};
@@ -257,11 +268,22 @@ void net_cut(struct sim *s, unsigned a, unsigned b, bool cut)
     sim_trace(s, &s->hosts[a], cut ? "does not reach n# any more" : "reaches n# again", b + 1, 0);
 }
 
+void net_clog(struct sim *s, unsigned a, uint64_t for_us)
+{
+    sim_trace(s, &s->hosts[a], "is clogged for # ms", for_us / 1000, 0);
+    s->stats.clogs++;
+    for (unsigned b = 0; b < s->plan.nodes; b++) {
+        pair_of(s, a, b)->clogged_until_us = s->now_us + for_us;
+        pair_of(s, b, a)->clogged_until_us = s->now_us + for_us;
+    }
+}
+
 void net_heal(struct sim *s)
 {
     for (unsigned a = 0; a < s->plan.nodes; a++) {
         for (unsigned b = 0; b < s->plan.nodes; b++) {
             pair_of(s, a, b)->cut = false;
+            pair_of(s, a, b)->clogged_until_us = 0;
             connect_pair(s, a, b);
         }
     }

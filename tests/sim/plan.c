@@ -56,6 +56,8 @@ static const struct key keys[] = {
     KEY(partition_every_ms, KEY_U64),
     KEY(partition_ms, KEY_U64),
     KEY(reset_every_ms, KEY_U64),
+    KEY(clog_every_ms, KEY_U64),
+    KEY(clog_ms, KEY_U64),
     KEY(flush_min_us, KEY_U64),
     KEY(flush_max_us, KEY_U64),
     KEY(stall_us, KEY_U64),
@@ -246,6 +248,8 @@ void plan_draw(struct sim_plan *p, uint64_t seed)
         p->partition_ms = between(&d, 10000, 30000);
     }
     draw_replicas(p, &d);
+    p->clog_every_ms = sometimes(&d, 30, between(&d, 2000, 10000));
+    p->clog_ms = between(&d, 500, 6000);
 }
 
 /* --- Scenario files ----------------------------------------------------------------------- */
@@ -295,7 +299,8 @@ static void faults_clear(struct sim_plan *p)
         "batch_max",      "accept_max",     "submit_every_ms", "cancel_every_ms", "read_every_ms",
         "close_every_ms", "delay_min_us",   "delay_max_us",    "flush_min_us",    "flush_max_us",
         "bank_min_us",    "bank_max_us",    "take_us",         "down_ms",         "pause_ms",
-        "partition_ms",   "apply_every_ms", "closes_max",      "inflight",        "voters_min"};
+        "partition_ms",   "apply_every_ms", "closes_max",      "inflight",        "voters_min",
+        "clog_ms"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         bool clear = true;
         for (size_t j = 0; j < sizeof harmless / sizeof harmless[0]; j++) {

@@ -119,7 +119,7 @@ struct sim_plan {
     /* Network. */
     uint32_t loss, duplicate, cut, straggle;
     uint64_t delay_min_us, delay_max_us, straggle_us;
-    uint64_t partition_every_ms, partition_ms, reset_every_ms;
+    uint64_t partition_every_ms, partition_ms, reset_every_ms, clog_every_ms, clog_ms;
     /* Disk. */
     uint64_t flush_min_us, flush_max_us, stall_us;
     uint32_t stall;
@@ -204,6 +204,8 @@ void net_started(struct sim_host *h);
 void net_died(struct sim_host *h);
 /* Nothing from a to b gets through. */
 void net_cut(struct sim *s, unsigned a, unsigned b, bool cut);
+/* What this node sends, and what is sent to it, arrives when that time is over. */
+void net_clog(struct sim *s, unsigned a, uint64_t for_us);
 void net_heal(struct sim *s);
 /* The connection between two breaks and comes back. */
 void net_reset(struct sim *s, unsigned a, unsigned b);
@@ -382,7 +384,7 @@ void settle(struct sim *s);
 
 struct sim_stats {
     uint64_t events, frames, elections, commits, uploads, kills, pauses, partitions, installs, accepted,
-        folded, rejected, cancelled, holds, io_errors, calls, torn, virtual_ms, changes;
+        folded, rejected, cancelled, holds, io_errors, calls, torn, virtual_ms, changes, clogs;
 };
 
 struct sim {
