@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Runs the simulator as a test.
 
-usage: test_sim.py SIM seeds|same|regress|planted
+usage: test_sim.py SIM seeds|same|scenarios|regress|planted
 
 seeds: that many of SEEDS hold. same: a seed gives the same events twice, and
-another seed others. regress: regress.txt, what once failed, holds. planted: every
+another seed others. scenarios: each file of scenarios/ holds with the first
+seeds. regress: regress.txt, what once failed, holds. planted: every
 bug of planted.txt is found within its seeds.
 """
 
@@ -15,6 +16,8 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 SEEDS = "1..300"
 SAME = "1..12"
+SCENARIO_SEEDS = "1..6"
+FEW = {"flood": "1..1"}  # Tens of thousands of transfers each.
 
 
 def run(sim, *arguments, bug=None):
@@ -61,6 +64,17 @@ def same(sim):
     print(f"{len(first)} seeds, each twice the same")
 
 
+def scenarios(sim):
+    names = sorted(os.listdir(os.path.join(HERE, "scenarios")))
+    if not names:
+        sys.exit("no scenarios")
+    for name in names:
+        result = run(sim, "--seeds", FEW.get(name, SCENARIO_SEEDS), "--scenario",
+                     os.path.join(HERE, "scenarios", name))
+        must_hold(result)
+        print(f"{name}: {result.stdout.splitlines()[-1]}")
+
+
 def regress(sim):
     for row in table("regress.txt"):
         scenario = ["--scenario", os.path.join(HERE, "scenarios", row[1])] if len(row) > 1 else []
@@ -82,7 +96,7 @@ def planted(sim):
 
 
 def main():
-    modes = {"seeds": seeds, "same": same, "regress": regress, "planted": planted}
+    modes = {"seeds": seeds, "same": same, "scenarios": scenarios, "regress": regress, "planted": planted}
     if len(sys.argv) != 3 or sys.argv[2] not in modes:
         sys.exit(__doc__)
     modes[sys.argv[2]](sys.argv[1])
