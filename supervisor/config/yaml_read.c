@@ -151,7 +151,7 @@ static bool leading_number(struct span text, uint64_t *number, struct span *rest
         *number = *number * 10 + (uint64_t)(text.p[i] - '0');
         i++;
     }
-    *rest = span_of(text.p + i, text.n - i);
+    *rest = i == 0 ? text : span_of(text.p + i, text.n - i); /* An empty value has no bytes to point to. */
     return i > 0;
 }
 

@@ -8,6 +8,18 @@
 
 #include "proto/limits.h"
 
+/* Keys and values are quoted in messages, and may hold line ends or what a
+ * terminal would obey. */
+static void tame(char *text)
+{
+    for (; *text != '\0'; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (c < 0x20 || c == 0x7f) {
+            *text = '?';
+        }
+    }
+}
+
 bool yaml_fail(struct yaml_reader *r, size_t line, const char *fmt, ...)
 {
     char text[384];
@@ -20,6 +32,7 @@ bool yaml_fail(struct yaml_reader *r, size_t line, const char *fmt, ...)
     va_start(args, fmt);
     (void)vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
+    tame(text);
     (void)snprintf(r->why, r->why_size, "%s:%zu: %s", r->source, line, text);
     return false;
 }
