@@ -29,6 +29,11 @@ else()
         $<$<NOT:$<CONFIG:Debug>>:-D_FORTIFY_SOURCE=2>)
 endif()
 
+if(SHARDGATE_FUZZ)
+    # Coverage for libFuzzer in all code; its main only where fuzz targets are linked.
+    target_compile_options(shardgate_base INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
 add_library(shardgate_flags INTERFACE)
 target_link_libraries(shardgate_flags INTERFACE shardgate_base)
 target_compile_options(shardgate_flags INTERFACE
