@@ -20,7 +20,6 @@ FORBIDDEN = [
     (r"\r", "a carriage return"),
 ]
 BINARY = (".png", ".gz", ".zst", ".xz", ".bin")
-CORPUS = os.path.join("tests", "fuzz", "corpus", "")  # Any bytes.
 # ACH files are padded with blanks and may end lines in their own way.
 EXACT = (".ach", ".golden")
 BLANKS = {"blanks at the end of the line", "a tab", "a carriage return"}
@@ -41,7 +40,7 @@ def main():
     root = source.root_argument()
     problems = []
     for name in source.files(root, None):
-        if name.endswith(BINARY) or name.startswith(CORPUS) or os.path.islink(os.path.join(root, name)):
+        if name.endswith(BINARY) or os.path.islink(os.path.join(root, name)):
             continue
         problems += check(name, source.read(root, name))
     source.report(problems)

@@ -92,6 +92,7 @@ WORDS = [
     ("a tab", {"a.c": "\tint a;\n"}, "a tab"),
     ("blanks in an ACH file belong to it", {"a.ach": "101 \n"}, None),
     ("a last line without an end", {"a.c": "int a;"}, "no newline"),
+    ("a fuzz corpus holds any bytes", {"tests/fuzz/corpus/ach/x": "#!\t \r\0\udcff"}, None),
 ]
 
 
@@ -109,6 +110,7 @@ SIZES = [
     ("a file at the limit", {"a.c": "\n" * 600}, None),
     ("a file over the limit", {"a.c": "\n" * 601}, "601 lines"),
     ("a script counts, too", {"tool": "#!/usr/bin/env bash\n" + "\n" * 600}, "601 lines"),
+    ("an input of a fuzz corpus is no script", {"tests/fuzz/corpus/ach/x": "#!\udcff" + "\n" * 700}, None),
 ]
 
 SYNTAX = [
