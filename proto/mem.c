@@ -40,3 +40,8 @@ char *mem_strdup(const char *s)
     memcpy(copy, s, size);
     return copy;
 }
+
+void mem_require(bool got)
+{
+    CHECK(got);
+}

@@ -7,6 +7,7 @@
 #ifndef PROTO_MEM_H
 #define PROTO_MEM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* size bytes, uninitialised. size may be 0 (a unique pointer is returned). */
@@ -19,5 +20,8 @@ void *mem_realloc(void *p, size_t size) __attribute__((returns_nonnull));
 void mem_free(void *p);
 /* A copy of a C string, to be freed with mem_free(). */
 char *mem_strdup(const char *s) __attribute__((malloc, returns_nonnull));
+/* For libraries that allocate by themselves: ends the process unless they got
+ * what they needed. */
+void mem_require(bool got);
 
 #endif

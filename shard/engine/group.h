@@ -38,6 +38,11 @@ struct group_options {
     uint32_t *snapshot_senders; /* Count of running senders on this lane; shared, <= SNAPSHOT_SENDERS_MAX. */
 };
 
+/* libraft allocates by proto/mem.h from here on: by itself it is left half
+ * changed when it gets no memory. Once in a process, before the first group and
+ * while no other thread uses libraft. */
+void group_use_memory(void);
+
 /* Write term 1, no vote, and entry 1 (the configuration with these voters,
  * byte-identical on every replica whatever the order of nodes) in the caller's
  * transaction. SG_EXISTS: the group has been bootstrapped here. SG_INVALID: fewer than

@@ -8,6 +8,7 @@
 
 #include "supervisor/cli/verbs.h"
 #include "supervisor/client/client.h"
+#include "supervisor/memory.h"
 
 #define COMMON_OPTIONS                                                                     \
     (OPTION_BIT(OPTION_CONNECT) | OPTION_BIT(OPTION_TIMEOUT) | OPTION_BIT(OPTION_OUTPUT) | \
@@ -118,6 +119,7 @@ enum cli_exit cli_main(int argc, char **argv)
     char why[256];
     enum cli_exit status;
 
+    memory_begin();
     tzset();
     if (args_parse(argc, argv, &c.args, why, sizeof why) != SG_OK) {
         return cli_fail(&c, CLI_USAGE, "%s", why);

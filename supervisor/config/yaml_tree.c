@@ -7,6 +7,7 @@
 #include <yaml.h>
 
 #include "proto/limits.h"
+#include "proto/mem.h"
 
 /* Keys and values are quoted in messages, and may hold line ends or what a
  * terminal would obey. */
@@ -52,6 +53,7 @@ static bool next_event(struct loader *l, yaml_event_t *event)
     if (yaml_parser_parse(&l->parser, event)) {
         return true;
     }
+    mem_require(l->parser.error != YAML_MEMORY_ERROR);
     return yaml_fail(l->r, l->parser.problem_mark.line + 1, "this is not YAML: %s",
                      l->parser.problem == NULL ? "it cannot be parsed" : l->parser.problem);
 }
@@ -199,10 +201,7 @@ struct yaml_node *yaml_load(struct yaml_reader *r, struct span text)
         (void)yaml_fail(r, 1, "the file has %zu bytes; %u are allowed", text.n, CONFIG_SIZE_MAX_BYTES);
         return NULL;
     }
-    if (!yaml_parser_initialize(&l.parser)) {
-        (void)yaml_fail(r, 1, "no memory to parse it");
-        return NULL;
-    }
+    mem_require(yaml_parser_initialize(&l.parser) != 0); /* It has no other reason to fail. */
     yaml_parser_set_input_string(&l.parser, text.p == NULL ? (const unsigned char *)"" : text.p, text.n);
     root = load_document(&l);
     yaml_parser_delete(&l.parser);
