@@ -60,11 +60,8 @@ static enum sg_err try_changes(struct rows *rows, uint64_t index, const struct c
     }
     if (err == SG_OK) {
         err = catalog_model_load(m, rows);
-        if (err == SG_CORRUPT) {
-            (void)snprintf(refusal, refusal_size, "an object of the change cannot be decoded");
-            err = SG_OK;
-        } else if (err == SG_OK &&
-                   catalog_check(&m->cluster, m->nodes, m->nodes_count, refusal, refusal_size) == SG_OK) {
+        if (err == SG_OK &&
+            catalog_check(&m->cluster, m->nodes, m->nodes_count, refusal, refusal_size) == SG_OK) {
             refusal[0] = '\0';
         }
     }
@@ -102,12 +99,27 @@ static enum sg_err remember(struct rows *rows, const struct catalog_command *c, 
     return SG_OK;
 }
 
+static bool all_sound(const struct catalog_command *c)
+{
+    bool sound = true;
+    for (size_t i = 0; sound && i < c->changes_count; i++) {
+        sound = catalog_is_sound(c->changes[i].kind, c->changes[i].name, c->changes[i].encoded);
+    }
+    return sound;
+}
+
 static enum sg_err change_all(struct rows *rows, uint64_t index, const struct catalog_command *c,
                               char *refusal, size_t refusal_size)
 {
-    struct bytes *before = mem_zalloc(c->changes_count, sizeof *before);
-    enum sg_err err = remember(rows, c, before);
+    struct bytes *before;
+    enum sg_err err;
 
+    if (!all_sound(c)) {
+        (void)snprintf(refusal, refusal_size, "an object of the change cannot be decoded");
+        return SG_OK;
+    }
+    before = mem_zalloc(c->changes_count, sizeof *before);
+    err = remember(rows, c, before);
     if (err == SG_OK) {
         err = try_changes(rows, index, c, refusal, refusal_size);
     }

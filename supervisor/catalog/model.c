@@ -135,7 +135,8 @@ static enum sg_err load_kind(struct catalog_model *m, struct rows *rows, enum ca
             err = decode_one(m, kind, i, row.encoded, row.version);
         }
         if (err != SG_OK || !span_eq(object_name(m, kind, i, aba), span_of(key.p + 1, key.n - 1))) {
-            err = SG_CORRUPT; /* It passed the checksum and was checked when written. */
+            /* It passed the checksum and was checked when written. */
+            err = kv_corrupt(rows->kv, KV_STATE, c.key, "no object of the catalog");
             break;
         }
         i++;
@@ -201,17 +202,10 @@ static void resolve(struct catalog_model *m, struct catalog_shard *s)
     }
 }
 
-static enum sg_err load_all(struct catalog_model *m, struct rows *rows)
+static void make_room(struct catalog_model *m, const size_t counts[CATALOG_KINDS])
 {
-    size_t counts[CATALOG_KINDS];
     struct arena *a = &m->arena;
 
-    for (enum catalog_kind k = CATALOG_NODE; k < CATALOG_KINDS; k++) {
-        enum sg_err err = count_kind(rows, k, &counts[k]);
-        if (err != SG_OK) {
-            return err;
-        }
-    }
     m->nodes_count = counts[CATALOG_NODE];
     m->nodes = arena_array(a, m->nodes_count, sizeof *m->nodes);
     m->cluster.endpoints_count = counts[CATALOG_ENDPOINT];
@@ -226,6 +220,35 @@ static enum sg_err load_all(struct catalog_model *m, struct rows *rows)
     m->cluster.shards_count = counts[CATALOG_SHARD];
     m->cluster.shards = arena_array(a, counts[CATALOG_SHARD], sizeof *m->cluster.shards);
     m->shards = arena_array(a, counts[CATALOG_SHARD], sizeof *m->shards);
+}
+
+bool catalog_is_sound(enum catalog_kind kind, struct span name, struct span encoded)
+{
+    struct catalog_model *m = catalog_model_new();
+    size_t counts[CATALOG_KINDS];
+    char aba[ABA_TEXT_SIZE];
+    bool sound;
+
+    for (int k = 0; k < CATALOG_KINDS; k++) {
+        counts[k] = 1;
+    }
+    make_room(m, counts);
+    sound = decode_one(m, kind, 0, encoded, 0) == SG_OK && span_eq(object_name(m, kind, 0, aba), name);
+    catalog_model_free(m);
+    return sound;
+}
+
+static enum sg_err load_all(struct catalog_model *m, struct rows *rows)
+{
+    size_t counts[CATALOG_KINDS];
+
+    for (enum catalog_kind k = CATALOG_NODE; k < CATALOG_KINDS; k++) {
+        enum sg_err err = count_kind(rows, k, &counts[k]);
+        if (err != SG_OK) {
+            return err;
+        }
+    }
+    make_room(m, counts);
     for (enum catalog_kind k = CATALOG_NODE; k < CATALOG_KINDS; k++) {
         enum sg_err err = load_kind(m, rows, k, counts[k]);
         if (err != SG_OK) {

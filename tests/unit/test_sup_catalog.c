@@ -432,6 +432,60 @@ static void a_damaged_row_leaves_the_model_as_it_was(void **state)
     rig_free(r);
 }
 
+struct failing {
+    unsigned left;
+};
+
+static enum sg_err damaged_once(void *impl, enum mem_kv_op op)
+{
+    struct failing *f = impl;
+    bool is_read = op == MEM_KV_GET || op == MEM_KV_SEEK;
+    return is_read && f->left > 0 && --f->left == 0 ? SG_CORRUPT : SG_OK;
+}
+
+/* One replica may meet damage where others do not: it must stop and never
+ * answer otherwise than they do (I-3). */
+static void damage_is_never_a_refusal(void **state)
+{
+    struct failing f = {0};
+    enum sg_err err = SG_CORRUPT;
+    (void)state;
+    for (unsigned n = 1; err != SG_OK; n++) {
+        struct rig *r = rig_new(3);
+        struct catalog_change change = node_change(r, 4, "n4", "n4", 4);
+        struct catalog_command c = {.base_version = r->model->version,
+                                    .node = span_str("n1"),
+                                    .changes = &change,
+                                    .changes_count = 1};
+        struct digester digester;
+        struct catalog_result result = {.err = SG_OK};
+        struct bytes encoded = BYTES_NONE;
+        struct bytes out = BYTES_NONE;
+        struct kv_txn *txn;
+        struct rows rows;
+
+        catalog_command_encode(&c, &encoded);
+        digester_init(&digester);
+        f.left = n;
+        mem_kv_set_fault(r->disk, damaged_once, &f);
+        assert_int_equal(kv_begin(&r->kv, true, &txn), SG_OK);
+        rows_init(&rows, &r->kv, txn, 0);
+        rows.digester = &digester;
+        err = catalog_apply(&rows, ++r->index, 1, span_bytes(&encoded), &out);
+        assert_true(err == SG_OK || err == SG_CORRUPT);
+        assert_true((err == SG_OK) == (f.left > 0));
+        if (err == SG_OK) {
+            assert_int_equal(catalog_result_decode(span_bytes(&out), &r->arena, &result), SG_OK);
+            assert_int_equal(result.err, SG_OK);
+        }
+        rows_release(&rows);
+        kv_abort(&r->kv, txn);
+        bytes_release(&encoded);
+        bytes_release(&out);
+        rig_free(r);
+    }
+}
+
 /* --- Many ------------------------------------------------------------------------------------ */
 
 static void aba_nth(unsigned n, char out[ABA_TEXT_SIZE])
@@ -511,6 +565,7 @@ int main(void)
         cmocka_unit_test(a_node_keeps_its_identity),
         cmocka_unit_test(survives_strange_commands),
         cmocka_unit_test(a_damaged_row_leaves_the_model_as_it_was),
+        cmocka_unit_test(damage_is_never_a_refusal),
         cmocka_unit_test(spreads_a_thousand_shards),
         cmocka_unit_test(finds_the_nearest_routing_number),
     };
