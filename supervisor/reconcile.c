@@ -46,10 +46,12 @@ static void model_refresh(struct node *n)
     err = catalog_model_load(n->model, &rows);
     rows_release(&rows);
     kv_abort(l->kv, txn);
+    if (err == SG_CORRUPT) {
+        group_damaged(n->catalog, kv_damage()); /* Others know what this node can't read. */
+        return;
+    }
     if (err != SG_OK) {
-        struct log_scope scope = node_scope(n);
-        logger_line(LOG_ERROR, &scope, "catalog.unreadable",
-                    "err=%s; the configuration known before stays in force", sg_err_name(err));
+        node_fatal(n, err, "the catalog cannot be read from the store");
         return;
     }
     if (n->model->version == known) {

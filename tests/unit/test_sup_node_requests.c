@@ -100,6 +100,37 @@ static void a_damaged_replica_passes_requests_on(void **state)
     node_world_free(w);
 }
 
+static enum sg_err unreadable(void *impl, enum mem_kv_op op)
+{
+    bool *reads = impl;
+    if (op == MEM_KV_BEGIN_READ || op == MEM_KV_BEGIN_WRITE) {
+        *reads = op == MEM_KV_BEGIN_READ;
+    }
+    return op == MEM_KV_SEEK && *reads ? SG_CORRUPT : SG_OK;
+}
+
+/* Its catalog was applied and cannot be read: it must not say that there is no
+ * such shard. */
+static void an_unreadable_catalog_is_not_an_empty_one(void **state)
+{
+    (void)state;
+    struct node_world *w = node_world_new(3, 1);
+    bool reads = false;
+    node_world_start_all(w);
+    assert_true(node_world_formed(w, 5000));
+    size_t leader = node_world_leader(w, 0, 5000);
+    mem_kv_set_fault(node_world_disk(w, leader, 0), unreadable, &reads);
+    assert_non_null(node_world_apply(w, leader, SHARDS_AB));
+    node_world_advance(w, 1000);
+    mem_kv_set_fault(node_world_disk(w, leader, 0), NULL, NULL);
+    node_world_advance(w, 10000);
+    assert_true(node_world_node(w, leader)->catalog_failed);
+    const struct reply *r = node_check_submit(w, leader, "a", ABA_A);
+    node_check_ok(r);
+    assert_int_equal(r->results[0].outcome, OUTCOME_ACCEPTED);
+    node_world_free(w);
+}
+
 static bool drop_one_reply(void *arg, size_t from, size_t to, struct span data)
 {
     size_t *left = arg;
@@ -408,6 +439,7 @@ int main(void)
         cmocka_unit_test(parked_calls_go_on),
         cmocka_unit_test(a_minority_says_so_in_time),
         cmocka_unit_test(a_damaged_replica_passes_requests_on),
+        cmocka_unit_test(an_unreadable_catalog_is_not_an_empty_one),
         cmocka_unit_test(repeats_what_may_be_repeated),
         cmocka_unit_test(goes_on_without_a_silent_leader),
         cmocka_unit_test(does_not_deny_an_earlier_try),
