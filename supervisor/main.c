@@ -6,6 +6,7 @@
 
 #include "proto/hash.h"
 #include "supervisor/daemon.h"
+#include "supervisor/memory.h"
 #include "supervisor/version.h"
 
 #define EXIT_USAGE 2
@@ -35,6 +36,7 @@ int main(int argc, char **argv)
         return usage(stderr, EXIT_USAGE);
     }
     (void)signal(SIGPIPE, SIG_IGN);
+    memory_begin();
     hash_init();
     if (node_config_load(argv[2], &config, why, sizeof why) != SG_OK) {
         (void)fprintf(stderr, "shardgated: %s\n", why);

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "proto/mem.h"
-#include "supervisor/memory.h"
 
 static const char *const state_names[NODE_STATES] = {
     [NODE_FORMING] = "forming", [NODE_RUNNING] = "running", [NODE_REFUSED] = "refused",
@@ -134,7 +133,6 @@ enum sg_err node_new(const struct node_options *options, struct node **out, char
     if (err != SG_OK) {
         return err;
     }
-    memory_begin();
     n = mem_zalloc(1, sizeof *n);
     n->options = *options;
     n->frame_arena = ARENA_INIT;

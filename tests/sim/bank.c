@@ -315,6 +315,14 @@ static void errand_free(void *arg)
     mem_free(e);
 }
 
+/* Its sender has ended. */
+static void errand_drop(void *arg)
+{
+    struct errand *e = arg;
+    sim_buried(e->request);
+    errand_free(e);
+}
+
 static void errand_answer(void *arg)
 {
     struct errand *e = arg;
@@ -337,11 +345,11 @@ static void errand_arrive(void *arg)
         carry_out(e);
     }
     if (!e->host->up || e->host->life != e->life) {
-        errand_free(e);
+        errand_drop(e);
         return;
     }
     back = sim_at(s, e->host, e->back_us, errand_answer, e);
-    back->drop = errand_free;
+    back->drop = errand_drop;
 }
 
 static unsigned bank_index(const struct bank_request *r)

@@ -159,6 +159,7 @@ static void host_limits_look(struct sim_host *h)
 
 static void failed_look(struct sim_host *h, unsigned number, struct group *g, struct replica *r)
 {
+    sim_stopped(h, g->failed, g->why);
     if (h->rotted == 0) {
         sim_fail(h->sim, "I-14", "%s stops group %" PRIu64 " though nothing of its disk is damaged: %s",
                  h->name, check_group_id(number), g->why);

@@ -186,6 +186,14 @@ static enum sg_err disk_fault(void *impl, enum mem_kv_op op)
     check_disk(h, op);
     if (op == MEM_KV_COMMITTED && !h->store_is_at_work) {
         mem_kv_flush(h->disk); /* On the loop, before anything runs: it waits for the flush. */
+    }
+    if (sim_hooks != NULL) {
+        enum sg_err err = sim_hooks->disk(h, op);
+        if (err != SG_OK) {
+            return err;
+        }
+    }
+    if (op == MEM_KV_COMMITTED && !h->store_is_at_work) {
         return SG_OK;
     }
     if (is_commit && h->disk_will_fail && sim_chance(h->sim, 500000)) {
@@ -225,7 +233,7 @@ static void die_event(void *arg)
 static void on_fatal(void *impl, enum sg_err err, const char *why)
 {
     struct sim_host *h = impl;
-    (void)why;
+    sim_stopped(h, err, why);
     sim_trace_words(h->sim, h, "ends, its store failed: $", sg_err_name(err), "", 0, 0);
     /* The process exits; nothing of it runs any more. */
     (void)sim_at(h->sim, h, 0, die_event, h);
@@ -282,49 +290,61 @@ static void host_renew(struct sim_host *h)
     h->bank = bank_seam(h);
 }
 
-void host_start(struct sim_host *h)
-{
-    struct sim *s = h->sim;
-    struct founder founders[SIM_NODES_MAX];
-    struct node_options o;
-    char why[512] = "";
-    enum sg_err err;
+struct boot {
+    struct sim_host *host;
+    struct node_options options;
+};
 
-    CHECK(!h->up);
-    host_renew(h);
-    founders_fill(s, founders);
-    o = (struct node_options){.cluster = "sim",
-                              .name = h->name,
-                              .founders = founders,
-                              .founders_count = s->plan.nodes,
-                              .lanes_count = 1,
-                              .link = &h->link,
-                              .zone = host_zone,
-                              .trailing_entries = s->plan.trailing,
-                              .inflight_entries = s->plan.inflight,
-                              .election_timeout_ms = s->plan.election_ms,
-                              .heartbeat_ms = s->plan.heartbeat_ms,
-                              .on_fatal = on_fatal,
-                              .on_left = on_left,
-                              .impl = h};
-    o.lanes[0] = (struct lane_seams){.loop = &h->loop, .kv = &h->kv, .bank = &h->bank};
-    sim_trace(s, h, "starts, life #", h->life, 0);
-    h->up = true;
-    s->running = h;
-    err = node_new(&o, &h->node, why, sizeof why);
+static void boot(void *arg)
+{
+    struct boot *b = arg;
+    struct sim_host *h = b->host;
+    char why[512] = "";
+    enum sg_err err = node_new(&b->options, &h->node, why, sizeof why);
+
     if (err != SG_OK) {
+        sim_stopped(h, err, why);
         if (h->rotted == 0) {
-            sim_fail(s, "I-14", "node %s cannot start: %s (%s)", h->name, why, sg_err_name(err));
+            sim_fail(h->sim, "I-14", "node %s cannot start: %s (%s)", h->name, why, sg_err_name(err));
         }
-        sim_trace_words(s, h, "does not start, its own records are damaged: $", sg_err_name(err), "", 0, 0);
+        sim_trace_words(h->sim, h, "does not start, its own records are damaged: $", sg_err_name(err), "", 0,
+                        0);
         h->up = false;
         h->lost = true; /* An operator's work. */
         return;
     }
     check_started(h);
     node_start(h->node);
-    s->running = NULL;
     net_started(h);
+}
+
+void host_start(struct sim_host *h)
+{
+    struct sim *s = h->sim;
+    struct founder founders[SIM_NODES_MAX];
+    struct boot b = {.host = h};
+
+    CHECK(!h->up);
+    host_renew(h);
+    founders_fill(s, founders);
+    b.options = (struct node_options){.cluster = "sim",
+                                      .name = h->name,
+                                      .founders = founders,
+                                      .founders_count = s->plan.nodes,
+                                      .lanes_count = 1,
+                                      .link = &h->link,
+                                      .zone = host_zone,
+                                      .trailing_entries = s->plan.trailing,
+                                      .inflight_entries = s->plan.inflight,
+                                      .election_timeout_ms = s->plan.election_ms,
+                                      .heartbeat_ms = s->plan.heartbeat_ms,
+                                      .on_fatal = on_fatal,
+                                      .on_left = on_left,
+                                      .impl = h};
+    b.options.lanes[0] = (struct lane_seams){.loop = &h->loop, .kv = &h->kv, .bank = &h->bank};
+    sim_trace(s, h, "starts, life #", h->life, 0);
+    h->up = true;
+    sim_enter(h, boot, &b);
 }
 
 /* The machine loses its power, or only the process dies. */
@@ -359,6 +379,7 @@ void host_kill(struct sim_host *h)
     h->life++; /* Its events vanish; its memory is not used again. */
     h->held_count = 0;
     disk_crash(h);
+    sim_buried(h->node);
     h->node = NULL;
     net_died(h);
     (void)sim_at(s, NULL, s->calm ? 100000 : 1000 * (100 + sim_skewed(s, 0, s->plan.down_ms)), restart_event,

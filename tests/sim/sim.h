@@ -417,6 +417,23 @@ struct sim {
     struct sim_stats stats;
 };
 
+/* What a program that looks more closely than seeds do puts in between
+ * (tests/sim/anomaly); NULL: nothing. */
+struct sim_hooks {
+    /* Runs code of a host's process, which may end in it (host_kill()). */
+    void (*enter)(struct sim_host *h, void (*run)(void *arg), void *arg);
+    /* Before an operation of its store: any answer but SG_OK is its result. */
+    enum sg_err (*disk)(struct sim_host *h, enum mem_kv_op op);
+    /* It does not start, stops a group or ends over its store, and says why. */
+    void (*stopped)(struct sim_host *h, enum sg_err err, const char *why);
+    /* Memory of a process that has ended, which nobody frees. */
+    void (*buried)(void *p);
+};
+extern const struct sim_hooks *sim_hooks;
+void sim_enter(struct sim_host *h, void (*run)(void *arg), void *arg);
+void sim_stopped(struct sim_host *h, enum sg_err err, const char *why);
+void sim_buried(void *p);
+
 /* One run; returns when it held. */
 void sim_run(struct sim *s, const struct sim_plan *plan, bool verbose);
 

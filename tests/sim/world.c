@@ -186,6 +186,39 @@ static void busy_look(struct sim *s)
     }
 }
 
+const struct sim_hooks *sim_hooks;
+
+void sim_enter(struct sim_host *h, void (*run)(void *arg), void *arg)
+{
+    struct sim *s;
+    if (h == NULL) {
+        run(arg);
+        return;
+    }
+    s = h->sim;
+    s->running = h;
+    if (sim_hooks == NULL) {
+        run(arg);
+    } else {
+        sim_hooks->enter(h, run, arg);
+    }
+    s->running = NULL;
+}
+
+void sim_stopped(struct sim_host *h, enum sg_err err, const char *why)
+{
+    if (sim_hooks != NULL) {
+        sim_hooks->stopped(h, err, why);
+    }
+}
+
+void sim_buried(void *p)
+{
+    if (sim_hooks != NULL) {
+        sim_hooks->buried(p);
+    }
+}
+
 bool sim_step(struct sim *s)
 {
     struct sim_event *e;
@@ -209,11 +242,11 @@ bool sim_step(struct sim *s)
     if (h != NULL && h->life != e->life) {
         if (e->drop != NULL) {
             e->drop(e->arg);
+        } else {
+            sim_buried(e->arg);
         }
     } else if (e->run != NULL) {
-        s->running = h;
-        e->run(e->arg);
-        s->running = NULL;
+        sim_enter(h, e->run, e->arg);
         if (h != NULL && h->life == e->life && h->up) {
             check_host(h);
         }

@@ -1,0 +1,5 @@
+#include "tests/sim/anomaly/anomaly.h"
+
+void libraries_run(void)
+{
+}
