@@ -144,7 +144,7 @@ class Tree:
         for name, text in self.files.items():
             path = os.path.join(self.path, name)
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            with open(path, "w", encoding="utf-8") as file:
+            with open(path, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
                 file.write(text)
         return self
 

@@ -14,8 +14,8 @@
  *   libraries.c  the N-th allocation in what nodes use and the simulator does
  *                not run: each must end by the policy, or give an error and no
  *                leak */
-#ifndef TESTS_SIM_ANOMALY_H
-#define TESTS_SIM_ANOMALY_H
+#ifndef TESTS_SIM_ANOMALY_ANOMALY_H
+#define TESTS_SIM_ANOMALY_ANOMALY_H
 
 #include <stdint.h>
 
