@@ -15,7 +15,7 @@
 #define CHILD_LIMIT_S 120
 #define JOBS_MAX 16
 
-static const char usage[] = "sim_anomaly memory|store|libraries [--first N] [--stride N] [--jobs N]\n"
+static const char usage[] = "sim_anomaly memory|store [--first N] [--stride N] [--jobs N]\n"
                             "            [--seed N] [--scenario FILE] [--at N] [--verbose]\n"
                             "\n"
                             "Runs a fixed scenario once for each allocation or operation of a store, which\n"
@@ -23,7 +23,7 @@ static const char usage[] = "sim_anomaly memory|store|libraries [--first N] [--s
                             "  --at N     the N-th alone, in this process\n"
                             "  --verbose  with --at: every event and every log line\n";
 
-enum which { LOOP_MEMORY, LOOP_STORE, LOOP_LIBRARIES };
+enum which { LOOP_MEMORY, LOOP_STORE };
 
 static struct {
     enum which loop;
@@ -40,7 +40,6 @@ static const char *const ending_texts[ENDINGS] = {
     [ENDING_FATAL] = "nodes ended over their store",
     [ENDING_STOPPED] = "groups stopped",
     [ENDING_REFUSED] = "nodes did not start",
-    [ENDING_ERROR] = "errors",
 };
 
 static uint64_t occasions;
@@ -52,6 +51,7 @@ static struct child {
     uint64_t at;
     const char *how;
 } children[JOBS_MAX];
+static const char *const loop_names[] = {"memory", "store"};
 static uint64_t running;
 static uint64_t ended[ENDINGS];
 
@@ -59,10 +59,9 @@ static uint64_t ended[ENDINGS];
 
 static void child_repeat(const struct child *c)
 {
-    static const char *const names[] = {"memory", "store", "libraries"};
     (void)fprintf(stderr,
                   "the failure: %s\nrepeat with: scripts/anomaly %s --at %" PRIu64 " --seed %" PRIu64 "\n",
-                  c->how, names[options.loop], c->at, options.seed);
+                  c->how, loop_names[options.loop], c->at, options.seed);
 }
 
 static struct child *child_wait(void)
@@ -266,9 +265,8 @@ static bool option(const char *name, const char *value)
 
 static bool loop_named(const char *name)
 {
-    static const char *const names[] = {"memory", "store", "libraries"};
-    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (strcmp(name, names[i]) == 0) {
+    for (unsigned i = 0; i < sizeof loop_names / sizeof loop_names[0]; i++) {
+        if (strcmp(name, loop_names[i]) == 0) {
             options.loop = (enum which)i;
             return true;
         }
@@ -295,9 +293,7 @@ int main(int argc, char **argv)
     }
     hash_init();
     memory_begin();
-    if (options.loop == LOOP_LIBRARIES) {
-        libraries_run();
-    } else if (!scenario_run()) {
+    if (!scenario_run()) {
         return ENDING_USAGE;
     }
     if (is_child && leaks()) {

@@ -10,10 +10,7 @@
  *   memory.c     the N-th allocation of a node: the node ends, by policy
  *                (proto/mem.h), and starts anew on its disk
  *   store.c      the N-th operation of a node's store: an I/O error, a damaged
- *                record, a full disk
- *   libraries.c  the N-th allocation in what nodes use and the simulator does
- *                not run: each must end by the policy, or give an error and no
- *                leak */
+ *                record, a full disk */
 #ifndef TESTS_SIM_ANOMALY_ANOMALY_H
 #define TESTS_SIM_ANOMALY_ANOMALY_H
 
@@ -30,7 +27,6 @@ enum ending {
     ENDING_FATAL,   /* A store failed and its node ended. */
     ENDING_STOPPED, /* A group stopped. */
     ENDING_REFUSED, /* A node did not start. */
-    ENDING_ERROR,   /* A library's user got an error. */
     ENDINGS
 };
 
@@ -57,10 +53,5 @@ int64_t memory_live(void);
 extern const struct sim_hooks store_hooks;
 /* At the end of a child: what the failure must have led to. */
 void store_judge(struct sim *s);
-
-/* --- libraries.c -------------------------------------------------------------- */
-
-/* All of them, each as a loop of its own. Status of the process. */
-void libraries_run(void);
 
 #endif

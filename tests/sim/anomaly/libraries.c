@@ -1,5 +1,0 @@
-#include "tests/sim/anomaly/anomaly.h"
-
-void libraries_run(void)
-{
-}
