@@ -304,6 +304,7 @@ int daemon_run(const struct node_config *config)
     for (size_t i = 1; i < config->lanes; i++) {
         uvloop_join(d.lanes[i].loop);
     }
-    daemon_close(&d);
-    return EXIT_SUCCESS;
+    /* All writes are durable, and the end of the process closes the rest. To close
+     * the sockets of NNG 1.5.2 while the other nodes close theirs hung once. */
+    _exit(EXIT_SUCCESS);
 }
