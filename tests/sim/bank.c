@@ -299,6 +299,7 @@ static void carry_out(struct errand *e)
     case BANK_OPS:
         break;
     }
+    CHECK(e->op < BANK_OPS);
     sim_trace_words(e->bank->sim, NULL, "bank # carries out \"$\" for n#: $", op_names[e->op],
                     bank_answer_name(e->answer), e->bank->index, e->host->index + 1);
 }

@@ -43,7 +43,7 @@ static void must_be_idle(struct sim *s)
 {
     uint64_t before = check_commits(s);
     sim_run_until(s, s->now_us + AFTER_US);
-    if (check_commits(s) - before > IDLE_COMMITS_MAX * (s->plan.shards + 1)) {
+    if (check_commits(s) - before > (uint64_t)IDLE_COMMITS_MAX * (s->plan.shards + 1)) {
         sim_fail(s, "L-2", "%" PRIu64 " entries in %d seconds though nobody asks for anything",
                  check_commits(s) - before, AFTER_US / 1000000);
     }

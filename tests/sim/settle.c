@@ -139,7 +139,6 @@ static struct digest rows_digest(struct sim_host *h, unsigned shard)
     struct rows rows;
     struct kv_cursor c;
     struct kv_txn *txn;
-    enum sg_err err;
 
     digester_init(&d);
     if (kv_begin(&h->kv, false, &txn) != SG_OK) {
@@ -147,7 +146,7 @@ static struct digest rows_digest(struct sim_host *h, unsigned shard)
     }
     rows_init(&rows, &h->kv, txn, sim_shard_aba(shard).n);
     rows_cursor(&rows, &c, SPAN_NONE);
-    while ((err = kv_next(&c)) == SG_OK) {
+    while (kv_next(&c) == SG_OK) {
         if (rows_key(&c).p[0] != 0) {
             digester_add(&d, rows_key(&c));
             digester_add(&d, c.value);
