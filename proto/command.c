@@ -33,6 +33,7 @@ static const struct wire_field close_fields[] = {
     {6, WIRE_BOOL, AT(close.hold), 0, 1},
     {7, WIRE_SPAN, AT(close.reason), 0, TEXT_MAX},
     {8, WIRE_DAY, AT(close.processing_day), 0, WIRE_DAY_MAX},
+    {9, WIRE_I64, AT(close.upload_by_ms), 0, INT64_MAX},
 };
 static const struct wire_field missed_fields[] = {
     {1, WIRE_DAY, AT(missed.window.day), 0, WIRE_DAY_MAX},

@@ -88,6 +88,7 @@ struct command {
             struct span reason;
             struct day processing_day; /* Local day on which it really closes and its files go out
                                         * (effective_entry_date); not after window.day: window.day. */
+            int64_t upload_by_ms;      /* When its files should be at the bank; 0: no deadline. */
         } close;
         struct {
             struct window_id window;

@@ -77,7 +77,7 @@
 #define REQUEST_TIMEOUT_MAX_MS 300000 /* What a client may ask for. */
 #define REQUESTS_INFLIGHT_MAX_BYTES (256u << 20) /* Encoded, on one node. */
 #define FORWARD_HOPS_MAX 3                       /* Of a request looking for its leader. */
-#define SUMMARY_TROUBLE_MAX 2                    /* Failing uploads of one shard in status. */
+#define SUMMARY_TROUBLE_MAX 4                    /* Troubles of one shard in status; the rest is counted. */
 #define SERVER_ADDRESSES_MAX 8                   /* A node listens on for clients. */
 #define CLIENT_ADDRESSES_MAX 32                  /* Of nodes, that a client is given. */
 #define GATHER_FLIGHTS_MAX 2                     /* Submit requests of a client to a shard at once. */

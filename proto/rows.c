@@ -93,6 +93,7 @@ static const struct wire_field window_fields[] = {
     {16, WIRE_I64, WINDOW_AT(credit), 0, INT64_MAX},
     {17, WIRE_U64, WINDOW_AT(entries), 0, UINT64_MAX},
     {18, WIRE_DAY, WINDOW_AT(processing_day), 1, WIRE_DAY_MAX},
+    {19, WIRE_I64, WINDOW_AT(upload_by_ms), 0, INT64_MAX},
 };
 
 #define FILE_AT(member) offsetof(struct file_row, member)

@@ -41,6 +41,7 @@ struct window_row {
     struct cents debit, credit;
     uint64_t entries;
     struct day processing_day; /* For effective dates; see COMMAND_CLOSE. */
+    int64_t upload_by_ms;      /* When its files should be at the bank; 0: no deadline. */
 };
 
 /* Names as in cli.md: sealed|claimed|staged|uploaded|hold|abandoned. */

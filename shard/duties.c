@@ -22,6 +22,9 @@ static void on_run(struct task *t)
     } else if (woken & DUTY_UPLOADS) {
         uploads_look(&d->uploads);
     }
+    if (woken & DUTY_OVERDUE) {
+        overdue_look(&d->overdue);
+    }
     if (woken & DUTY_SUBMIT) {
         submitter_pump(&d->submitter);
     }
@@ -46,6 +49,7 @@ void duties_init(struct duties *d, const struct duty_env *env)
     configure_init(&d->configure, &d->env, &d->windows);
     sealing_init(&d->sealing, &d->env);
     uploads_init(&d->uploads, &d->env);
+    overdue_init(&d->overdue, &d->env);
 }
 
 static void become_ready(struct duties *d, uint64_t term)
@@ -62,7 +66,8 @@ static void become_ready(struct duties *d, uint64_t term)
     configure_start(&d->configure);
     sealing_start(&d->sealing);
     uploads_start(&d->uploads);
-    duty_wake(&d->env, DUTY_WINDOWS | DUTY_CONFIGURE | DUTY_SEALING | DUTY_UPLOADS | DUTY_SUBMIT);
+    duty_wake(&d->env,
+              DUTY_WINDOWS | DUTY_CONFIGURE | DUTY_SEALING | DUTY_UPLOADS | DUTY_OVERDUE | DUTY_SUBMIT);
 }
 
 static void end_ready(struct duties *d)
@@ -72,6 +77,7 @@ static void end_ready(struct duties *d)
     configure_stop(&d->configure);
     sealing_stop(&d->sealing);
     uploads_stop(&d->uploads);
+    overdue_stop(&d->overdue);
     duty_settings_drop(&d->env);
 }
 
@@ -93,7 +99,7 @@ void duties_told(struct duties *d, enum command_kind kind)
         return;
     }
     if (kind == COMMAND_CLOSE) {
-        duty_wake(&d->env, DUTY_SEALING);
+        duty_wake(&d->env, DUTY_SEALING | DUTY_OVERDUE);
     } else if (kind == COMMAND_FILE_CANCEL || kind == COMMAND_RESOLVE) {
         duty_wake(&d->env, DUTY_RETRY);
     }

@@ -10,6 +10,7 @@
 #define SHARD_DUTIES_H
 
 #include "shard/configure.h"
+#include "shard/overdue.h"
 #include "shard/sealing.h"
 #include "shard/submit.h"
 #include "shard/upload.h"
@@ -24,6 +25,7 @@ struct duties {
     struct configure configure;
     struct sealing sealing;
     struct uploads uploads;
+    struct overdue overdue;
 };
 
 /* env's callbacks, names and seams are copied; its wake, impl of wake and state

@@ -34,7 +34,8 @@ enum duty_bit {
     DUTY_SEALING = 1u << 2,
     DUTY_UPLOADS = 1u << 3,
     DUTY_RETRY = 1u << 4, /* A person changed something: what was put off is tried again. */
-    DUTY_SUBMIT = 1u << 5
+    DUTY_SUBMIT = 1u << 5,
+    DUTY_OVERDUE = 1u << 6
 };
 
 /* The duties' view of their shard. Filled by its owner. */

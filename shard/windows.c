@@ -235,7 +235,14 @@ static void on_applied(void *owner, enum sg_err err, const struct command_result
     }
     FAULT_POINT("window.closed");
     w->tries = 0;
-    duty_wake(w->env, DUTY_WINDOWS | DUTY_SEALING);
+    duty_wake(w->env, DUTY_WINDOWS | DUTY_SEALING | DUTY_OVERDUE);
+}
+
+/* As a CLOSE has it. */
+static int64_t upload_by_ms(const struct duty_settings *d, struct day day, size_t window)
+{
+    int64_t ms = window_upload_by_ms(&d->s.shard, d->zone, day, window);
+    return ms == INT64_MAX ? 0 : ms;
 }
 
 static void act(struct windows *w, const struct window_time *due, enum window_action action, int64_t now_ms)
@@ -253,6 +260,7 @@ static void act(struct windows *w, const struct window_time *due, enum window_ac
         c.close.late = action != WINDOW_CLOSE;
         c.close.hold = action == WINDOW_CLOSE_HELD;
         c.close.processing_day = zone_local(w->env->settings->zone, now_ms).day;
+        c.close.upload_by_ms = upload_by_ms(w->env->settings, due->day, due->window);
     }
     w->busy = true;
     w->is_caught_up = false;
@@ -345,14 +353,14 @@ void windows_look(struct windows *w)
 
 /* --- Closing by hand --------------------------------------------------------- */
 
-static bool is_configured(const struct shard_settings *s, const char *name)
+/* windows_count: there is none of that name. */
+static size_t find_configured(const struct shard_settings *s, const char *name)
 {
-    for (size_t i = 0; i < s->windows_count; i++) {
-        if (span_is(s->windows[i].name, name)) {
-            return true;
-        }
+    size_t i = 0;
+    while (i < s->windows_count && !span_is(s->windows[i].name, name)) {
+        i++;
     }
-    return false;
+    return i;
 }
 
 /* The first of M1, M2, ... that the day does not have yet. Numbers once given
@@ -390,6 +398,7 @@ enum sg_err windows_manual(struct windows *w, struct command *c, char *why, size
     c->close.manual = true;
     c->close.late = false;
     c->close.hold = false;
+    c->close.upload_by_ms = 0;
     if (c->close.window.name[0] == '\0') {
         enum sg_err err = name_manual(w, &c->close.window);
         if (err != SG_OK) {
@@ -398,12 +407,16 @@ enum sg_err windows_manual(struct windows *w, struct command *c, char *why, size
         }
         return err;
     }
-    if (!is_configured(&d->s.shard, c->close.window.name)) {
+    size_t window = find_configured(&d->s.shard, c->close.window.name);
+    if (window == d->s.shard.windows_count) {
         (void)snprintf(why, why_size,
                        "the shard has no window %s: name one of its windows, or none for a "
                        "cut-off right now",
                        c->close.window.name);
         return SG_NOTFOUND;
     }
+    /* Closed by hand after its time the window has no deadline left to miss. */
+    int64_t by_ms = upload_by_ms(d, c->close.window.day, window);
+    c->close.upload_by_ms = by_ms > loop_wall_ms(w->env->loop) ? by_ms : 0;
     return SG_OK;
 }

@@ -51,7 +51,8 @@ bool windows_none_overdue(struct windows *w);
 void windows_settings_changed(struct windows *w, int64_t since_ms);
 
 /* A person's CLOSE: set window (its day is today) and the other fields of c.
- * name is a configured window, or empty: then the window is called "M<n>".
+ * name is a configured window, or empty: then the window is called "M<n>" and
+ * has no upload_by.
  * SG_NOTFOUND: no window of that name; SG_UNAVAILABLE: no settings yet;
  * SG_CORRUPT, SG_IO. why says which. */
 MUST_USE enum sg_err windows_manual(struct windows *w, struct command *c, char *why, size_t why_size);

@@ -29,7 +29,7 @@ int main(int argc, char **argv)
         (void)printf("shardgated %s\n", SHARDGATE_VERSION_TEXT);
         return EXIT_SUCCESS;
     }
-    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+    if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
         return usage(stdout, EXIT_SUCCESS);
     }
     if (argc != 3 || strcmp(argv[1], "--config") != 0) {

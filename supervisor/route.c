@@ -457,8 +457,10 @@ static bool call_is_served(struct call *c)
 {
     struct node *n = c->node;
     enum request_kind kind = c->request.kind;
+    /* What it knows of itself; of the cluster's shards and settings it knows nothing. */
+    bool is_about_itself = kind == REQUEST_PING || kind == REQUEST_STATUS || kind == REQUEST_NODES_LIST;
 
-    if (n->state == NODE_RUNNING || request_kind_where(kind) == 'N') {
+    if (n->state == NODE_RUNNING || is_about_itself) {
         return true;
     }
     call_fail(c, SG_UNAVAILABLE, "node %s is %s%s%s: ask another node", n->self->name,

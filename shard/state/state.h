@@ -59,6 +59,20 @@ MUST_USE enum sg_err state_files(struct rows *r, size_t max, struct arena *a, st
  * verified; those on hold need a person), oldest first. */
 MUST_USE enum sg_err state_files_open_work(struct rows *r, struct arena *a, struct file_row **out,
                                            size_t *count);
+/* What windows with a deadline (upload_by_ms) still owe the bank: their files
+ * that have not ended, and windows that are not all in files yet (file 0).
+ * Whether the deadline has passed is for whoever has a clock. Oldest first. */
+struct owed {
+    struct window_id window;
+    int64_t upload_by_ms;
+    uint64_t file;
+    struct span name;      /* Of the file; else empty. */
+    enum file_state state; /* Of the file; else 0. */
+};
+MUST_USE enum sg_err state_owed(struct rows *r, struct arena *a, struct owed **out, size_t *count);
+#define OWED_TEXT_SIZE 192
+/* For people, of one that is late. Returns out. */
+char *owed_text(const struct owed *o, char out[OWED_TEXT_SIZE]);
 /* Sequence numbers of a file's members, in order. */
 MUST_USE enum sg_err state_file_members(struct rows *r, uint64_t file, struct arena *a, uint64_t **out,
                                         size_t *count);

@@ -81,6 +81,7 @@ enum sg_err apply_close(struct apply *a)
         .hold = c->close.hold,
         .settings_version = a->counters.settings_version,
         .processing_day = processing_day,
+        .upload_by_ms = c->close.upload_by_ms,
     };
     err = store_new_window(a, &row);
     if (err != SG_OK) {

@@ -47,6 +47,8 @@ bool call_view_begin(struct call *c, struct call_view *v, struct lane *lane, uin
                             .routing_number = c->request.routing_number,
                             .reveal = call_flag(c, "reveal"),
                             .limit = limit,
+                            .node = c->node->self->name,
+                            .now_ms = loop_wall_ms(lane->loop),
                             .node_name = view_node_name,
                             .impl = c->node};
     return true;

@@ -1,5 +1,6 @@
 #include "supervisor/api/summary.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -22,42 +23,79 @@ struct gather {
     size_t left;
 };
 
+/* Every trouble is counted, the first ones are told. */
+static void PRINTF_LIKE(3, 4) trouble(struct shard_summary *out, const char *kind, const char *fmt, ...)
+{
+    if (out->trouble_count < SUMMARY_TROUBLE_MAX) {
+        struct shard_trouble *t = &out->trouble[out->trouble_count];
+        va_list args;
+        t->kind = kind;
+        va_start(args, fmt);
+        (void)vsnprintf(t->text, sizeof t->text, fmt, args);
+        va_end(args);
+    }
+    out->trouble_count++;
+}
+
 static void fill_uploads(struct shard_summary *out, const struct shard_status *st)
 {
-    for (size_t i = 0; i < st->uploads_count && out->trouble_count < SUMMARY_TROUBLE_MAX; i++) {
+    for (size_t i = 0; i < st->uploads_count; i++) {
         const struct shard_upload_status *u = &st->uploads[i];
         if (u->tries >= UPLOAD_ALERT_TRIES) {
-            (void)snprintf(out->trouble[out->trouble_count++], sizeof out->trouble[0],
-                           "file %llu: step %s failed %u times: %s", (unsigned long long)u->file, u->step,
-                           u->tries, u->last_error);
+            trouble(out, "upload", "file %llu: step %s failed %u times: %s", (unsigned long long)u->file,
+                    u->step, u->tries, u->last_error);
         }
     }
 }
 
-/* Files that wait for a person. The rows know, also on a follower and after a restart. */
-static void fill_holds(struct shard_summary *out, struct rows *rows)
+static enum sg_err fill_holds(struct shard_summary *out, struct rows *rows, struct arena *a)
 {
-    struct arena a = ARENA_INIT;
     struct file_row *files;
-    size_t count;
+    size_t count = 0;
+    enum sg_err err = state_files_open_work(rows, a, &files, &count);
 
-    if (state_files_open_work(rows, &a, &files, &count) != SG_OK) {
-        (void)snprintf(out->why, sizeof out->why, "its files cannot be read");
-        count = 0;
-    }
-    for (size_t i = 0; i < count && out->trouble_count < SUMMARY_TROUBLE_MAX; i++) {
+    for (size_t i = 0; err == SG_OK && i < count; i++) {
         char reason[REASON_SIZE_MAX + 1];
         if (files[i].state == FILE_HOLD) {
-            (void)snprintf(out->trouble[out->trouble_count++], sizeof out->trouble[0],
-                           "file %llu is on hold: %s: ask the bank, then 'shardgate files resolve'",
-                           (unsigned long long)files[i].seal.file,
-                           span_cstr(files[i].reason, reason, sizeof reason));
+            trouble(out, "upload", "file %llu is on hold: %s: ask the bank, then 'shardgate files resolve'",
+                    (unsigned long long)files[i].seal.file,
+                    span_cstr(files[i].reason, reason, sizeof reason));
         }
+    }
+    return err;
+}
+
+static enum sg_err fill_overdue(struct shard_summary *out, struct rows *rows, struct arena *a, int64_t now_ms)
+{
+    struct owed *owed;
+    size_t count = 0;
+    enum sg_err err = state_owed(rows, a, &owed, &count);
+
+    for (size_t i = 0; err == SG_OK && i < count; i++) {
+        char text[OWED_TEXT_SIZE];
+        if (owed[i].upload_by_ms <= now_ms) {
+            trouble(out, "overdue", "%s", owed_text(&owed[i], text));
+        }
+    }
+    return err;
+}
+
+/* Files that wait for a person or are late. The rows know, also on a follower and after a restart. */
+static void fill_files(struct shard_summary *out, struct rows *rows, int64_t now_ms)
+{
+    struct arena a = ARENA_INIT;
+    enum sg_err err = fill_holds(out, rows, &a);
+
+    if (err == SG_OK) {
+        err = fill_overdue(out, rows, &a, now_ms);
+    }
+    if (err != SG_OK) {
+        (void)snprintf(out->why, sizeof out->why, "its files cannot be read");
     }
     arena_release(&a);
 }
 
-static void fill(struct shard_summary *out, struct slot *s, struct rows *rows)
+static void fill(struct shard_summary *out, struct slot *s, struct rows *rows, int64_t now_ms)
 {
     struct counters_row counters;
 
@@ -74,7 +112,7 @@ static void fill(struct shard_summary *out, struct slot *s, struct rows *rows)
     out->applied_index = st.group.applied_index;
     out->next_close_ms = st.next_close_ms;
     rows->group = s->group;
-    fill_holds(out, rows);
+    fill_files(out, rows, now_ms);
     fill_uploads(out, &st);
     if (state_counters(rows, &counters) == SG_OK) {
         out->pending_count = counters.pending_count;
@@ -102,7 +140,7 @@ static void lane_fill(struct lane_part *p)
     }
     rows_init(&rows, l->kv, txn, 0);
     for (size_t i = 0; i < l->slots_count; i++) {
-        fill(&p->shards[i], l->slots[i], &rows);
+        fill(&p->shards[i], l->slots[i], &rows, loop_wall_ms(l->loop));
     }
     rows_release(&rows);
     kv_abort(l->kv, txn);

@@ -9,9 +9,13 @@ struct shard_summary {
     uint64_t pending_count;
     struct cents pending_debit, pending_credit;
     int64_t next_close_ms;
-    char why[256];                          /* Why it is stopped or not open. */
-    char trouble[SUMMARY_TROUBLE_MAX][320]; /* Files on hold, uploads that fail again and again. */
-    size_t trouble_count;
+    char why[256]; /* Why it is stopped or not open. */
+    /* Files on hold or overdue, uploads that fail again and again. */
+    struct shard_trouble {
+        const char *kind; /* "upload" or "overdue". */
+        char text[320];
+    } trouble[SUMMARY_TROUBLE_MAX];
+    size_t trouble_count; /* May be more than there is room for. */
 };
 
 struct summary {

@@ -109,6 +109,13 @@ static void attention_nodes(const struct node *n, json_t *list, size_t *down)
                                : "does not answer");
             attention(list, "node", m->founder->name, text);
             ++*down;
+        } else if (m->founder != n->self && m->status.stopped_groups > 0) {
+            char text[448];
+            (void)snprintf(text, sizeof text,
+                           "%u of its replicas are stopped: its log and 'shardgate --connect %s shards list' "
+                           "say why",
+                           (unsigned)m->status.stopped_groups, m->founder->client);
+            attention(list, "node", m->founder->name, text);
         }
     }
 }
@@ -122,8 +129,14 @@ static void attention_shard(const struct shard_summary *s, json_t *list)
     } else if (s->leader == 0) {
         attention(list, "shard", aba, "has no leader that this node knows of");
     }
-    for (size_t i = 0; i < s->trouble_count; i++) {
-        attention(list, "upload", aba, s->trouble[i]);
+    for (size_t i = 0; i < s->trouble_count && i < SUMMARY_TROUBLE_MAX; i++) {
+        attention(list, s->trouble[i].kind, aba, s->trouble[i].text);
+    }
+    if (s->trouble_count > SUMMARY_TROUBLE_MAX) {
+        char text[96];
+        (void)snprintf(text, sizeof text, "%zu more of these: 'shardgate files list %s' shows them",
+                       s->trouble_count - SUMMARY_TROUBLE_MAX, aba);
+        attention(list, "upload", aba, text);
     }
 }
 

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "supervisor/cli/words.h"
+#include "supervisor/config/words.h"
 
 #define OPTION_ROW(id, name, letter, value, help) {name, letter, value, help},
 static const struct option_row rows[OPTIONS] = {OPTION_TABLE(OPTION_ROW)};

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "proto/rows.h"
 #include "supervisor/cli/verbs.h"
 #include "supervisor/client/client.h"
 #include "supervisor/memory.h"
@@ -69,17 +70,53 @@ static enum cli_exit check_words(const struct cli *c)
     if (c->args.words_count >= v->words_min && c->args.words_count <= v->words_max) {
         return CLI_DONE;
     }
-    return cli_fail(c, CLI_USAGE, "usage: shardgate %s%s%s: see 'shardgate help %s'", v->name,
-                    v->words[0] == '\0' ? "" : " ", v->words, v->name);
+    if (c->args.words_count < v->words_min) {
+        return cli_fail(c, CLI_USAGE, "something is missing: usage: shardgate %s %s: see 'shardgate help %s'",
+                        v->name, v->words, v->name);
+    }
+    return cli_fail(c, CLI_USAGE, "%.64s is too much: usage: shardgate %s%s%s: see 'shardgate help %s'",
+                    c->args.words[v->words_max], v->name, v->words[0] == '\0' ? "" : " ", v->words, v->name);
 }
 
-static enum cli_exit check_limit(const struct cli *c)
+static enum cli_exit check_numbers(const struct cli *c)
 {
-    const char *text = c->args.option[OPTION_LIMIT];
-    uint64_t limit;
+    static const struct {
+        enum option option;
+        uint64_t from, to;
+    } numbers[] = {{OPTION_LIMIT, 1, LIST_ROWS_MAX}, {OPTION_FROM, 0, INT64_MAX}, {OPTION_TO, 0, INT64_MAX}};
 
-    if (text != NULL && (!args_number(text, &limit) || limit < 1 || limit > LIST_ROWS_MAX)) {
-        return cli_fail(c, CLI_USAGE, "--limit %s: a number from 1 to %d is expected", text, LIST_ROWS_MAX);
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        const char *text = c->args.option[numbers[i].option];
+        uint64_t n;
+        if (numbers[i].option == OPTION_TO && c->verb->kind == REQUEST_LEADER_TRANSFER) {
+            continue; /* To a node. */
+        }
+        if (text != NULL && (!args_number(text, &n) || n < numbers[i].from || n > numbers[i].to)) {
+            return cli_fail(c, CLI_USAGE, "--%s %.64s: a number from %llu to %llu is expected",
+                            args_options()[numbers[i].option].name, text, (unsigned long long)numbers[i].from,
+                            (unsigned long long)numbers[i].to);
+        }
+    }
+    return CLI_DONE;
+}
+
+static enum cli_exit check_texts(const struct cli *c)
+{
+    const char *state = c->args.option[OPTION_STATE];
+    const char *reason = c->args.option[OPTION_REASON];
+    bool is_known = state == NULL;
+
+    for (unsigned i = 1; i < TRANSFER_STATES && !is_known; i++) {
+        is_known = strcmp(state, transfer_state_name((enum transfer_state)i)) == 0;
+    }
+    if (!is_known) {
+        return cli_fail(c, CLI_USAGE, "--state %.64s: one of pending, in_file, cancelled is expected", state);
+    }
+    if (reason != NULL && strlen(reason) > REASON_SIZE_MAX) {
+        return cli_fail(c, CLI_USAGE, "--reason: at most %d characters are kept", REASON_SIZE_MAX);
+    }
+    if (c->args.option[OPTION_NODE] != NULL && c->args.option[OPTION_DATA_DIR] != NULL) {
+        return cli_fail(c, CLI_USAGE, "--node: who leads cannot be seen in a data directory");
     }
     return CLI_DONE;
 }
@@ -96,8 +133,8 @@ static enum cli_exit check_cluster(const struct cli *c)
 
 static enum cli_exit run(struct cli *c)
 {
-    static enum cli_exit (*const checks[])(const struct cli *c) = {check_options, check_words, check_limit,
-                                                                   check_cluster};
+    static enum cli_exit (*const checks[])(const struct cli *c) = {check_options, check_words, check_numbers,
+                                                                   check_texts, check_cluster};
     struct bytes help = BYTES_NONE;
     enum cli_exit status = CLI_DONE;
 
@@ -121,6 +158,9 @@ enum cli_exit cli_main(int argc, char **argv)
 
     memory_begin();
     tzset();
+    if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+        argv[1] += strlen("--"); /* The verb, as people type it for any program. */
+    }
     if (args_parse(argc, argv, &c.args, why, sizeof why) != SG_OK) {
         return cli_fail(&c, CLI_USAGE, "%s", why);
     }

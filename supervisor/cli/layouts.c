@@ -41,6 +41,10 @@ static const struct column uploads[] = {
     {"FAILURES", "failures", CELL_NUMBER},   {"NEXT TRY", "next_try", CELL_TIME},
     {"LAST ERROR", "last_error", CELL_TEXT},
 };
+static const struct column overdue[] = {
+    {"OVERDUE", "file", CELL_NUMBER},      {"WINDOW", "window", CELL_TEXT}, {"STATE", "state", CELL_TEXT},
+    {"UPLOAD BY", "upload_by", CELL_TIME}, {"NAME", "name", CELL_TEXT},
+};
 static const struct column transfers[] = {
     {"ID", "id", CELL_TEXT},
     {"STATE", "state", CELL_TEXT},
@@ -61,20 +65,34 @@ static const struct column steps[] = {
     {"TEXT", "text", CELL_TEXT},
 };
 static const struct column windows[] = {
-    {"SHARD", "routing_number", CELL_TEXT}, {"DAY", "day", CELL_TEXT},
-    {"WINDOW", "name", CELL_TEXT},          {"STATE", "state", CELL_TEXT},
-    {"SCHEDULED", "scheduled", CELL_TIME},  {"CLOSED", "closed_at", CELL_TIME},
-    {"MANUAL", "manual", CELL_TEXT},        {"LATE", "late", CELL_TEXT},
-    {"FILES", "files", CELL_NUMBER},        {"ENTRIES", "entries", CELL_NUMBER},
-    {"DEBIT", "debit_cents", CELL_CENTS},   {"CREDIT", "credit_cents", CELL_CENTS},
+    {"SHARD", "routing_number", CELL_TEXT},
+    {"DAY", "day", CELL_TEXT},
+    {"WINDOW", "name", CELL_TEXT},
+    {"STATE", "state", CELL_TEXT},
+    {"SCHEDULED", "scheduled", CELL_TIME},
+    {"CLOSED", "closed_at", CELL_TIME},
+    {"UPLOAD BY", "upload_by", CELL_TIME},
+    {"MANUAL", "manual", CELL_TEXT},
+    {"LATE", "late", CELL_TEXT},
+    {"FILES", "files", CELL_NUMBER},
+    {"ENTRIES", "entries", CELL_NUMBER},
+    {"DEBIT", "debit_cents", CELL_CENTS},
+    {"CREDIT", "credit_cents", CELL_CENTS},
 };
 static const struct column files[] = {
-    {"SHARD", "routing_number", CELL_TEXT}, {"FILE", "id", CELL_NUMBER},
-    {"STATE", "state", CELL_TEXT},          {"WINDOW", "window", CELL_TEXT},
-    {"ENTRIES", "entries", CELL_NUMBER},    {"BATCHES", "batches", CELL_NUMBER},
-    {"DEBIT", "debit_cents", CELL_CENTS},   {"CREDIT", "credit_cents", CELL_CENTS},
-    {"TRIES", "attempts", CELL_NUMBER},     {"BUILT BY", "built_by", CELL_TEXT},
-    {"UPLOADED", "uploaded_at", CELL_TIME}, {"NAME", "name", CELL_TEXT},
+    {"SHARD", "routing_number", CELL_TEXT},
+    {"FILE", "id", CELL_NUMBER},
+    {"STATE", "state", CELL_TEXT},
+    {"OVERDUE", "overdue", CELL_TEXT},
+    {"WINDOW", "window", CELL_TEXT},
+    {"ENTRIES", "entries", CELL_NUMBER},
+    {"BATCHES", "batches", CELL_NUMBER},
+    {"DEBIT", "debit_cents", CELL_CENTS},
+    {"CREDIT", "credit_cents", CELL_CENTS},
+    {"TRIES", "attempts", CELL_NUMBER},
+    {"BUILT BY", "built_by", CELL_TEXT},
+    {"UPLOADED", "uploaded_at", CELL_TIME},
+    {"NAME", "name", CELL_TEXT},
 };
 static const struct column checks[] = {
     {"OK", "ok", CELL_TEXT},
@@ -106,8 +124,11 @@ const struct layout layout_status = {
 const struct layout layout_nodes = {false, {{"nodes", NULL, COLUMNS(nodes)}}, 1};
 const struct layout layout_shards = {
     false, {{"shards", NULL, COLUMNS(shards)}, {"damaged", "damaged", COLUMNS(damaged)}}, 2};
-const struct layout layout_shard = {
-    true, {{"replicas", "replicas", COLUMNS(replicas)}, {"uploads", "uploads", COLUMNS(uploads)}}, 2};
+const struct layout layout_shard = {true,
+                                    {{"replicas", "replicas", COLUMNS(replicas)},
+                                     {"overdue", "overdue", COLUMNS(overdue)},
+                                     {"uploads", "uploads", COLUMNS(uploads)}},
+                                    3};
 const struct layout layout_transfers = {false, {{"transfers", NULL, COLUMNS(transfers)}}, 1};
 const struct layout layout_trace = {true, {{"steps", "steps", COLUMNS(steps)}}, 1};
 const struct layout layout_windows = {false, {{"windows", NULL, COLUMNS(windows)}}, 1};

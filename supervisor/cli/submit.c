@@ -65,9 +65,9 @@ static enum verdict verdict_of_err(enum sg_err err)
     case SG_INVALID:
     case SG_NOTFOUND:
     case SG_TOOBIG:
-    case SG_REFUSED:
     case SG_UNSUPPORTED:
         return REJECTED;
+    case SG_REFUSED: /* A leader whose disk is nearly full: nothing is wrong with the transfers. */
     case SG_NOTLEADER:
     case SG_UNAVAILABLE:
     case SG_BUSY:
@@ -307,7 +307,7 @@ static enum cli_exit finish(const struct submission *s)
     }
     if (counts[UNAVAILABLE] > 0) {
         return cli_fail(c, CLI_UNREACHED,
-                        "%zu were not accepted, because no leader answered: submit them again",
+                        "%zu were not accepted, because no leader could take them: submit them again",
                         counts[UNAVAILABLE]);
     }
     return counts[REJECTED] > 0 ? CLI_FAILED : CLI_DONE;

@@ -10,7 +10,7 @@
 #include "proto/limits.h"
 #include "proto/mem.h"
 #include "supervisor/cli/json_split.h"
-#include "supervisor/cli/words.h"
+#include "supervisor/config/words.h"
 
 #define REASON_SIZE 320
 

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "supervisor/cli/words.h"
+#include "supervisor/config/words.h"
 
 #define LIMIT OPTION_BIT(OPTION_LIMIT)
 #define SHARD OPTION_BIT(OPTION_SHARD)

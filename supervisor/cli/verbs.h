@@ -15,7 +15,7 @@ struct layout_list {
 
 struct layout {
     bool is_record; /* The answer's own fields are shown, too. */
-    struct layout_list lists[2];
+    struct layout_list lists[3];
     size_t lists_count;
 };
 
@@ -52,8 +52,8 @@ extern const struct layout layout_record, layout_status, layout_nodes, layout_sh
 
 /* Functions of verbs. Each has said why when it does not answer CLI_DONE. */
 enum cli_exit run_plain(struct cli *c);  /* [ABA], one request, one answer. */
-enum cli_exit run_status(struct cli *c); /* verbs_cluster.c */
-enum cli_exit run_ping(struct cli *c);
+enum cli_exit run_status(struct cli *c); /* verbs_status.c */
+enum cli_exit run_ping(struct cli *c);   /* verbs_cluster.c */
 enum cli_exit run_apply(struct cli *c);
 enum cli_exit run_export(struct cli *c);
 enum cli_exit run_hash(struct cli *c);            /* verbs_hash.c */

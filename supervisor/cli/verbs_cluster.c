@@ -1,4 +1,4 @@
-/* status, ping, apply, export. */
+/* ping, apply, export. */
 #include <stdio.h>
 #include <string.h>
 
@@ -8,25 +8,6 @@
 
 #define PING_TIMEOUT_MS 2000
 #define NO_SHARD ((struct aba){0})
-
-enum cli_exit run_status(struct cli *c)
-{
-    struct request r = cli_request(c, REQUEST_STATUS, NO_SHARD);
-    json_t *document;
-    const char *health;
-    enum cli_exit status = cli_fetch(c, &r, &document);
-
-    if (status != CLI_DONE) {
-        return status;
-    }
-    cli_show(c, document);
-    health = json_string_value(json_object_get(document, "health"));
-    if (c->args.option[OPTION_CHECK] != NULL && (health == NULL || strcmp(health, "healthy") != 0)) {
-        status = health != NULL && strcmp(health, "unavailable") == 0 ? CLI_UNREACHED : CLI_DEGRADED;
-    }
-    json_decref(document);
-    return status;
-}
 
 /* --- ping -------------------------------------------------------------------------------- */
 

@@ -32,28 +32,27 @@ struct comparison {
 
 /* --- Asking one replica ------------------------------------------------------------------- */
 
-static void take_answer(struct comparison *m, struct replica *r, const struct reply *reply)
+/* False: another node's answer; this one passed the question on. */
+static bool take_answer(struct comparison *m, struct replica *r, const struct reply *reply)
 {
     json_t *document = cli_document(m->cli, reply);
     const char *node = json_string_value(json_object_get(document, "node"));
     const char *digest = json_string_value(json_object_get(document, "digest"));
     const json_t *index = json_object_get(document, "applied_index");
+    bool is_its_own = node == NULL || strcmp(node, r->node) == 0;
 
-    r->answered = false;
     r->why = "its answer makes no sense";
-    if (node != NULL && strcmp(node, r->node) != 0) {
-        r->why = "does not serve its replica";
-    } else if (digest != NULL && json_is_integer(index)) {
+    if (is_its_own && node != NULL && digest != NULL && json_is_integer(index)) {
         r->answered = true;
         r->index = (uint64_t)json_integer_value(index);
         r->digest = arena_cstr(&m->cli->arena, span_str(digest));
         r->why = "";
     }
     json_decref(document);
+    return is_its_own;
 }
 
-/* What the node says of its own replica; NULL: it serves it. A node whose replica
- * has stopped passes the question on, and the answer would be another's. */
+/* What the node says of its own replica; NULL: nothing. */
 static const char *stopped_why(struct comparison *m, const json_t *document)
 {
     char aba[ABA_TEXT_SIZE];
@@ -73,22 +72,21 @@ static const char *stopped_why(struct comparison *m, const json_t *document)
     return NULL;
 }
 
-static bool serves(struct comparison *m, struct replica *r, uint32_t timeout_ms)
+static void find_why(struct comparison *m, struct replica *r, uint32_t timeout_ms)
 {
     struct request_arg unhealthy = {span_str("unhealthy"), span_str("true")};
     struct request request = {
         .kind = REQUEST_SHARDS_LIST, .timeout_ms = timeout_ms, .args = &unhealthy, .args_count = 1};
     struct reply reply;
-    json_t *document;
+    json_t *document = NULL;
 
-    if (client_call(r->client, &request, &m->cli->arena, &reply) != SG_OK) {
-        r->why = arena_cstr(&m->cli->arena, reply.text);
-        return false;
+    r->why = NULL;
+    if (client_call(r->client, &request, &m->cli->arena, &reply) == SG_OK) {
+        document = cli_document(m->cli, &reply);
+        r->why = stopped_why(m, document);
+        json_decref(document);
     }
-    document = cli_document(m->cli, &reply);
-    r->why = document == NULL ? "its answer makes no sense" : stopped_why(m, document);
-    json_decref(document);
-    return r->why == NULL;
+    r->why = r->why == NULL ? "does not serve its replica" : r->why;
 }
 
 static void ask(struct comparison *m, struct replica *r)
@@ -108,14 +106,13 @@ static void ask(struct comparison *m, struct replica *r)
         r->why = arena_cstr(a, span_str(why));
         return;
     }
-    if (!serves(m, r, timeout_ms)) {
-        return;
-    }
     if (client_call(r->client, &request, a, &reply) != SG_OK) {
         r->why = arena_cstr(a, reply.text);
         return;
     }
-    take_answer(m, r, &reply);
+    if (!take_answer(m, r, &reply)) {
+        find_why(m, r, timeout_ms);
+    }
 }
 
 static bool same_index(const struct comparison *m)

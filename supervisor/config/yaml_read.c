@@ -4,46 +4,10 @@
 #include <string.h>
 
 #include "proto/limits.h"
+#include "supervisor/config/words.h"
 #include "supervisor/config/yaml_tree.h"
 
 #define WORD_SIZE 64
-
-/* How many single-character edits lie between two words (Levenshtein). */
-static unsigned edits_between(struct span a, const char *b)
-{
-    unsigned row[WORD_SIZE + 1];
-    size_t m = strlen(b) < WORD_SIZE ? strlen(b) : WORD_SIZE;
-
-    for (unsigned k = 0; k <= m; k++) {
-        row[k] = k;
-    }
-    for (size_t i = 0; i < a.n && i < WORD_SIZE; i++) {
-        unsigned diagonal = row[0];
-        row[0] = (unsigned)i + 1;
-        for (size_t k = 0; k < m; k++) {
-            unsigned substitute = diagonal + (a.p[i] != (uint8_t)b[k]);
-            unsigned best = row[k] < row[k + 1] ? row[k] + 1 : row[k + 1] + 1;
-            diagonal = row[k + 1];
-            row[k + 1] = substitute < best ? substitute : best;
-        }
-    }
-    return row[m];
-}
-
-/* Half of a short word may not be another's. */
-static const char *nearest_word(struct span word, const char *const *known)
-{
-    const char *best = NULL;
-    unsigned fewest = word.n < 3 ? 2 : word.n < 6 ? 3 : 4;
-    for (; *known != NULL; known++) {
-        unsigned edits = edits_between(word, *known);
-        if (edits < fewest) {
-            fewest = edits;
-            best = *known;
-        }
-    }
-    return best;
-}
 
 static void list_words(const char *const *words, char *out, size_t size)
 {
@@ -70,7 +34,7 @@ bool yaml_keys(struct yaml_reader *r, const struct yaml_node *n, const char *wha
             k++;
         }
         if (*k == NULL) {
-            const char *near = nearest_word(n->pairs[i].key, known);
+            const char *near = words_nearest(key, known, (size_t)(k - known));
             char all[256];
             list_words(known, all, sizeof all);
             return near != NULL

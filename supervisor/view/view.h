@@ -17,9 +17,11 @@ struct view {
     struct rows *rows; /* A read transaction on the shard's group. */
     struct aba routing_number;
     bool reveal;
-    size_t limit;    /* Rows; 0: LIST_ROWS_DEFAULT. */
-    enum sg_err err; /* Set when a function returns NULL. */
-    char why[384];   /* What, why, what to do next. */
+    size_t limit;     /* Rows; 0: LIST_ROWS_DEFAULT. */
+    const char *node; /* Name of the node that answers; NULL: none (offline). */
+    int64_t now_ms;   /* Wall clock, for what is overdue; 0: nobody can say (offline). */
+    enum sg_err err;  /* Set when a function returns NULL. */
+    char why[384];    /* What, why, what to do next. */
     /* The name of a node id, or NULL. */
     const char *(*node_name)(void *impl, uint64_t id);
     void *impl;
@@ -50,7 +52,7 @@ json_t *view_log(struct view *v, uint64_t from, uint64_t to);
 /* shards show: as fixed; live may be NULL (offline: leader null, role from the
  * files unknown). */
 json_t *view_shard(struct view *v, const struct shard_status *live);
-/* hash: {"v":1,"routing_number","applied_index","digest"}. */
+/* hash: {"v":1,"node","routing_number","applied_index","digest"}; node null offline. */
 json_t *view_hash(struct view *v);
 
 /* RFC 3339 in UTC; null for 0. */

@@ -12,7 +12,7 @@ static json_t *hex(struct span s)
     return json_string(hex_text(s, text));
 }
 
-static json_t *window_name(const struct window_id *w)
+json_t *view_window_name(const struct window_id *w)
 {
     char day[DAY_TEXT_SIZE];
     char text[DAY_TEXT_SIZE + WINDOW_NAME_SIZE_MAX + 1];
@@ -20,13 +20,31 @@ static json_t *window_name(const struct window_id *w)
     return view_text(span_str(text));
 }
 
-json_t *view_file_row(const struct file_row *f)
+/* When the bank should have it, and whether that has passed. */
+static bool add_deadline(struct view *v, json_t *o, const struct file_row *f)
+{
+    struct window_row w;
+    bool has_ended = f->state == FILE_UPLOADED || f->state == FILE_ABANDONED;
+    enum sg_err err = state_window(v->rows, &f->seal.window, &w);
+
+    if (err != SG_OK) {
+        return view_fail(v, err, "the window of file %llu cannot be read", (unsigned long long)f->seal.file);
+    }
+    view_add(o, "upload_by", view_time(w.upload_by_ms));
+    view_add(o, "overdue",
+             has_ended || w.upload_by_ms == 0 ? json_false()
+             : v->now_ms == 0                 ? json_null()
+                                              : json_boolean(w.upload_by_ms <= v->now_ms));
+    return true;
+}
+
+json_t *view_file_row(struct view *v, const struct file_row *f)
 {
     json_t *o = json_object();
 
     view_add(o, "id", view_number(f->seal.file));
     view_add(o, "name", view_text(f->seal.name));
-    view_add(o, "window", window_name(&f->seal.window));
+    view_add(o, "window", view_window_name(&f->seal.window));
     view_add(o, "state", json_string(file_state_name(f->state)));
     view_add(o, "entries", json_integer(f->seal.totals.entries));
     view_add(o, "batches", json_integer(f->seal.totals.batches));
@@ -36,14 +54,21 @@ json_t *view_file_row(const struct file_row *f)
     view_add(o, "attempts", json_integer(f->attempts_count));
     view_add(o, "built_by", view_text(f->seal.built_by));
     view_add(o, "uploaded_at", view_time(f->uploaded_ms));
+    if (!add_deadline(v, o, f)) {
+        json_decref(o);
+        return NULL;
+    }
     return o;
 }
 
-static json_t *file_details(const struct file_row *f)
+static json_t *file_details(struct view *v, const struct file_row *f)
 {
-    json_t *o = view_file_row(f);
+    json_t *o = view_file_row(v, f);
     char day[DAY_TEXT_SIZE];
 
+    if (o == NULL) {
+        return NULL;
+    }
     view_add(o, "v", json_integer(1));
     view_add(o, "modifier", view_text(span_of(&f->seal.modifier, 1)));
     view_add(o, "creation_date", json_string(day_text(f->seal.creation_day, day)));
@@ -83,7 +108,13 @@ json_t *view_files(struct view *v)
     }
     list = json_array();
     for (size_t i = 0; i < count; i++) {
-        view_append(list, view_file_row(&rows[i]));
+        json_t *row = view_file_row(v, &rows[i]);
+        if (row == NULL) {
+            json_decref(list);
+            arena_release(&a);
+            return NULL;
+        }
+        view_append(list, row);
     }
     arena_release(&a);
     return json_pack("{s:i,s:o}", "v", 1, "files", list);
@@ -123,7 +154,7 @@ json_t *view_file(struct view *v, struct span file)
 {
     struct arena a = ARENA_INIT;
     struct file_row row = {.state = FILE_SEALED};
-    json_t *o = file_find(v, file, &a, &row) ? file_details(&row) : NULL;
+    json_t *o = file_find(v, file, &a, &row) ? file_details(v, &row) : NULL;
     arena_release(&a);
     return o;
 }
@@ -176,7 +207,11 @@ json_t *view_file_verify(struct view *v, struct span file)
         parsed = ach_verify(span_bytes(&data), &totals, why, sizeof why) == SG_OK;
         check_line(checks, "read back by the parser: counts, hash, totals, blocking", parsed, why);
     }
-    o = view_file_row(&row);
+    o = view_file_row(v, &row);
+    if (o == NULL) {
+        json_decref(checks);
+        goto out;
+    }
     view_add(o, "v", json_integer(1));
     view_add(o, "ok", json_boolean(rebuilt && parsed));
     view_add(o, "size_bytes", view_number(row.seal.size_bytes));
@@ -204,14 +239,14 @@ json_t *view_windows(struct view *v)
     for (size_t i = 0; i < count; i++) {
         const struct window_row *w = &rows[i];
         char day[DAY_TEXT_SIZE];
-        view_append(list,
-                    json_pack("{s:s,s:o,s:s,s:o,s:o,s:b,s:b,s:b,s:I,s:I,s:I,s:I,s:I}", "day",
-                              day_text(w->id.day, day), "name", view_text(span_str(w->id.name)), "state",
-                              window_state_name(w->state), "scheduled", view_time(w->scheduled_ms),
-                              "closed_at", view_time(w->closed_ms), "manual", w->manual, "late", w->late,
-                              "hold", w->hold, "files", (json_int_t)w->files_count, "entries",
-                              (json_int_t)w->entries, "debit_cents", (json_int_t)w->debit.n, "credit_cents",
-                              (json_int_t)w->credit.n, "index", (json_int_t)w->index));
+        view_append(
+            list, json_pack("{s:s,s:o,s:s,s:o,s:o,s:b,s:b,s:b,s:I,s:I,s:I,s:I,s:I,s:o}", "day",
+                            day_text(w->id.day, day), "name", view_text(span_str(w->id.name)), "state",
+                            window_state_name(w->state), "scheduled", view_time(w->scheduled_ms), "closed_at",
+                            view_time(w->closed_ms), "manual", w->manual, "late", w->late, "hold", w->hold,
+                            "files", (json_int_t)w->files_count, "entries", (json_int_t)w->entries,
+                            "debit_cents", (json_int_t)w->debit.n, "credit_cents", (json_int_t)w->credit.n,
+                            "index", (json_int_t)w->index, "upload_by", view_time(w->upload_by_ms)));
     }
     arena_release(&a);
     return json_pack("{s:i,s:o}", "v", 1, "windows", list);

@@ -18,9 +18,10 @@ json_t *view_hash(struct view *v)
                         aba_text(v->routing_number, aba));
         return NULL;
     }
-    return json_pack("{s:i,s:s,s:I,s:I,s:s}", "v", 1, "routing_number", aba_text(v->routing_number, aba),
-                     "applied_index", (json_int_t)applied.index, "applied_term", (json_int_t)applied.term,
-                     "digest", hex_text(span_of(applied.digest.b, DIGEST_SIZE), digest));
+    return json_pack("{s:i,s:s?,s:s,s:I,s:I,s:s}", "v", 1, "node", v->node, "routing_number",
+                     aba_text(v->routing_number, aba), "applied_index", (json_int_t)applied.index,
+                     "applied_term", (json_int_t)applied.term, "digest",
+                     hex_text(span_of(applied.digest.b, DIGEST_SIZE), digest));
 }
 
 json_t *view_events(struct view *v, uint64_t after)
@@ -236,6 +237,30 @@ static bool add_counters(struct view *v, json_t *o)
     return true;
 }
 
+/* What should be at the bank by now and is not. Offline nobody knows what time it is. */
+static bool add_overdue(struct view *v, json_t *o)
+{
+    struct arena a = ARENA_INIT;
+    struct owed *owed = NULL;
+    size_t count = 0;
+    json_t *list = json_array();
+    enum sg_err err = v->now_ms == 0 ? SG_OK : state_owed(v->rows, &a, &owed, &count);
+
+    for (size_t i = 0; err == SG_OK && i < count; i++) {
+        const struct owed *w = &owed[i];
+        if (w->upload_by_ms <= v->now_ms) {
+            view_append(list, json_pack("{s:o,s:o,s:o,s:o,s:s}", "file",
+                                        w->file == 0 ? json_null() : view_number(w->file), "name",
+                                        w->file == 0 ? json_null() : view_text(w->name), "window",
+                                        view_window_name(&w->window), "upload_by", view_time(w->upload_by_ms),
+                                        "state", w->file == 0 ? "closed" : file_state_name(w->state)));
+        }
+    }
+    arena_release(&a);
+    view_add(o, "overdue", list);
+    return err == SG_OK || view_fail(v, err, "the open files of the shard cannot be read");
+}
+
 json_t *view_shard(struct view *v, const struct shard_status *live)
 {
     struct arena a = ARENA_INIT;
@@ -257,7 +282,7 @@ json_t *view_shard(struct view *v, const struct shard_status *live)
         add_offline(o);
     }
     view_add(o, "applied_index", view_number(applied.index));
-    if (!add_counters(v, o)) {
+    if (!add_counters(v, o) || !add_overdue(v, o)) {
         goto err_after_object;
     }
     err = state_settings(v->rows, &a, &settings);

@@ -94,6 +94,7 @@ static void do_close(struct script *s)
     c.close.hold = script_arg(s, "hold") != NULL;
     c.close.reason = script_text(script_arg(s, "reason"));
     c.close.processing_day = script_day(script_arg(s, "processing"));
+    c.close.upload_by_ms = (int64_t)script_number(s, "upload_by", 0);
     script_apply(s, &c);
 }
 

@@ -77,7 +77,11 @@ static void print_window(struct script *s, const struct window_row *w)
         (unsigned long long)w->settings_version, (unsigned long long)w->first_file,
         (unsigned long long)w->files_count, (unsigned long long)w->entries, (long long)w->debit.n,
         (long long)w->credit.n);
-    bytes_printf(&s->out, " processing=%s\n", day_text(w->processing_day, day));
+    bytes_printf(&s->out, " processing=%s", day_text(w->processing_day, day));
+    if (w->upload_by_ms != 0) {
+        bytes_printf(&s->out, " upload_by=%lld", (long long)w->upload_by_ms);
+    }
+    bytes_printf(&s->out, "\n");
 }
 
 static enum sg_err show_windows(struct script *s, struct rows *rows)

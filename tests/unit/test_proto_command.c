@@ -108,6 +108,7 @@ static struct command sample(enum command_kind kind)
         c.close.manual = c.close.late = c.close.hold = true;
         c.close.reason = span_str("by hand");
         c.close.processing_day = day_of(2026, 11, 24);
+        c.close.upload_by_ms = 1795000900000;
         break;
     case COMMAND_MISSED:
         c.missed.window = sample_window();
@@ -189,6 +190,7 @@ static void test_fields_come_back(void **state)
     assert_int_equal(out.close.scheduled_ms, in.close.scheduled_ms);
     assert_true(out.close.manual && out.close.late && out.close.hold);
     assert_int_equal(out.close.processing_day.n, in.close.processing_day.n);
+    assert_int_equal(out.close.upload_by_ms, in.close.upload_by_ms);
 
     in = sample(COMMAND_SEAL);
     bytes_clear(&b);

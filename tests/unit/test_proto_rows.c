@@ -99,7 +99,8 @@ static union row sample(enum row_kind kind)
                                        .debit = {6},
                                        .credit = {7},
                                        .entries = 8,
-                                       .processing_day = day_of(2026, 11, 24)};
+                                       .processing_day = day_of(2026, 11, 24),
+                                       .upload_by_ms = 9};
         break;
     case ROW_FILE:
         r.file = sample_file();

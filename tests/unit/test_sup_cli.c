@@ -152,6 +152,9 @@ static void an_answer_is_an_exit_status(void **state)
     }
 }
 
+#define FIFTY "12345678901234567890123456789012345678901234567890"
+#define LONG_REASON FIFTY FIFTY FIFTY FIFTY FIFTY "1234567" /* 257 */
+
 static void a_bad_command_line_asks_nobody(void **state)
 {
     static const char *const lines[][CLI_RUN_WORDS] = {
@@ -165,6 +168,12 @@ static void a_bad_command_line_asks_nobody(void **state)
         {"shards", "list", "--limit", "5", NULL}, /* Not an option of this verb. */
         {"transfers", "list", "231380104", "--limit", "0", NULL},
         {"transfers", "list", "231380104", "--limit", "10001", NULL},
+        {"transfers", "list", "231380104", "--from", "-1", NULL},
+        {"transfers", "list", "231380104", "--from", "99999999999999999999", NULL},
+        {"transfers", "list", "231380104", "--state", "sold", NULL},
+        {"log", "dump", "231380104", "--to", "x", NULL},
+        {"shards", "list", "--node", "n1", "--data-dir", "x", NULL},
+        {"transfers", "cancel", "a", "--reason", LONG_REASON, NULL},
         {"transfers", "show", "a", "--shard", "1", NULL},
         {"files", "resolve", "1", "--reason", "x", NULL}, /* As what? */
         {"files", "resolve", "1", "--as", "lost", "--reason", "x", NULL},
@@ -191,6 +200,7 @@ static void some_verbs_need_no_node(void **state)
 {
     static const char *const lines[][CLI_RUN_WORDS] = {
         {"version", NULL},
+        {"--version", NULL},
         {"help", NULL},
         {"--help", NULL},
         {"help", "files", "get", NULL},
@@ -336,15 +346,20 @@ static void a_stopped_replica_has_no_digest_of_its_own(void **state)
                    f->node.address, f->node.address);
     f->json[REQUEST_NODES_LIST] = nodes;
     f->json[REQUEST_SHARDS_SHOW] = "{\"replicas\":[{\"node\":\"n1\"},{\"node\":\"n2\"}]}";
-    f->json[REQUEST_HASH] = "{\"applied_index\":7,\"digest\":\"aa\"}";
-    f->json[REQUEST_SHARDS_LIST] = "{\"shards\":[]}"; /* Nothing unhealthy. */
-    assert_int_equal(cli_run(f, line), CLI_DONE);
-    assert_prints(f, "\"result\":\"same\"");
     f->json[REQUEST_SHARDS_LIST] = "{\"shards\":[{\"routing_number\":\"231380104\",\"state\":\"stopped\","
                                    "\"why\":\"checksum\"}]}";
+    /* n2 passed the question on to n1. */
+    f->json[REQUEST_HASH] = "{\"node\":\"n1\",\"applied_index\":7,\"digest\":\"aa\"}";
     assert_int_equal(cli_run(f, line), CLI_FAILED);
     assert_null(strstr(f->output, "same"));
+    assert_prints(f, "\"node\":\"n2\",\"result\":\"no answer\"");
     assert_prints(f, "checksum");
+    f->json[REQUEST_SHARDS_LIST] = "{\"shards\":[]}"; /* It holds none. */
+    assert_int_equal(cli_run(f, line), CLI_FAILED);
+    assert_prints(f, "does not serve its replica");
+    f->json[REQUEST_HASH] = "{\"applied_index\":7,\"digest\":\"aa\"}"; /* Whose is it? */
+    assert_int_equal(cli_run(f, line), CLI_FAILED);
+    assert_prints(f, "makes no sense");
 }
 
 /* --- apply ---------------------------------------------------------------------------------- */

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "supervisor/cli/verbs.h"
-#include "supervisor/cli/words.h"
+#include "supervisor/config/words.h"
 
 #define ARGC_MAX 8
 #define ROWS(array) (sizeof(array) / sizeof((array)[0]))

@@ -1,4 +1,4 @@
-#include "supervisor/cli/words.h"
+#include "supervisor/config/words.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* "Did you mean": the known word that a mistyped one is nearest to. */
-#ifndef SUPERVISOR_CLI_WORDS_H
-#define SUPERVISOR_CLI_WORDS_H
+#ifndef SUPERVISOR_CONFIG_WORDS_H
+#define SUPERVISOR_CONFIG_WORDS_H
 
 #include <stddef.h>
 

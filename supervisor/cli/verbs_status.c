@@ -1,0 +1,156 @@
+/* status.
+ *
+ * Each node knows what the others can not: how its own uploads go, how full its
+ * disk is, that it reaches nobody. So all are asked, and what needs a person is
+ * told together. */
+#include <string.h>
+
+#include "proto/limits.h"
+#include "supervisor/cli/verbs.h"
+#include "supervisor/client/client.h"
+
+#define STATUS_OTHERS_MS 250 /* For each further node: all within a second, with one that hangs. */
+
+static const char *field(const json_t *o, const char *key)
+{
+    const char *text = json_string_value(json_object_get(o, key));
+    return text == NULL ? "" : text;
+}
+
+/* The row of this node in a status; NULL: none. */
+static const json_t *node_row(const json_t *status, const char *name)
+{
+    size_t i;
+    json_t *row;
+
+    json_array_foreach(json_object_get(status, "nodes"), i, row)
+    {
+        if (strcmp(field(row, "name"), name) == 0) {
+            return row;
+        }
+    }
+    return NULL;
+}
+
+/* A node that is no member, or not yet, knows nothing of the cluster. */
+static bool is_from_a_member(const json_t *status)
+{
+    return strcmp(field(node_row(status, field(status, "answered_by")), "state"), "up") == 0;
+}
+
+/* NULL: no answer in time. */
+static json_t *status_of(struct cli *c, const char *address)
+{
+    struct request r = {.kind = REQUEST_STATUS, .timeout_ms = STATUS_OTHERS_MS};
+    struct client *client;
+    struct reply reply;
+    json_t *document = NULL;
+    char why[256];
+
+    if (client_new(address, &client, why, sizeof why) != SG_OK) {
+        return NULL;
+    }
+    if (client_call(client, &r, &c->arena, &reply) == SG_OK) {
+        document = json_loadb(reply.json.n == 0 ? "" : (const char *)reply.json.p, reply.json.n, 0, NULL);
+    }
+    client_free(client);
+    return document;
+}
+
+static bool is_listed(const json_t *list, const json_t *item)
+{
+    size_t i;
+    json_t *other;
+
+    json_array_foreach(list, i, other)
+    {
+        if (strcmp(field(other, "kind"), field(item, "kind")) == 0 &&
+            strcmp(field(other, "subject"), field(item, "subject")) == 0 &&
+            strcmp(field(other, "text"), field(item, "text")) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What the other node says and base does not. How it sees nodes and leaders is
+ * its own view of the network: said with its name. */
+static void add_attention(const json_t *base, const json_t *other)
+{
+    json_t *list = json_object_get(base, "attention");
+    size_t i;
+    json_t *item;
+
+    if (!json_is_array(list)) {
+        return;
+    }
+    json_array_foreach(json_object_get(other, "attention"), i, item)
+    {
+        const char *kind = field(item, "kind");
+        bool is_a_view =
+            strcmp(kind, "upload") != 0 && strcmp(kind, "overdue") != 0 && strcmp(kind, "disk") != 0;
+        if (!json_is_object(item) || is_listed(list, item)) {
+            continue;
+        }
+        json_t *copy = json_deep_copy(item);
+        CHECK(copy != NULL);
+        if (is_a_view) {
+            json_t *text = json_sprintf("%s says: %s", field(other, "answered_by"), field(item, "text"));
+            CHECK(text == NULL || json_object_set_new(copy, "text", text) == 0);
+        }
+        CHECK(json_array_append_new(list, copy) == 0);
+    }
+}
+
+/* Asks the nodes that base names; takes it, answers what is to be shown. */
+static json_t *ask_others(struct cli *c, json_t *base)
+{
+    json_t *first = base;
+    json_t *others[NODES_MAX];
+    size_t count = 0;
+    size_t i;
+    json_t *row;
+
+    json_array_foreach(json_object_get(first, "nodes"), i, row)
+    {
+        bool is_down = strcmp(field(row, "state"), "down") == 0 && is_from_a_member(first);
+        if (!is_down && strcmp(field(row, "name"), field(first, "answered_by")) != 0 && count < NODES_MAX) {
+            others[count] = status_of(c, field(row, "client"));
+            count += others[count] != NULL;
+        }
+    }
+    for (i = 0; i < count && !is_from_a_member(base); i++) {
+        json_t *better = others[i];
+        others[i] = base;
+        base = better;
+    }
+    for (i = 0; i < count; i++) {
+        add_attention(base, others[i]);
+        json_decref(others[i]);
+    }
+    if (json_array_size(json_object_get(base, "attention")) > 0 &&
+        strcmp(field(base, "health"), "healthy") == 0) {
+        CHECK(json_object_set_new(base, "health", json_string("degraded")) == 0);
+    }
+    return base;
+}
+
+enum cli_exit run_status(struct cli *c)
+{
+    struct request r = cli_request(c, REQUEST_STATUS, (struct aba){0});
+    json_t *document;
+    const char *health;
+    enum cli_exit status = cli_fetch(c, &r, &document);
+
+    if (status != CLI_DONE) {
+        return status;
+    }
+    document = ask_others(c, document);
+    cli_show(c, document);
+    health = field(document, "health");
+    if (c->args.option[OPTION_CHECK] != NULL && strcmp(health, "healthy") != 0) {
+        status = strcmp(health, "unavailable") == 0 ? CLI_UNREACHED : CLI_DEGRADED;
+    }
+    json_decref(document);
+    return status;
+}
