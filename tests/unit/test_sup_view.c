@@ -15,7 +15,6 @@
 #include "tests/support/ach_sample.h"
 #include "tests/support/state_rig.h"
 
-#define UPLOAD_BY_MS INT64_C(1795447800000) /* 2026-11-23T15:30:00Z */
 #define NOT_TEXT "\xff\xfe\x01 bytes"
 
 struct shown {
@@ -108,7 +107,6 @@ static void open_sample(struct shown *s)
     c.close.window = sample_window();
     c.close.reason = span_str(NOT_TEXT);
     c.close.manual = true;
-    c.close.upload_by_ms = UPLOAD_BY_MS;
     (void)apply(s, &c);
     struct window_id window = sample_window();
     assert_true(state_rig_next_seal(&s->rig, &window, &a, &c));
@@ -375,80 +373,6 @@ static void shows_windows_and_files(void **state)
     release(&s);
 }
 
-/* The engine's row (shard/engine/applied_row.c), which this rig does not write. */
-static void put_applied(struct shown *s)
-{
-    uint8_t key[9] = {0};
-    uint8_t value[1 + 3 * 8 + DIGEST_SIZE] = {1};
-    struct kv_txn *txn;
-    be64_put(key, STATE_RIG_GROUP);
-    be64_put(value + 1, 6);  /* Index. */
-    be64_put(value + 9, 1);  /* Term. */
-    be64_put(value + 17, 1); /* Of the configuration. */
-    assert_int_equal(kv_begin(&s->rig.kv, true, &txn), SG_OK);
-    assert_int_equal(
-        kv_put(&s->rig.kv, txn, KV_STATE, span_of(key, sizeof key), span_of(value, sizeof value)), SG_OK);
-    assert_int_equal(kv_commit(&s->rig.kv, txn), SG_OK);
-}
-
-/* By the clock of whoever answers; offline there is none. */
-static void tells_what_is_overdue(void **state)
-{
-    static const struct {
-        const char *reason;
-        int64_t now_ms;
-        json_type overdue;
-        size_t listed;
-    } rows[] = {
-        {"nobody knows the time", 0, JSON_NULL, 0},
-        {"before it", UPLOAD_BY_MS - 1, JSON_FALSE, 0},
-        {"at it", UPLOAD_BY_MS, JSON_TRUE, 1},
-    };
-    struct shown s;
-    (void)state;
-    open_sample(&s);
-    close_view(&s);
-    put_applied(&s);
-    struct command done = {.kind = COMMAND_WINDOW_DONE, .window_done = {.window = sample_window()}};
-    (void)apply(&s, &done);
-    open_view(&s);
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        print_message("%s\n", rows[i].reason);
-        s.view.now_ms = rows[i].now_ms;
-        json_t *files = view_files(&s.view);
-        assert_string_equal(text(item(files, "files", 0), "upload_by"), "2026-11-23T15:30:00.000Z");
-        assert_int_equal(json_typeof(json_object_get(item(files, "files", 0), "overdue")), rows[i].overdue);
-        json_decref(files);
-        json_t *file = view_file(&s.view, span_str("1"));
-        assert_int_equal(json_typeof(json_object_get(file, "overdue")), rows[i].overdue);
-        json_decref(file);
-        json_t *shard = view_shard(&s.view, NULL);
-        assert_int_equal(json_array_size(json_object_get(shard, "overdue")), rows[i].listed);
-        if (rows[i].listed > 0) {
-            assert_int_equal(number(item(shard, "overdue", 0), "file"), 1);
-            assert_string_equal(text(item(shard, "overdue", 0), "state"), "sealed");
-            assert_string_equal(text(item(shard, "overdue", 0), "window"), "2026-11-23 SD1");
-        }
-        json_decref(shard);
-    }
-    json_t *windows = view_windows(&s.view);
-    assert_string_equal(text(item(windows, "windows", 0), "upload_by"), "2026-11-23T15:30:00.000Z");
-    json_decref(windows);
-    close_view(&s);
-    struct command c = file_command(COMMAND_CLAIM, 1, 0, "");
-    c = file_command(COMMAND_HOLD, 1, apply(&s, &c).index, "unknown");
-    (void)apply(&s, &c);
-    c = file_command(COMMAND_RESOLVE, 1, 0, "they have it");
-    c.file.as_uploaded = true;
-    (void)apply(&s, &c);
-    open_view(&s);
-    s.view.now_ms = UPLOAD_BY_MS;
-    json_t *shard = view_shard(&s.view, NULL);
-    assert_int_equal(json_array_size(json_object_get(shard, "overdue")), 0);
-    json_decref(shard);
-    release(&s);
-}
-
 static void verifies_and_gives_a_file(void **state)
 {
     struct shown s;
@@ -630,19 +554,12 @@ static void survives_damaged_rows(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(makes_any_bytes_text),
-        cmocka_unit_test(masks_accounts),
-        cmocka_unit_test(shows_a_transfer),
-        cmocka_unit_test(lists_transfers),
-        cmocka_unit_test(says_that_there_is_none),
-        cmocka_unit_test(traces_a_transfer_to_the_bank),
-        cmocka_unit_test(shows_windows_and_files),
-        cmocka_unit_test(tells_what_is_overdue),
-        cmocka_unit_test(verifies_and_gives_a_file),
-        cmocka_unit_test(shows_events_with_a_cursor),
-        cmocka_unit_test(dumps_the_log),
-        cmocka_unit_test(says_what_it_cannot_read),
-        cmocka_unit_test(survives_damaged_rows),
+        cmocka_unit_test(makes_any_bytes_text),       cmocka_unit_test(masks_accounts),
+        cmocka_unit_test(shows_a_transfer),           cmocka_unit_test(lists_transfers),
+        cmocka_unit_test(says_that_there_is_none),    cmocka_unit_test(traces_a_transfer_to_the_bank),
+        cmocka_unit_test(shows_windows_and_files),    cmocka_unit_test(verifies_and_gives_a_file),
+        cmocka_unit_test(shows_events_with_a_cursor), cmocka_unit_test(dumps_the_log),
+        cmocka_unit_test(says_what_it_cannot_read),   cmocka_unit_test(survives_damaged_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
