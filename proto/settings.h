@@ -24,6 +24,7 @@ struct endpoint_settings {
     enum confirm_kind confirm; /* Default hash for a directory. */
     int64_t verify_window_ms;
     int64_t settle_ms;
+    uint32_t line; /* Of the text that it was read from; 0: of none. Not encoded. */
 };
 
 struct originator_settings {
@@ -71,6 +72,7 @@ struct shard_settings {
     struct cents max_file_cents;
     struct cents same_day_max;
     bool balanced;
+    uint32_t line; /* Of the text that it was read from; 0: of none. Not encoded. */
 };
 
 /* Everything one shard needs. */

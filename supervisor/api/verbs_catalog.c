@@ -117,6 +117,10 @@ void verb_catalog(struct call *c)
             return;
         }
         err = catalog_plan(n->model, &wanted, &c->exec.arena, &c->exec.plan, why, sizeof why);
+        if (err != SG_OK) {
+            call_fail(c, err, "%s: %s", source, why);
+            return;
+        }
     }
     if (err != SG_OK) {
         call_fail(c, err, "%s", why);

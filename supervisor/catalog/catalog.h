@@ -51,7 +51,8 @@ bool catalog_is_name(struct span s);
  * nodes, an ODFI not shared by two shards (their trace numbers would collide),
  * file name templates, a drop_dir in which no two shards' files can have one
  * name and which is nobody's staging_dir? The objects need not be in order.
- * SG_INVALID: why says which object and what to do. */
+ * SG_INVALID: why says which object and what to do, after its line ("line 7: ")
+ * when that is known. */
 MUST_USE enum sg_err catalog_check(const struct cluster_settings *c, const struct node_settings *nodes,
                                    size_t nodes_count, char *why, size_t why_size);
 

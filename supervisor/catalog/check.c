@@ -10,10 +10,16 @@
 
 enum sg_err judge_refuse(struct judge *j, const char *fmt, ...)
 {
+    char text[512];
     va_list args;
     va_start(args, fmt);
-    (void)vsnprintf(j->why, j->why_size, fmt, args);
+    (void)vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
+    if (j->line > 0) {
+        (void)snprintf(j->why, j->why_size, "line %u: %s", j->line, text);
+    } else {
+        (void)snprintf(j->why, j->why_size, "%s", text);
+    }
     return SG_INVALID;
 }
 
@@ -232,11 +238,14 @@ enum sg_err catalog_check(const struct cluster_settings *c, const struct node_se
     enum sg_err err = check_names(&j);
 
     for (size_t i = 0; err == SG_OK && i < c->endpoints_count; i++) {
+        j.line = c->endpoints[i].line;
         err = check_endpoint(&j, &c->endpoints[i]);
     }
     for (size_t i = 0; err == SG_OK && i < c->shards_count; i++) {
+        j.line = c->shards[i].line;
         err = check_shard(&j, &c->shards[i]);
     }
+    j.line = 0; /* Of several objects, which the reasons name. */
     if (err == SG_OK) {
         err = check_shared(&j);
     }

@@ -19,11 +19,12 @@ struct judge {
     size_t nodes_count;
     struct arena *a; /* Until the judgement. */
     struct catalog_index endpoints, originators, calendars;
+    uint32_t line; /* Of the object that is judged; 0: unknown. */
     char *why;
     size_t why_size;
 };
 
-/* Notes the reason; always SG_INVALID. */
+/* Notes the reason, "line 7: ..." when the line is known; always SG_INVALID. */
 enum sg_err judge_refuse(struct judge *j, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* SIZE_MAX: there is none. */
 size_t catalog_index_find(const struct catalog_index *index, struct span name);

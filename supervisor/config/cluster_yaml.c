@@ -61,8 +61,10 @@ static bool read_endpoint(struct yaml_reader *r, const struct yaml_pair *pair, s
     int kind = 0;
     int confirm = CONFIRM_HASH;
 
-    *out = (struct endpoint_settings){
-        .name = pair->key, .verify_window_ms = VERIFY_WINDOW_MS, .settle_ms = 60000};
+    *out = (struct endpoint_settings){.name = pair->key,
+                                      .verify_window_ms = VERIFY_WINDOW_MS,
+                                      .settle_ms = 60000,
+                                      .line = (uint32_t)pair->line};
     if (!name_is_good(r, pair, "endpoint") || !read_kind(r, pair, &kind) ||
         !yaml_keys(r, pair->value, "endpoint", known)) {
         return false;
@@ -250,7 +252,7 @@ static bool read_shard(struct yaml_reader *r, const struct yaml_pair *pair, stru
                                         "limits",   "balanced",         NULL};
     const char *why = "";
 
-    *out = (struct shard_settings){0};
+    *out = (struct shard_settings){.line = (uint32_t)pair->line};
     if (aba_parse(pair->key, &out->routing_number, &why) != SG_OK) {
         char text[32];
         return yaml_fail(r, pair->line, "shard %s: %s", span_cstr(pair->key, text, sizeof text), why);

@@ -45,16 +45,17 @@ def test_apply():
 def test_bad_files_are_refused_with_their_line():
     good = settings(A)
     line = good.splitlines().index("    originators: [acme]") + 1
+    shard = good.splitlines().index(f'  "{A}":') + 1
     bad_digit = A[:8] + str((int(A[8]) + 1) % 10)
     rows = [
         # (text, where, what the reason must name)
         (good.replace("    originators: [acme]", "    originaters: [acme]"), f":{line}:", "did you mean originators"),
-        (good.replace("originators: [acme]", "originators: [nobody]"), A, "no originator nobody"),
+        (good.replace("originators: [acme]", "originators: [nobody]"), f"line {shard}: shard {A}", "no originator nobody"),
         (good.replace(f'"{A}":', f'"{bad_digit}":'), bad_digit, "check digit"),
         (good.replace("kind: directory", "kind: pigeon"), ":2:", "one of directory"),
         (good.replace("zone: UTC", "zone: Mars/Olympus"), "Mars/Olympus", "time zone"),
         (good.replace(f"staging_dir: bank/{A}/staging", f"staging_dir: bank/{A}/inbox"), A, "staging_dir"),
-        (good + "    preferred: n9\n", A, "n9"),
+        (good + "    preferred: n9\n", f"line {shard}: shard {A}", "n9"),
         ("endpoints: [\n", ":2:", ""),
     ]
     with Cluster() as c:
