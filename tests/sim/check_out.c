@@ -77,10 +77,7 @@ static void checked_send(void *impl, uint64_t node, const struct message *m)
     struct way_out *w = impl;
     struct message forged;
     message_look(w->host, node, m);
-    transport_send(&w->inner, node, m);
-    if (faults_forge(w->host, m, &forged)) {
-        transport_send(&w->inner, node, &forged);
-    }
+    transport_send(&w->inner, node, faults_forge(w->host, m, &forged) ? &forged : m);
 }
 
 static const struct transport_ops checked_ops = {.send = checked_send};

@@ -11,6 +11,8 @@
 
 #define CONNECT_US 3000
 #define NOTICE_US 500
+#define LATE_US 20000000
+#define STACK_BYTES 32768 /* Deeper than the way from a frame into libraft. */
 
 struct pair {
     bool connected;   /* Both directions; symmetric. */
@@ -85,6 +87,35 @@ static void frame_arrive(void *arg)
     bytes_release(&bytes);
 }
 
+/* What memory holds that nobody has written yet is anything. */
+static void __attribute__((noinline)) stack_dirty(uint8_t with)
+{
+    volatile uint8_t stack[STACK_BYTES];
+    for (size_t i = 0; i < sizeof stack; i++) {
+        stack[i] = with;
+    }
+}
+
+static void frame_arrive_late(void *arg)
+{
+    struct net_frame *f = arg;
+    if (f->sim->calm) {
+        frame_drop(f);
+        return;
+    }
+    stack_dirty((uint8_t)sim_random(f->sim));
+    frame_arrive(f);
+}
+
+/* The same frame once more, when nobody expects it any longer. */
+static void frame_repeat_late(struct sim *s, unsigned from, unsigned to, struct span data)
+{
+    struct net_frame *f = mem_zalloc(1, sizeof *f);
+    *f = (struct net_frame){.sim = s, .from = from, .to = to};
+    bytes_append(&f->bytes, data.p, data.n);
+    sim_at(s, &s->hosts[to], 1 + sim_below(s, LATE_US), frame_arrive_late, f)->drop = frame_drop;
+}
+
 static void frame_schedule(struct sim *s, unsigned from, unsigned to, struct span data)
 {
     const struct sim_plan *p = &s->plan;
@@ -118,6 +149,9 @@ static void link_send_frame(void *impl, uint64_t node, struct bytes *frame)
     frame_schedule(s, h->index, to, span_bytes(frame));
     if (!s->calm && sim_chance(s, s->plan.duplicate)) {
         frame_schedule(s, h->index, to, span_bytes(frame));
+    }
+    if (!s->calm && sim_chance(s, s->plan.late)) {
+        frame_repeat_late(s, h->index, to, span_bytes(frame));
     }
 out:
     bytes_release(frame);

@@ -92,6 +92,7 @@ static const struct key keys[] = {
     KEY(voters_min, KEY_UNSIGNED),
     KEY(kill_elected, KEY_U32),
     KEY(forge, KEY_U32),
+    KEY(late, KEY_U32),
     KEY(stays_away, KEY_BOOL),
 };
 
@@ -227,8 +228,18 @@ static void draw_replicas(struct sim_plan *p, struct draw *d)
     p->kill_elected = (uint32_t)sometimes(d, 15, between(d, 20000, 300000));
     p->forge = (uint32_t)sometimes(d, 10, between(d, 10000, 200000));
     p->stays_away = sometimes(d, 40, 1) != 0;
+    p->late = (uint32_t)sometimes(d, 15, between(d, 1000, 30000));
+}
+
+/* What does not go together, drawn or written. */
+static void reconcile(struct sim_plan *p)
+{
     if (p->rot || p->wipe) {
         p->move_every_ms = 0; /* Two voters of which one is lost could not go on. */
+        p->stays_away = false;
+    }
+    if (p->inflight > p->trailing || (p->inflight == 0 && p->trailing < INFLIGHT_ENTRIES_MAX)) {
+        p->inflight = (unsigned)p->trailing;
     }
 }
 
@@ -250,6 +261,7 @@ void plan_draw(struct sim_plan *p, uint64_t seed)
     draw_replicas(p, &d);
     p->clog_every_ms = sometimes(&d, 30, between(&d, 2000, 10000));
     p->clog_ms = between(&d, 500, 6000);
+    reconcile(p);
 }
 
 /* --- Scenario files ----------------------------------------------------------------------- */
@@ -342,9 +354,7 @@ static bool plan_fits(const struct sim_plan *p)
     return (p->nodes == 3 || p->nodes == 5) && p->shards >= 1 && p->shards <= SIM_SHARDS_MAX &&
            p->banks >= 1 && p->banks <= SIM_BANKS_MAX && p->batch_max >= 1 && p->submit_every_ms > 0 &&
            p->storm_ms > 0 && p->delay_max_us >= p->delay_min_us && p->flush_max_us >= p->flush_min_us &&
-           p->bank_max_us >= p->bank_min_us &&
-           p->trailing >= (p->inflight == 0 ? INFLIGHT_ENTRIES_MAX : p->inflight) &&
-           (p->move_every_ms == 0 || (!p->rot && !p->wipe));
+           p->bank_max_us >= p->bank_min_us && p->trailing > 0;
 }
 
 bool plan_read(struct sim_plan *p, const char *path, char *why, size_t why_size)
@@ -363,6 +373,7 @@ bool plan_read(struct sim_plan *p, const char *path, char *why, size_t why_size)
         good = line_read(p, line);
     }
     (void)fclose(f);
+    reconcile(p);
     if (!good) {
         (void)snprintf(why, why_size, "%s:%u: \"key value\" with a known key and a number is expected", path,
                        number);

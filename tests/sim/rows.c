@@ -19,9 +19,17 @@ struct sealed {
     bool resolved; /* An operator was asked to decide. */
 };
 
+/* A window that was closed, by the entry that did it: none closes twice (I-15). */
+struct closed {
+    struct window_id id;
+    uint64_t index;
+    struct closed *next;
+};
+
 struct ledger {
     struct sealed *files[SIM_SHARDS_MAX]; /* By number. */
     uint64_t cap[SIM_SHARDS_MAX];
+    struct closed *windows[SIM_SHARDS_MAX];
 };
 
 struct rows_read {
@@ -49,13 +57,17 @@ static void read_end(struct rows_read *r)
     arena_release(&r->arena);
 }
 
-static struct sealed *sealed_of(struct sim *s, unsigned shard, uint64_t file)
+static struct ledger *ledger_of(struct sim *s)
 {
-    struct ledger *l;
     if (s->ledger == NULL) {
         s->ledger = mem_zalloc(1, sizeof *s->ledger);
     }
-    l = s->ledger;
+    return s->ledger;
+}
+
+static struct sealed *sealed_of(struct sim *s, unsigned shard, uint64_t file)
+{
+    struct ledger *l = ledger_of(s);
     while (l->cap[shard] <= file) {
         uint64_t cap = l->cap[shard] == 0 ? 64 : 2 * l->cap[shard];
         l->files[shard] = mem_realloc(l->files[shard], cap * sizeof(struct sealed));
@@ -204,6 +216,35 @@ static void sums_check(struct rows_read *r, const struct counters_row *c)
               c->cancelled_credit);
 }
 
+static void window_check(struct rows_read *r, const struct window_row *w)
+{
+    struct closed **at = &ledger_of(r->host->sim)->windows[r->shard];
+    while (*at != NULL && ((*at)->id.day.n != w->id.day.n || strcmp((*at)->id.name, w->id.name) != 0)) {
+        at = &(*at)->next;
+    }
+    if (*at == NULL) {
+        *at = mem_zalloc(1, sizeof **at);
+        (*at)->id = w->id;
+        (*at)->index = w->index;
+    } else if ((*at)->index != w->index) {
+        sim_fail(r->host->sim, "I-15",
+                 "%s has window %s of shard %u closed by entry %" PRIu64 ", and it was %" PRIu64,
+                 r->host->name, w->id.name, r->shard, w->index, (*at)->index);
+    }
+}
+
+static void windows_check(struct rows_read *r)
+{
+    struct window_row *windows;
+    size_t count;
+    if (state_windows(&r->rows, ROWS_MAX, &r->arena, &windows, &count) != SG_OK) {
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        window_check(r, &windows[i]);
+    }
+}
+
 void rows_check(struct sim_host *h, unsigned shard)
 {
     struct rows_read r;
@@ -216,6 +257,7 @@ void rows_check(struct sim_host *h, unsigned shard)
     if (state_counters(&r.rows, &c) == SG_OK) {
         files_check(&r, c.next_seq);
         sums_check(&r, &c);
+        windows_check(&r);
     }
     read_end(&r);
 }

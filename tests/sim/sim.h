@@ -332,7 +332,7 @@ void faults_heal(struct sim *s);
 void faults_return(struct sim *s);
 /* It was elected. */
 void faults_elected(struct sim_host *h);
-/* What a node that went wrong in its memory might send besides m; false: nothing. */
+/* What a node that went wrong in its memory might send instead of m; false: m. */
 bool faults_forge(struct sim_host *h, const struct message *m, struct message *out);
 
 /* --- check.c --------------------------------------------------------------------------------------- */

@@ -352,6 +352,7 @@ static const char *invariant_words(const char *number)
         {"I-12", "a file is on hold only where its evidence does not decide"},
         {"I-13", "an answer can be read and is about what was asked"},
         {"I-14", "a replica stops only over damage of its own disk"},
+        {"I-15", "a window closes once"},
         {"R-1", "one leader for a term and group"},
         {"R-2", "equal index and term is an equal entry"},
         {"R-3", "a leader has every committed entry"},
