@@ -1,10 +1,12 @@
 /* One node's process: its loop, its store's thread, its disk and its clocks. */
 #include <string.h>
 
+#include "proto/fault.h"
 #include "proto/mem.h"
 #include "tests/sim/sim.h"
 
 #define CALM_FLUSH_MAX_US 20000     /* A slow disk is a fault too. */
+#define INSTALL_STALL_US 30000000
 #define MONOTONIC_AHEAD_MS 1000000u /* No clock of a machine starts at zero. */
 
 static struct sim_host *host_of(void *impl)
@@ -129,7 +131,26 @@ static void store_run(void *arg)
     h->store_is_at_work = true;
     w->run(w);
     h->store_is_at_work = false;
+    flush_us += h->stall_us;
+    h->store_free_us += h->stall_us;
+    h->stall_us = 0;
     (void)sim_at(h->sim, h, flush_us, store_done, w);
+}
+
+/* A snapshot is the largest write there is, and takes a disk longest. */
+static void fault_passed(void *impl, const char *name)
+{
+    struct sim *s = impl;
+    struct sim_host *h = s->running;
+    if (strcmp(name, "engine.before-install") == 0 && !s->calm && sim_chance(s, s->plan.stall_install)) {
+        h->stall_us = sim_below(s, INSTALL_STALL_US);
+        sim_trace(s, h, "disk stalls for # ms at a snapshot", h->stall_us / 1000, 0);
+    }
+}
+
+void host_watch(struct sim *s)
+{
+    fault_set_handler(fault_passed, s);
 }
 
 static void read_run(void *arg)
@@ -276,6 +297,7 @@ static void host_renew(struct sim_host *h)
     h->leaving = false;
     h->disk_will_fail = false;
     h->disk_failed = false;
+    h->stall_us = 0;
     h->store_free_us = 0;
     h->start_us = s->now_us;
     h->rng = sim_random(s);

@@ -93,6 +93,7 @@ static const struct key keys[] = {
     KEY(kill_elected, KEY_U32),
     KEY(forge, KEY_U32),
     KEY(late, KEY_U32),
+    KEY(stall_install, KEY_U32),
     KEY(stays_away, KEY_BOOL),
 };
 
@@ -229,6 +230,7 @@ static void draw_replicas(struct sim_plan *p, struct draw *d)
     p->forge = (uint32_t)sometimes(d, 10, between(d, 10000, 200000));
     p->stays_away = sometimes(d, 40, 1) != 0;
     p->late = (uint32_t)sometimes(d, 15, between(d, 1000, 30000));
+    p->stall_install = (uint32_t)sometimes(d, 30, 300000);
 }
 
 /* What does not go together, drawn or written. */

@@ -86,6 +86,7 @@ static void begin(struct sim *s)
     s->now_us = 1000000;
     check_init(s);
     heap_start(s);
+    host_watch(s);
     bank_start(s);
     for (unsigned i = 0; i < s->plan.nodes; i++) {
         host_init(&s->hosts[i], s, i);

@@ -140,11 +140,12 @@ struct sim_plan {
     /* Replicas. */
     unsigned inflight; /* Entries to a follower, not acknowledged. */
     uint64_t move_every_ms;
-    unsigned voters_min;   /* That people leave a group. */
-    uint32_t kill_elected; /* A node dies at the moment it is elected. */
-    uint32_t late;         /* A message of the log or of an election comes again, long after. */
-    uint32_t forge;        /* A message comes with a field that cannot be. */
-    bool stays_away;       /* After the storm a quorum must do alone at first. */
+    unsigned voters_min;    /* That people leave a group. */
+    uint32_t kill_elected;  /* A node dies at the moment it is elected. */
+    uint32_t late;          /* A frame comes once more, long after. */
+    uint32_t stall_install; /* A disk stalls when a snapshot is installed. */
+    uint32_t forge;         /* A message comes with a field that cannot be. */
+    bool stays_away;        /* After the storm a quorum must do alone at first. */
 };
 
 void plan_draw(struct sim_plan *p, uint64_t seed);
@@ -171,6 +172,7 @@ struct sim_host {
     int64_t wall_offset_ms;
     int32_t drift_ppm;
     bool store_is_at_work;
+    uint64_t stall_us;      /* Of the store's job that runs now. */
     uint64_t store_free_us; /* The store's thread is busy until then. */
     bool disk_will_fail, disk_failed, disk_is_full;
     unsigned rotted;         /* Records damaged. */
@@ -180,6 +182,8 @@ struct sim_host {
     int64_t raft_blocks; /* That libraft holds in this process. */
 };
 
+/* Once, before any host. */
+void host_watch(struct sim *s);
 void host_init(struct sim_host *h, struct sim *s, unsigned index);
 void host_start(struct sim_host *h);
 void host_kill(struct sim_host *h);
