@@ -31,7 +31,7 @@ static enum sg_err judge_new_window(struct apply *a, const struct window_id *id,
                             "a window has a day in 2000 to 2099 and a name of A-Z a-z 0-9 - _");
     }
     enum sg_err err = store_get_window(a->rows, id, &row);
-    if (err == SG_OK && !FAULT_BUG("window-twice")) {
+    if (err == SG_OK && !FAULT_BUG("window-closed-again")) {
         return apply_refuse(a, SG_EXISTS, "window %s is %s already", apply_window_text(a, id),
                             window_state_name(row.state));
     }
