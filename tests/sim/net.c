@@ -65,26 +65,35 @@ static uint64_t arrival_us(struct sim *s, struct pair *p)
     return at_us;
 }
 
-static void frame_drop(void *arg)
+static void frame_free(void *arg)
 {
     struct net_frame *f = arg;
-    pair_of(f->sim, f->from, f->to)->pending_bytes -= f->bytes.n;
     bytes_release(&f->bytes);
     mem_free(f);
 }
 
+static void frame_deliver(struct net_frame *f)
+{
+    f->sim->stats.frames++;
+    node_frame(f->sim->hosts[f->to].node, &f->bytes);
+    frame_free(f);
+}
+
+static void frame_leave(struct net_frame *f)
+{
+    pair_of(f->sim, f->from, f->to)->pending_bytes -= f->bytes.n;
+}
+
+static void frame_drop(void *arg)
+{
+    frame_leave(arg);
+    frame_free(arg);
+}
+
 static void frame_arrive(void *arg)
 {
-    struct net_frame *f = arg;
-    struct bytes bytes = f->bytes;
-    unsigned to = f->to;
-    struct sim *s = f->sim;
-
-    s->stats.frames++;
-    pair_of(s, f->from, to)->pending_bytes -= bytes.n;
-    mem_free(f);
-    node_frame(s->hosts[to].node, &bytes);
-    bytes_release(&bytes);
+    frame_leave(arg);
+    frame_deliver(arg);
 }
 
 /* What memory holds that nobody has written yet is anything. */
@@ -100,20 +109,21 @@ static void frame_arrive_late(void *arg)
 {
     struct net_frame *f = arg;
     if (f->sim->calm) {
-        frame_drop(f);
+        frame_free(f);
         return;
     }
     stack_dirty((uint8_t)sim_random(f->sim));
-    frame_arrive(f);
+    frame_deliver(f);
 }
 
-/* The same frame once more, when nobody expects it any longer. */
+/* The same frame once more, when nobody expects it any longer: its sender's queue
+ * does not hold it. */
 static void frame_repeat_late(struct sim *s, unsigned from, unsigned to, struct span data)
 {
     struct net_frame *f = mem_zalloc(1, sizeof *f);
     *f = (struct net_frame){.sim = s, .from = from, .to = to};
     bytes_append(&f->bytes, data.p, data.n);
-    sim_at(s, &s->hosts[to], 1 + sim_below(s, LATE_US), frame_arrive_late, f)->drop = frame_drop;
+    sim_at(s, &s->hosts[to], 1 + sim_below(s, LATE_US), frame_arrive_late, f)->drop = frame_free;
 }
 
 static void frame_schedule(struct sim *s, unsigned from, unsigned to, struct span data)
