@@ -5,7 +5,7 @@
 #include "proto/mem.h"
 #include "tests/sim/sim.h"
 
-#define CALM_FLUSH_MAX_US 20000     /* A slow disk is a fault too. */
+#define CALM_FLUSH_MAX_US 20000 /* A slow disk is a fault too. */
 #define INSTALL_STALL_US 30000000
 #define MONOTONIC_AHEAD_MS 1000000u /* No clock of a machine starts at zero. */
 
