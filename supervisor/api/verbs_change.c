@@ -210,7 +210,7 @@ static void transfer_poll(struct task *t)
     }
 }
 
-/* The best other replica, or the one asked for; 0: the call has been answered. */
+/* Whom to hand over to: exec.number, 0 for the best. False: the call has been answered. */
 static bool transfer_target(struct call *c, const struct group_status *status)
 {
     struct span to = request_arg(&c->request, "to");
@@ -227,42 +227,63 @@ static bool transfer_target(struct call *c, const struct group_status *status)
         return false;
     }
     c->exec.number = f == NULL ? 0 : f->id;
-    for (size_t i = 0; f != NULL && i < status->replicas_count; i++) {
+    return true;
+}
+
+/* Why the wished node can't take over now; NULL: it can. */
+static const char *transfer_obstacle(const struct call *c, const struct group_status *status)
+{
+    uint64_t to = c->exec.number;
+    for (size_t i = 0; i < status->replicas_count; i++) {
         const struct group_replica *r = &status->replicas[i];
-        if (r->node != f->id) {
+        if (r->node != to) {
             continue;
         }
-        if (!c->lane->linked[f->id - 1] || !r->is_recent) {
-            transfer_outcome(c, "UNREACHABLE", status->leader, status->term);
-            return false;
+        if (!c->lane->linked[to - 1] || !r->is_recent) {
+            return "UNREACHABLE";
         }
-        if (r->installing || r->match_index + INFLIGHT_ENTRIES_MAX < status->last_index) {
-            transfer_outcome(c, "LAG_TOO_HIGH", status->leader, status->term);
-            return false;
-        }
+        return r->installing || r->match_index + INFLIGHT_ENTRIES_MAX < status->last_index ? "LAG_TOO_HIGH"
+                                                                                           : NULL;
     }
-    return true;
+    return NULL;
+}
+
+/* A new leader has yet to hear from the others, and a busy machine hears late: only
+ * what stands in the way for a while is an answer. */
+static void transfer_try(struct task *t)
+{
+    struct call *c = CONTAINER_OF(t, struct call, task);
+    struct group *g = shard_group(lane_slot(c->lane, c->request.routing_number.n)->shard);
+    bool waits =
+        loop_now_ms(c->lane->loop) < c->exec.started_ms + ELECTION_TIMEOUT_MS && !c->lane->leaving_stopped;
+    struct group_status status;
+    const char *obstacle;
+    enum sg_err err;
+
+    group_status(g, &status);
+    obstacle = status.is_leader ? transfer_obstacle(c, &status) : NULL;
+    err = obstacle != NULL ? SG_BUSY : group_transfer(g, c->exec.number);
+    if (err == SG_OK || (err == SG_BUSY && waits)) {
+        c->task.run = err == SG_OK ? transfer_poll : transfer_try;
+        loop_after(c->lane->loop, &c->task, TRANSFER_POLL_MS);
+    } else if (obstacle != NULL) {
+        transfer_outcome(c, obstacle, status.leader, status.term);
+    } else if (err == SG_NOTLEADER) {
+        call_retry(c, err, "this node just lost leadership");
+    } else if (err == SG_INVALID) {
+        call_fail(c, err, "that node holds no voting replica of this shard: see 'shardgate shards show'");
+    } else {
+        call_fail(c, err, "another transfer of leadership is under way: look again in a moment");
+    }
 }
 
 void verb_leader_transfer(struct call *c, struct slot *s)
 {
     struct group_status status;
-    enum sg_err err;
 
     c->exec.started_ms = loop_now_ms(c->lane->loop);
     group_status(shard_group(s->shard), &status);
-    if (!transfer_target(c, &status)) {
-        return;
-    }
-    err = group_transfer(shard_group(s->shard), c->exec.number);
-    if (err == SG_NOTLEADER) {
-        call_retry(c, err, "this node just lost leadership");
-    } else if (err == SG_INVALID) {
-        call_fail(c, err, "that node holds no voting replica of this shard: see 'shardgate shards show'");
-    } else if (err != SG_OK) {
-        call_fail(c, err, "another transfer of leadership is under way: look again in a moment");
-    } else {
-        c->task.run = transfer_poll;
-        loop_after(c->lane->loop, &c->task, TRANSFER_POLL_MS);
+    if (transfer_target(c, &status)) {
+        transfer_try(&c->task);
     }
 }
