@@ -13,6 +13,7 @@
 
 #define LINE_SIZE 2048
 #define LINE_CUT "..."
+#define LOG_TEXT_CUT "...\""
 
 struct logger_output {
     logger_sink sink; /* NULL: stderr. */
@@ -92,7 +93,7 @@ static void line_add_scope(struct line *l, const struct log_scope *scope)
     }
 }
 
-/* A value from outside must not be able to forge a second line. */
+/* The last net: whatever was handed over, it is one line. */
 static void line_tame(struct line *l)
 {
     for (size_t i = 0; i < l->n; i++) {
@@ -112,6 +113,37 @@ static void line_write(struct line *l)
         written = write(STDERR_FILENO, l->text, l->n + 1);
     } while (written < 0 && errno == EINTR);
     /* There is no place left to report to when stderr is gone. */
+}
+
+/* How c stands within quotes; its length. */
+static size_t escaped(unsigned char c, char out[5])
+{
+    if (c == '\n') {
+        return (size_t)snprintf(out, 5, "\\n");
+    }
+    if (c == '"' || c == '\\') {
+        return (size_t)snprintf(out, 5, "\\%c", c);
+    }
+    return (size_t)snprintf(out, 5, c < 0x20 || c > 0x7e ? "\\x%02x" : "%c", c);
+}
+
+const char *logger_text(const char *text, char out[static LOG_TEXT_SIZE])
+{
+    const size_t end = LOG_TEXT_SIZE - sizeof LOG_TEXT_CUT; /* What closes the text fits behind it. */
+    char c[5];
+    size_t at = 1;
+    out[0] = '"';
+    for (; *text != '\0'; text++) {
+        size_t n = escaped((unsigned char)*text, c);
+        if (at + n > end) {
+            (void)snprintf(out + at, LOG_TEXT_SIZE - at, LOG_TEXT_CUT);
+            return out;
+        }
+        memcpy(out + at, c, n);
+        at += n;
+    }
+    (void)snprintf(out + at, LOG_TEXT_SIZE - at, "\"");
+    return out;
 }
 
 void logger_line(enum log_level level, const struct log_scope *scope, const char *event, const char *fmt, ...)

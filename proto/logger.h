@@ -24,8 +24,18 @@ struct log_scope {
 
 typedef void (*logger_sink)(void *impl, enum log_level level, const char *line);
 
-/* event is a dotted name; fmt makes the key=value rest (may be ""). Quote
- * values with spaces in the format. scope may be NULL. */
+/* A free text as a value, in quotes: why=%s with LOG_TEXT(why). Whoever cuts a
+ * line into its values gets this one back whole, whatever is in it: quotes and
+ * backslashes have a backslash before them, line ends are \n, and what is not
+ * printable ASCII is \xNN. A text that is too long ends with ... in its quotes.
+ * For all that may hold a blank or comes from outside; what is left are names
+ * and numbers of our own. Valid until the end of the block. */
+#define LOG_TEXT_SIZE 1024
+#define LOG_TEXT(text) logger_text((text), (char[LOG_TEXT_SIZE]){0})
+const char *logger_text(const char *text, char out[static LOG_TEXT_SIZE]);
+
+/* event is a dotted name; fmt makes the key=value rest (may be ""). LOG_TEXT()
+ * makes the quotes around values. scope may be NULL. */
 void logger_line(enum log_level level, const struct log_scope *scope, const char *event, const char *fmt, ...)
     PRINTF_LIKE(4, 5);
 

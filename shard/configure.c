@@ -53,7 +53,7 @@ static void on_applied(void *owner, enum sg_err err, const struct command_result
     if (err != SG_OK) {
         struct log_scope scope = duty_scope(c->env);
         duty_judge(c->env, err, kv_damage());
-        logger_line(LOG_ERROR, &scope, "settings.unreadable", "why=\"%s\"", sg_err_text(err));
+        logger_line(LOG_ERROR, &scope, "settings.unreadable", "why=%s", LOG_TEXT(sg_err_text(err)));
         return;
     }
     windows_settings_changed(c->windows, c->proposed_ms);

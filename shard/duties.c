@@ -60,7 +60,7 @@ static void become_ready(struct duties *d, uint64_t term)
     if (err != SG_OK) {
         struct log_scope scope = duty_scope(&d->env);
         duty_judge(&d->env, err, kv_damage());
-        logger_line(LOG_ERROR, &scope, "settings.unreadable", "why=\"%s\"", sg_err_text(err));
+        logger_line(LOG_ERROR, &scope, "settings.unreadable", "why=%s", LOG_TEXT(sg_err_text(err)));
     }
     windows_start(&d->windows);
     configure_start(&d->configure);

@@ -152,7 +152,7 @@ void duty_propose(struct duty_env *e, struct command *command, duty_done done, v
 void duty_alert(struct duty_env *e, uint64_t file, const char *reason)
 {
     struct log_scope scope = duty_scope(e);
-    logger_line(LOG_WARN, &scope, "alert", "file=%llu reason=\"%s\"", (unsigned long long)file, reason);
+    logger_line(LOG_WARN, &scope, "alert", "file=%llu reason=%s", (unsigned long long)file, LOG_TEXT(reason));
     struct command c = {.kind = COMMAND_ALERT};
     c.file.file = file;
     c.file.reason = span_str(reason);

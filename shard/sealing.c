@@ -50,7 +50,7 @@ static void retry_later(struct sealing *s, const char *why)
 {
     struct log_scope scope = duty_scope(s->env);
     s->tries++;
-    logger_line(LOG_WARN, &scope, "file.seal-retry", "why=\"%s\" tries=%u", why, s->tries);
+    logger_line(LOG_WARN, &scope, "file.seal-retry", "why=%s tries=%u", LOG_TEXT(why), s->tries);
     loop_after(s->env->loop, &s->timer, duty_backoff_ms(s->env, s->tries));
 }
 

@@ -55,7 +55,7 @@ static void machine_failed(void *impl, enum sg_err err, const char *why)
 {
     struct shard *s = impl;
     struct log_scope scope = duty_scope(&s->duties.env);
-    logger_line(LOG_ERROR, &scope, "shard.stopped", "err=%s why=\"%s\"", sg_err_name(err), why);
+    logger_line(LOG_ERROR, &scope, "shard.stopped", "err=%s why=%s", sg_err_name(err), LOG_TEXT(why));
     duties_role(&s->duties, false, false, 0);
     tell_changed(s);
 }

@@ -156,8 +156,8 @@ void upload_retry(struct upload *u, enum upload_step next, const char *why)
     struct log_scope scope = duty_scope(e);
     (void)snprintf(u->last_error, sizeof u->last_error, "%s", why);
     u->tries++;
-    logger_line(LOG_WARN, &scope, "upload.retry", "file=%" PRIu64 " step=%s tries=%u why=\"%s\"", u->file,
-                upload_step_name(u->step), u->tries, u->last_error);
+    logger_line(LOG_WARN, &scope, "upload.retry", "file=%" PRIu64 " step=%s tries=%u why=%s", u->file,
+                upload_step_name(u->step), u->tries, LOG_TEXT(u->last_error));
     bool is_time = u->tries >= UPLOAD_ALERT_TRIES || u->file == 0;
     if (is_time && !u->alerted) {
         char text[BANK_TEXT_SIZE + 64];
@@ -424,7 +424,7 @@ void uploads_look(struct uploads *us)
     if (err != SG_OK) {
         struct log_scope scope = duty_scope(us->env);
         duty_judge(us->env, err, kv_damage());
-        logger_line(LOG_ERROR, &scope, "upload.unreadable", "why=\"%s\"", sg_err_text(err));
+        logger_line(LOG_ERROR, &scope, "upload.unreadable", "why=%s", LOG_TEXT(sg_err_text(err)));
     }
     if (!us->is_probed) {
         uploads_need_probe(us);

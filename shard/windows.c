@@ -216,7 +216,7 @@ static void retry_later(struct windows *w, const char *what, const char *why)
 {
     struct log_scope scope = duty_scope(w->env);
     w->tries++;
-    logger_line(LOG_WARN, &scope, "window.retry", "what=%s why=\"%s\" tries=%u", what, why, w->tries);
+    logger_line(LOG_WARN, &scope, "window.retry", "what=%s why=%s tries=%u", what, LOG_TEXT(why), w->tries);
     loop_after(w->env->loop, &w->timer, duty_backoff_ms(w->env, w->tries));
 }
 

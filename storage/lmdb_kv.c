@@ -39,15 +39,15 @@ static enum sg_err read_error(struct lmdb_store *s, const char *op, int rc)
     if (rc == MDB_NOTFOUND) {
         return SG_NOTFOUND;
     }
-    logger_line(LOG_ERROR, NULL, "store.failed", "store=%s op=%s error=\"%s\"", s->name, op,
-                mdb_strerror(rc));
+    logger_line(LOG_ERROR, NULL, "store.failed", "store=%s op=%s error=%s", s->name, op,
+                LOG_TEXT(mdb_strerror(rc)));
     return rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND ? SG_CORRUPT : SG_IO;
 }
 
 static enum sg_err write_error(struct lmdb_store *s, const char *op, int rc)
 {
-    logger_line(LOG_ERROR, NULL, "store.failed", "store=%s op=%s error=\"%s\"", s->name, op,
-                mdb_strerror(rc));
+    logger_line(LOG_ERROR, NULL, "store.failed", "store=%s op=%s error=%s", s->name, op,
+                LOG_TEXT(mdb_strerror(rc)));
     return SG_IO;
 }
 
@@ -68,8 +68,8 @@ static void check_readers(struct lmdb_store *s)
     int dead = 0;
     int rc = mdb_reader_check(s->env, &dead);
     if (rc != 0) {
-        logger_line(LOG_WARN, NULL, "store.reader_check_failed", "store=%s error=\"%s\"", s->name,
-                    mdb_strerror(rc));
+        logger_line(LOG_WARN, NULL, "store.reader_check_failed", "store=%s error=%s", s->name,
+                    LOG_TEXT(mdb_strerror(rc)));
     } else if (dead > 0) {
         logger_line(LOG_INFO, NULL, "store.dead_readers_cleared", "store=%s count=%d", s->name, dead);
     }

@@ -45,8 +45,8 @@ void lmdb_store_close(void *impl)
 static void on_assert(MDB_env *env, const char *message)
 {
     struct lmdb_store *s = mdb_env_get_userctx(env);
-    logger_line(LOG_ERROR, NULL, "store.damaged", "store=%s dir=%s assertion=\"%s\"", s->name, s->dir,
-                message);
+    logger_line(LOG_ERROR, NULL, "store.damaged", "store=%s dir=%s assertion=%s", s->name, LOG_TEXT(s->dir),
+                LOG_TEXT(message));
 }
 
 struct why {

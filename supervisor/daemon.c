@@ -40,7 +40,7 @@ struct daemon {
 static bool failed(const struct daemon *d, const char *what, const char *why)
 {
     struct log_scope scope = {.node = d->config->node};
-    logger_line(LOG_ERROR, &scope, "daemon.failed", "what=%s why=\"%s\"", what, why);
+    logger_line(LOG_ERROR, &scope, "daemon.failed", "what=%s why=%s", LOG_TEXT(what), LOG_TEXT(why));
     return false;
 }
 

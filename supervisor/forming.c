@@ -73,7 +73,7 @@ static void refuse(struct node *n, struct node_member *m, const char *reason)
         return;
     }
     m->refusal_sent_ms = now;
-    logger_line(LOG_WARN, &scope, "peer.refused", "peer=%s why=\"%s\"", m->founder->name, reason);
+    logger_line(LOG_WARN, &scope, "peer.refused", "peer=%s why=%s", m->founder->name, LOG_TEXT(reason));
     hello_send(n, m->founder->id, HELLO_REFUSED, false, reason);
 }
 
@@ -104,7 +104,7 @@ static void become_refused(struct node *n, const char *reason)
     }
     n->state = NODE_REFUSED;
     (void)snprintf(n->refusal, sizeof n->refusal, "%s", reason);
-    logger_line(LOG_ERROR, &scope, "node.refused", "why=\"%s\"", reason);
+    logger_line(LOG_ERROR, &scope, "node.refused", "why=%s", LOG_TEXT(reason));
 }
 
 /* The table and the catalog's first entry, in one transaction. Blocks for one
@@ -227,7 +227,8 @@ static void hello_refused(struct node *n, struct node_member *m, const struct me
     if ((!n->formed && hello->members_count > 0) || refusing > n->options.founders_count / 2) {
         become_refused(n, reason);
     } else {
-        logger_line(LOG_WARN, &scope, "node.refused_by", "peer=%s why=\"%s\"", m->founder->name, reason);
+        logger_line(LOG_WARN, &scope, "node.refused_by", "peer=%s why=%s", m->founder->name,
+                    LOG_TEXT(reason));
     }
 }
 

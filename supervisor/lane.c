@@ -153,7 +153,8 @@ static void slot_open(struct slot *s)
         s->shard = NULL;
         scope.group = (uint32_t)s->group;
         scope.has_group = 1;
-        logger_line(LOG_ERROR, &scope, "shard.not_opened", "err=%s why=\"%s\"", sg_err_name(err), s->why);
+        logger_line(LOG_ERROR, &scope, "shard.not_opened", "err=%s why=%s", sg_err_name(err),
+                    LOG_TEXT(s->why));
     } else if (s->stands_first) {
         group_stand(shard_group(s->shard));
     }

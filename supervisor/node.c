@@ -70,7 +70,7 @@ char *node_clean_text(char *text)
 void node_fatal(struct node *n, enum sg_err err, const char *why)
 {
     struct log_scope scope = node_scope(n);
-    logger_line(LOG_ERROR, &scope, "node.fatal", "err=%s why=\"%s\"", sg_err_name(err), why);
+    logger_line(LOG_ERROR, &scope, "node.fatal", "err=%s why=%s", sg_err_name(err), LOG_TEXT(why));
     n->options.on_fatal(n->options.impl, err, why);
 }
 

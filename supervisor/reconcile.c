@@ -158,7 +158,7 @@ static void machine_failed(void *impl, enum sg_err err, const char *why)
     n->catalog_ready = false;
     n->catalog_leader = 0;
     n->catalog_failed = true;
-    logger_line(LOG_ERROR, &scope, "catalog.failed", "err=%s why=\"%s\"", sg_err_name(err), why);
+    logger_line(LOG_ERROR, &scope, "catalog.failed", "err=%s why=%s", sg_err_name(err), LOG_TEXT(why));
 }
 
 static const struct machine_ops catalog_machine = {

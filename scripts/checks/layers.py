@@ -96,6 +96,7 @@ FACTS = "ABA_MAX DAY_MAX YEAR_MAX OFFSET_MAX_S VARINT_SIZE_MAX MICRO_ENTRY_MAX_C
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.MULTILINE)
 CALL = re.compile(r"(?<![\w.>])(\w+)\s*\(")
 DEFINITION = re.compile(r"^(?:[A-Za-z_][\w \t*]*[ \t*])(\w+)\(", re.MULTILINE)
+LOG_QUOTE = re.compile(r'\blogger_line\([^;]*?=\\"%')
 LIMIT = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w*_(?:MAX|LIMIT)(?:_\w+)?)[ \t]+(\S.*)$", re.MULTILINE)
 
 
@@ -206,6 +207,13 @@ def check_limits(name, text):
             yield name, line, f"{match.group(1)}: limits stand in proto/limits.h"
 
 
+def check_log_lines(name, text):
+    if layer_of(name) is None:
+        return
+    for match in LOG_QUOTE.finditer(text):
+        yield name, text.count("\n", 0, match.start()) + 1, "logger_line(): quotes are made by LOG_TEXT(), which escapes"
+
+
 def check_guard(name, text):
     if not name.endswith(".h"):
         return
@@ -244,6 +252,7 @@ def main():
         problems += check_includes(name, with_strings, known, users)
         problems += check_calls(name, source.without_comments(code))
         problems += check_limits(name, with_strings)
+        problems += check_log_lines(name, with_strings)
         problems += check_guard(name, with_strings)
     problems += check_counts(users)
     problems += check_unused(texts)

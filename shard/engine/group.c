@@ -109,7 +109,7 @@ void group_fail(struct group *g, enum sg_err err, const char *fmt, ...)
     }
     g->why = mem_strdup(why);
     g->failed = err;
-    logger_line(LOG_ERROR, &g->scope, "group.failed", "err=%s why=\"%s\"", sg_err_name(err), why);
+    logger_line(LOG_ERROR, &g->scope, "group.failed", "err=%s why=%s", sg_err_name(err), LOG_TEXT(why));
     stop(g);
     group_later(g);
 }

@@ -1,5 +1,6 @@
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -67,12 +68,61 @@ static void test_level(void **state)
     logger_set_level(LOG_INFO);
 }
 
+static void test_texts(void **state)
+{
+    static const struct {
+        const char *why, *text, *shown;
+    } rows[] = {
+        {"plain", "no room: /mnt/a b", "\"no room: /mnt/a b\""},
+        {"nothing is a value, too", "", "\"\""},
+        {"a quote would end it", "a \"b\" why=\"c", "\"a \\\"b\\\" why=\\\"c\""},
+        {"a backslash would take the quote behind it", "dir\\", "\"dir\\\\\""},
+        {"a line end would forge a line", "a\nb\r\n", "\"a\\nb\\x0d\\n\""},
+        {"a terminal would obey", "\x1b[2J\x7f", "\"\\x1b[2J\\x7f\""},
+        {"what is not ASCII depends on who reads it", "\xc3\xa9\x9b", "\"\\xc3\\xa9\\x9b\""},
+    };
+    struct capture *c = *state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char line[256];
+        logger_line(LOG_INFO, NULL, "x", "why=%s n=1", LOG_TEXT(rows[i].text));
+        (void)snprintf(line, sizeof line, "2026-11-23T15:00:00.000Z info  x why=%s n=1", rows[i].shown);
+        if (strcmp(c->line, line) != 0) {
+            fail_msg("%s: %s", rows[i].why, c->line);
+        }
+    }
+}
+
+/* Whatever is cut, the quotes close and no escape is cut in two. */
+static void test_long_text_is_cut(void **state)
+{
+    static const char *const wholes[] = {"x", "\\\\", "\\x07"};
+    static const char raw[] = {'x', '\\', '\a'};
+    (void)state;
+    for (size_t i = 0; i < sizeof raw; i++) {
+        for (size_t n = LOG_TEXT_SIZE / 4 - 3; n < LOG_TEXT_SIZE + 2; n++) {
+            char text[LOG_TEXT_SIZE + 2];
+            size_t whole = strlen(wholes[i]);
+            memset(text, raw[i], n);
+            text[n] = '\0';
+            const char *shown = LOG_TEXT(text);
+            bool fits = n * whole + 2 + 3 < LOG_TEXT_SIZE;
+            const char *end = fits ? "\"" : "...\"";
+            size_t inner = strlen(shown) - 1 - strlen(end);
+            assert_int_equal(shown[0], '"');
+            assert_string_equal(shown + 1 + inner, end);
+            assert_int_equal(inner % whole, 0);
+            assert_int_equal(fits ? inner : 0, fits ? n * whole : 0);
+            assert_memory_equal(shown + 1 + inner - whole, wholes[i], whole);
+        }
+    }
+}
+
 static void test_no_forged_lines(void **state)
 {
     struct capture *c = *state;
-    logger_line(LOG_INFO, NULL, "transfer.rejected", "id=\"%s\"", "a\n2026 info fake\x1b[2J\x7f");
+    logger_line(LOG_INFO, NULL, "transfer.rejected", "id=%s", "a\n2026 info fake\x1b[2J\x7f");
     assert_null(strchr(c->line, '\n'));
-    assert_non_null(strstr(c->line, "id=\"a?2026 info fake?[2J?\""));
+    assert_non_null(strstr(c->line, "id=a?2026 info fake?[2J?"));
 }
 
 static void test_long_line_is_cut(void **state)
@@ -129,6 +179,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_line, setup, teardown),
         cmocka_unit_test_setup_teardown(test_empty_fields_are_left_out, setup, teardown),
         cmocka_unit_test_setup_teardown(test_level, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_texts, setup, teardown),
+        cmocka_unit_test(test_long_text_is_cut),
         cmocka_unit_test_setup_teardown(test_no_forged_lines, setup, teardown),
         cmocka_unit_test_setup_teardown(test_long_line_is_cut, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stderr, setup, teardown),
