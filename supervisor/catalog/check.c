@@ -127,8 +127,9 @@ static enum sg_err check_endpoint(struct judge *j, const struct endpoint_setting
         return judge_refuse(j, "endpoint %s: drop_dir and staging_dir are both needed", name);
     }
     if (e->rate_limit_bytes != 0 && e->rate_limit_bytes < RATE_LIMIT_MIN_BYTES) {
-        return judge_refuse(j, "endpoint %s: rate_limit is below %d bytes a second", name,
-                            RATE_LIMIT_MIN_BYTES);
+        return judge_refuse(
+            j, "endpoint %s: rate_limit is below %d bytes a second: raise it, or write none for no limit",
+            name, RATE_LIMIT_MIN_BYTES);
     }
     return SG_OK;
 }

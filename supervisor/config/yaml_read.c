@@ -241,6 +241,11 @@ bool yaml_rate(struct yaml_reader *r, const struct yaml_node *map, const char *k
     if (!with_unit(n->text, units, out_bytes)) {
         return yaml_fail(r, n->line, "%s: a rate such as 256KiB/s, 1MiB/s or none is expected", key);
     }
+    if (*out_bytes == 0) { /* As a number it means none: the opposite of what was written. */
+        return yaml_fail(r, n->line,
+                         "%s: 0 would let nothing through: write none for no limit, or at least %dB/s", key,
+                         RATE_LIMIT_MIN_BYTES);
+    }
     return true;
 }
 

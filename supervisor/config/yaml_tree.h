@@ -58,7 +58,7 @@ bool yaml_clock_text(struct span text, int *minute_of_day);
 bool yaml_clock(struct yaml_reader *r, const struct yaml_node *map, const char *key, bool required, int *out);
 /* "250ms", "2s", "5m", "24h"; at most DURATION_MAX_MS. */
 bool yaml_duration(struct yaml_reader *r, const struct yaml_node *map, const char *key, int64_t *out_ms);
-/* "256KiB/s", "1MiB/s", "5000B/s", "none". */
+/* "256KiB/s", "1MiB/s", "5000B/s", "none" (0). Not "0B/s". */
 bool yaml_rate(struct yaml_reader *r, const struct yaml_node *map, const char *key, uint64_t *out_bytes);
 /* One of words (NULL-ended) into its position plus one. */
 bool yaml_choice(struct yaml_reader *r, const struct yaml_node *map, const char *key,
