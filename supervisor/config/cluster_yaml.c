@@ -131,12 +131,38 @@ static bool read_calendar(struct yaml_reader *r, const struct yaml_pair *pair, s
 
 /* --- Shards ----------------------------------------------------------------------------------- */
 
+/* The names that closes by hand take (shard/windows.c): a scheduled close of that
+ * name would find its window closed already. Only what people bring in is judged:
+ * a shard that has such a window goes on. */
+static bool is_name_by_hand(struct span name)
+{
+    for (size_t i = 1; i < name.n; i++) {
+        if (name.p[i] < '0' || name.p[i] > '9') {
+            return false;
+        }
+    }
+    return name.n >= 2 && name.p[0] == 'M';
+}
+
+static bool read_window_name(struct yaml_reader *r, const struct yaml_node *n, struct span *out)
+{
+    char name[NAME_SIZE_MAX + 1];
+    if (!yaml_text(r, n, "name", true, 16, out)) {
+        return false;
+    }
+    return !is_name_by_hand(*out) ||
+           yaml_fail(r, yaml_get(n, "name")->line,
+                     "window %s: M and a number is the name of a close by hand, which would take this one's "
+                     "place: name it otherwise (SD1, ND)",
+                     span_cstr(*out, name, sizeof name));
+}
+
 static bool read_window(struct yaml_reader *r, const struct yaml_node *n, struct window_settings *out)
 {
     static const char *const known[] = {"name", "close_at", "upload_by", NULL};
 
     out->upload_by_minute = -1;
-    return yaml_keys(r, n, "window", known) && yaml_text(r, n, "name", true, 16, &out->name) &&
+    return yaml_keys(r, n, "window", known) && read_window_name(r, n, &out->name) &&
            yaml_clock(r, n, "close_at", true, &out->close_minute) &&
            yaml_clock(r, n, "upload_by", false, &out->upload_by_minute);
 }

@@ -320,6 +320,12 @@ static const struct bad bad_clusters[] = {
     {"a window without name",
      SHARD_HEAD "    windows:\n      zone: UTC\n      at:\n        - {close_at: \"10:15\"}\n", 10,
      "the key name is missing"},
+    {"a window with the name of a close by hand",
+     SHARD_HEAD "    windows:\n      zone: UTC\n      at:\n        - {close_at: \"10:15\", name: SD1}\n"
+                "        - close_at: \"12:15\"\n          name: M2\n",
+     12, "window M2: M and a number is the name of a close by hand"},
+    {"the same with a long number",
+     SHARD_HEAD "    windows: {zone: UTC, at: [{name: M12345, close_at: \"10:15\"}]}\n", 7, "window M12345:"},
     {"a window that is a text", SHARD_HEAD "    windows: {zone: UTC, at: [ND]}\n", 7, "keys with values"},
     {"a time that is none", SHARD_HEAD "    windows: {zone: UTC, at: [{name: A, close_at: \"24:00\"}]}\n", 7,
      "\"HH:MM\""},
@@ -391,7 +397,7 @@ static const char full[] =
     "    replicas: [n1, n2, n3]\n    preferred: n1\n"
     "    windows: {zone: America/New_York, on: every-day, calendar: fed, at: [{name: SD1, close_at: "
     "\"10:15\", "
-    "upload_by: \"10:30\"}, {name: ND, close_at: \"16:15\"}]}\n"
+    "upload_by: \"10:30\"}, {name: M1A, close_at: \"16:15\"}]}\n"
     "    missed_window: upload_late_until 17:00\n"
     "    file_name: \"X-{routing_number}-{date}-{modifier}\"\n    output: {line_ends: crlf, encoding: none}\n"
     "    limits: {max_lines: 1000, max_file_cents: 999, same_day_max_cents: 0}\n    balanced: true\n"
@@ -427,6 +433,7 @@ static void reads_every_key(void **state)
     assert_int_equal(s->windows[0].close_minute, 10 * 60 + 15);
     assert_int_equal(s->windows[0].upload_by_minute, 10 * 60 + 30);
     assert_int_equal(s->windows[1].upload_by_minute, -1);
+    assert_true(span_is(s->windows[1].name, "M1A"));
     assert_int_equal(s->missed, MISSED_UPLOAD_LATE_UNTIL);
     assert_int_equal(s->late_until_minute, 17 * 60);
     assert_int_equal(s->line_ends, LINE_ENDS_CRLF);
