@@ -134,6 +134,19 @@ static void assert_is_refused(struct node_world *w, size_t node, uint64_t limit_
     assert_null(node_world_node(w, node)->catalog);
 }
 
+/* A node that is no member says so and does not answer as if there were nothing. */
+static void assert_knows_only_itself(struct node_world *w, size_t node, const char *why)
+{
+    static const enum request_kind asked[] = {REQUEST_SHARDS_LIST, REQUEST_EXPORT, REQUEST_APPLY};
+    static const enum request_kind itself[] = {REQUEST_PING, REQUEST_STATUS, REQUEST_NODES_LIST};
+    for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
+        node_check_refused(node_world_verb(w, node, asked[i], 0, NULL), SG_UNAVAILABLE, why);
+    }
+    for (size_t i = 0; i < sizeof itself / sizeof itself[0]; i++) {
+        node_check_ok(node_world_verb(w, node, itself[i], 0, NULL));
+    }
+}
+
 static void refuses_an_empty_disk(void **state)
 {
     (void)state;
@@ -147,6 +160,7 @@ static void refuses_an_empty_disk(void **state)
         node_world_advance(w, 3000);
         assert_is_refused(w, lost, 0);
         node_check_refused(node_check_submit(w, lost, "x", ABA_A), SG_UNAVAILABLE, "refused");
+        assert_knows_only_itself(w, lost, "is refused: ");
         node_check_ok(node_check_submit(w, other, "y", ABA_A));
         node_check_ok(node_check_submit(w, other, "z", ABA_B));
         assert_string_equal(member_state_name(node_world_node(w, other), lost + 1), "refused");
@@ -219,6 +233,7 @@ static void forgets_who_went_away_while_forming(void **state)
     assert_int_equal(node_world_start(w, 2), SG_OK);
     node_world_advance(w, 1000);
     assert_int_equal(node_state(node_world_node(w, 0)), NODE_FORMING);
+    assert_knows_only_itself(w, 0, "n1 is forming");
     assert_int_equal(node_world_start(w, 1), SG_OK);
     assert_true(node_world_formed(w, 3000));
     node_world_free(w);

@@ -97,6 +97,34 @@ static void a_damaged_replica_passes_requests_on(void **state)
     r = node_world_verb(w, leader, REQUEST_SHARDS_LIST, 0, (const char *const[]){"unhealthy", "true", NULL});
     node_check_ok(r);
     assert_true(node_check_has(r->json, "stopped"));
+    for (size_t i = 0; i < 3; i++) { /* The others know by the heartbeats of that node. */
+        r = node_world_verb(w, i, REQUEST_STATUS, 0, NULL);
+        node_check_ok(r);
+        assert_true(node_check_has(r->json, "\"health\":\"degraded\""));
+        assert_true(
+            node_check_has(r->json, i == leader ? "\"kind\":\"shard\"" : "of its replicas are stopped"));
+    }
+    node_world_free(w);
+}
+
+/* Nothing is wrong with the transfer, and it goes on by itself once there is room. */
+static void a_leader_without_room_takes_nothing(void **state)
+{
+    (void)state;
+    struct node_world *w = node_check_serving(1);
+    size_t leader = node_world_leader(w, ABA_A, 1);
+    mem_kv_set_free_bytes(node_world_disk(w, leader, 0), STORE_FREE_SPACE_MIN_BYTES - 1);
+    for (size_t i = 0; i < 3; i++) {
+        node_check_refused(node_check_submit(w, i, "a", ABA_A), SG_REFUSED,
+                           "is nearly full: nothing was accepted");
+    }
+    const struct reply *r = node_world_verb(w, leader, REQUEST_STATUS, 0, NULL);
+    node_check_ok(r);
+    assert_true(node_check_has(r->json, "\"kind\":\"disk\""));
+    mem_kv_set_free_bytes(node_world_disk(w, leader, 0), STORE_FREE_SPACE_MIN_BYTES);
+    r = node_check_submit(w, leader, "a", ABA_A);
+    node_check_ok(r);
+    assert_int_equal(r->results[0].outcome, OUTCOME_ACCEPTED);
     node_world_free(w);
 }
 
@@ -471,6 +499,7 @@ int main(void)
         cmocka_unit_test(parked_calls_go_on),
         cmocka_unit_test(a_minority_says_so_in_time),
         cmocka_unit_test(a_damaged_replica_passes_requests_on),
+        cmocka_unit_test(a_leader_without_room_takes_nothing),
         cmocka_unit_test(an_unreadable_catalog_is_not_an_empty_one),
         cmocka_unit_test(repeats_what_may_be_repeated),
         cmocka_unit_test(goes_on_without_a_silent_leader),
