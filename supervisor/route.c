@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proto/fault.h"
 #include "proto/mem.h"
 
 #define PARK_RETRY_MS 20
@@ -18,6 +19,9 @@ static void call_locate(struct call *c);
 
 static void call_free(struct call *c)
 {
+    if (FAULT_BUG("call-leaked")) {
+        return;
+    }
     arena_release(&c->arena);
     arena_release(&c->exec.arena);
     bytes_release(&c->raw);

@@ -325,7 +325,7 @@ void apply_evict(struct group *g)
     uint64_t match = lowest_match(g);
     uint64_t stored = g->appends_head != NULL ? g->appends_head->logs[0].index - 1 : g->last_index;
     uint64_t upto = stored < g->applied ? stored : g->applied;
-    while (g->cache.count > 0 && g->cache.first <= upto &&
+    while (g->cache.count > 0 && !FAULT_BUG("cache-kept") && g->cache.first <= upto &&
            (g->cache.first <= match || g->cache.size_bytes > CACHE_SIZE_MAX_BYTES)) {
         cache_evict(&g->cache);
     }

@@ -138,8 +138,18 @@ static void limit(struct sim_host *h, unsigned number, const char *what, uint64_
     }
 }
 
+/* Above the limit only entries that are still needed. */
+static void cache_look(struct sim_host *h, unsigned number, struct group *g)
+{
+    uint64_t stored = g->appends_head != NULL ? g->appends_head->logs[0].index - 1 : g->last_index;
+    if (g->cache.count > 0 && g->cache.first <= stored && g->cache.first <= g->applied) {
+        limit(h, number, "the cache of entries", g->cache.size_bytes, CACHE_SIZE_MAX_BYTES);
+    }
+}
+
 static void limits_look(struct sim_host *h, unsigned number, struct group *g)
 {
+    cache_look(h, number, g);
     limit(h, number, "the list of proposals", g->waiting.count, PROPOSALS_MAX);
     limit(h, number, "the gate", g->held_count, HELD_MESSAGES_MAX);
     limit(h, number, "the list of peers", g->peers_count, PEERS_MAX);
@@ -153,6 +163,7 @@ static void host_limits_look(struct sim_host *h)
     limit(h, 0, "the writer's queue", writer_pending_bytes(l->writer),
           WRITER_QUEUE_MAX_BYTES + (uint64_t)SIM_GROUPS_MAX * (APPLY_SIZE_MAX_BYTES + CACHE_SIZE_MAX_BYTES));
     limit(h, 0, "the list of snapshot senders", l->snapshot_senders, SNAPSHOT_SENDERS_MAX);
+    memory_look(h);
 }
 
 /* --- One event ---------------------------------------------------------------------------------------------- */

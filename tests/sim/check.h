@@ -47,6 +47,11 @@ struct replica {
     bool failed;
 };
 
+/* In memory. */
+struct kept {
+    uint64_t bytes, blocks;
+};
+
 struct way_out {
     struct sim_host *host;
     struct transport inner;
@@ -56,6 +61,7 @@ struct checker {
     struct truth truth[SIM_GROUPS_MAX];
     struct replica replicas[SIM_NODES_MAX][SIM_GROUPS_MAX];
     struct way_out ways_out[SIM_NODES_MAX];
+    struct kept kept[SIM_NODES_MAX]; /* When all was done. */
 };
 
 /* What stands at an index; found false: nothing can be read there. */

@@ -293,6 +293,8 @@ static void host_renew(struct sim_host *h)
     struct sim *s = h->sim;
     h->life++;
     h->raft_blocks = 0;
+    h->memory = 0;
+    h->memory_blocks = 0;
     h->paused = false;
     h->leaving = false;
     h->disk_will_fail = false;
@@ -399,6 +401,9 @@ void host_kill(struct sim_host *h)
     h->up = false;
     h->paused = false;
     h->life++; /* Its events vanish; its memory is not used again. */
+    for (size_t i = 0; i < h->held_count; i++) {
+        sim_drop(h->held[i]);
+    }
     h->held_count = 0;
     disk_crash(h);
     sim_buried(h->node);

@@ -155,6 +155,7 @@ _Noreturn static void child(const struct options *o, uint64_t seed, int fd)
     logger_set_level(o->verbose ? LOG_INFO : LOG_ERROR);
     logger_set_sink(o->verbose ? to_stderr : quiet, &s, log_clock);
     sim_catch_signals(&s);
+    memory_start(&s);
     sim_run(&s, &plan, o->verbose);
     line.hash = s.trace_hash;
     line.stats = s.stats;

@@ -20,6 +20,7 @@
  *              log, check_conf.c: of who replicates it, check_out.c: of what
  *              leaves a host, check_level.c: at the end
  *   heap.c     what libraft allocates
+ *   memory.c   what a node allocates, check_memory.c: how much that may be
  *   rows.c     the invariants of the stored state, at fixed points
  *   settle.c   what was promised against what the bank got, at the end
  *   run.c      one run from beginning to end
@@ -75,6 +76,8 @@ struct sim_event *sim_at(struct sim *s, struct sim_host *host, uint64_t delay_us
  * loop's turn. */
 struct sim_event *sim_at_turn_end(struct sim *s, struct sim_host *host, void (*run)(void *arg), void *arg);
 void sim_cancel(struct sim *s, struct sim_event *e);
+/* Instead of running it: its host has died. */
+void sim_drop(const struct sim_event *e);
 /* Runs the next event. false: there is none. */
 bool sim_step(struct sim *s);
 /* Runs events until then. */
@@ -179,7 +182,8 @@ struct sim_host {
     struct sim_event **held; /* Events that came up while paused. */
     size_t held_count, held_cap;
     uint64_t start_us;
-    int64_t raft_blocks; /* That libraft holds in this process. */
+    int64_t raft_blocks;            /* That libraft holds in this process. */
+    uint64_t memory, memory_blocks; /* Bytes and blocks that this process has allocated and not freed. */
 };
 
 /* Once, before any host. */
@@ -327,6 +331,19 @@ bool moves_level(struct sim *s, unsigned number, char *why, size_t why_size);
 void heap_start(struct sim *s);
 /* When nothing is under way. */
 void heap_check(struct sim_host *h);
+
+/* --- memory.c ------------------------------------------------------------------------------------ */
+
+/* From now on what hosts allocate is counted. */
+void memory_start(struct sim *s);
+
+/* --- check_memory.c ------------------------------------------------------------------------------ */
+
+/* After each event of a host: I-10. */
+void memory_look(struct sim_host *h);
+/* When nothing is under way; and then with processes that have just started. */
+void memory_note(struct sim *s);
+void memory_compare(struct sim *s);
 
 /* --- faults.c ------------------------------------------------------------------------------------ */
 

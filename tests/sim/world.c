@@ -219,6 +219,15 @@ void sim_buried(void *p)
     }
 }
 
+void sim_drop(const struct sim_event *e)
+{
+    if (e->drop != NULL) {
+        e->drop(e->arg);
+    } else if (e->run != NULL) { /* Else it was cancelled while it was held. */
+        sim_buried(e->arg);
+    }
+}
+
 bool sim_step(struct sim *s)
 {
     struct sim_event *e;
@@ -240,11 +249,7 @@ bool sim_step(struct sim *s)
         return true;
     }
     if (h != NULL && h->life != e->life) {
-        if (e->drop != NULL) {
-            e->drop(e->arg);
-        } else {
-            sim_buried(e->arg);
-        }
+        sim_drop(e);
     } else if (e->run != NULL) {
         sim_enter(h, e->run, e->arg);
         if (h != NULL && h->life == e->life && h->up) {

@@ -1,0 +1,85 @@
+/* What a node keeps in memory (I-10).
+ *
+ * While it works: no more than its requests, writes and cached entries explain.
+ * When all is done: what a process keeps that just started on the same disk. */
+#include <inttypes.h>
+
+#include "supervisor/parts.h"
+#include "tests/sim/check.h"
+
+/* Snapshots on their way, files being built or uploaded, answers, frames. */
+#define WORKING_MAX_BYTES (16u << 20)
+#define GROUP_MAX_BYTES (64u << 10)
+#define DECODED_FACTOR 8 /* What requests and writes take in all their forms. */
+/* Arenas and arrays keep the size that they once had. */
+#define LEFT_MAX_BYTES (512u << 10)
+#define LEFT_MAX_BLOCKS 40
+
+/* By all groups' caches. */
+static struct kept cached(struct sim_host *h)
+{
+    struct kept sum = {0, 0};
+    for (unsigned number = 0; number <= h->sim->plan.shards; number++) {
+        const struct group *g = check_group(h, number);
+        sum.bytes += g == NULL ? 0 : g->cache.size_bytes;
+        sum.blocks += g == NULL ? 0 : g->cache.count;
+    }
+    return sum;
+}
+
+void memory_look(struct sim_host *h)
+{
+    const struct lane *l = &h->node->lanes[0];
+    uint64_t most = WORKING_MAX_BYTES;
+
+    if (h->memory <= most) {
+        return;
+    }
+    most += 2 * cached(h).bytes + GROUP_MAX_BYTES * (l->slots_count + 1) +
+            DECODED_FACTOR * (h->node->calls_bytes + writer_pending_bytes(l->writer));
+    if (h->memory > most) {
+        sim_fail(h->sim, "I-10",
+                 "%s holds %" PRIu64 " bytes; its requests, writes and cached entries explain %" PRIu64,
+                 h->name, h->memory, most);
+    }
+}
+
+/* Entries may be kept for a replica that is lost: they are limited by themselves. */
+static struct kept kept_by(struct sim_host *h)
+{
+    struct kept c = cached(h);
+    return (struct kept){.bytes = h->memory - c.bytes, .blocks = h->memory_blocks - c.blocks};
+}
+
+static bool is_whole(const struct sim_host *h)
+{
+    return h->up && !h->lost && h->rotted == 0;
+}
+
+void memory_note(struct sim *s)
+{
+    for (unsigned i = 0; i < s->plan.nodes; i++) {
+        if (is_whole(&s->hosts[i])) {
+            s->checker->kept[i] = kept_by(&s->hosts[i]);
+        }
+    }
+}
+
+void memory_compare(struct sim *s)
+{
+    for (unsigned i = 0; i < s->plan.nodes; i++) {
+        struct sim_host *h = &s->hosts[i];
+        struct kept before = s->checker->kept[i];
+        struct kept now;
+        if (!is_whole(h)) {
+            continue;
+        }
+        now = kept_by(h);
+        if (before.bytes > now.bytes + LEFT_MAX_BYTES || before.blocks > now.blocks + LEFT_MAX_BLOCKS) {
+            sim_fail(s, "I-10",
+                     "%s kept %" PRIu64 " bytes in %" PRIu64
+                     " blocks when all was done; started anew it has %" PRIu64 " in %" PRIu64,
+                     h->name, before.bytes, before.blocks, now.bytes, now.blocks);
+        }
+    }
+}
