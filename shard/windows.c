@@ -217,6 +217,11 @@ static void retry_later(struct windows *w, const char *what, const char *why)
     struct log_scope scope = duty_scope(w->env);
     w->tries++;
     logger_line(LOG_WARN, &scope, "window.retry", "what=%s why=%s tries=%u", what, LOG_TEXT(why), w->tries);
+    if (w->tries == WINDOW_ALERT_TRIES) {
+        char text[320];
+        (void)snprintf(text, sizeof text, "windows can't be closed at their time: %s", why);
+        duty_alert(w->env, 0, text);
+    }
     loop_after(w->env->loop, &w->timer, duty_backoff_ms(w->env, w->tries));
 }
 
@@ -293,6 +298,7 @@ static void caught_up(struct windows *w, int64_t now_ms)
 {
     const struct duty_settings *d = w->env->settings;
     w->checked_ms = now_ms;
+    w->tries = 0;
     w->has_next = window_next(&d->s, d->zone, now_ms + 1, &w->next) == SG_OK;
     arm(w, now_ms);
     w->is_caught_up = true;
