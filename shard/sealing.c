@@ -68,6 +68,20 @@ static void park(struct sealing *s, const struct window_id *id, const char *why)
     }
 }
 
+/* Before WINDOW_DONE: a leader that dies in between tells it again. */
+static void tell_unfit(struct sealing *s, const struct sealing_job *j)
+{
+    char day[DAY_TEXT_SIZE], text[448];
+    if (j->unfit_count == 0) {
+        return;
+    }
+    (void)snprintf(text, sizeof text,
+                   "window %s of %s leaves %llu due transfers behind, they wait for other settings or a "
+                   "cancel; the first: %s",
+                   j->window.name, day_text(j->window.day, day), (unsigned long long)j->unfit_count, j->why);
+    duty_alert(s->env, 0, text);
+}
+
 /* Every creation date has 36 modifiers; the next file waits for the next date. */
 static void wait_for_day(struct sealing *s, struct day creation_day)
 {
@@ -128,8 +142,11 @@ static void finish(struct sealing *s, const struct sealing_job *j)
     switch (j->outcome) {
     case SEALING_NOTHING:
         break; /* The rest is parked. */
-    case SEALING_FILE:
     case SEALING_WINDOW_DONE:
+        tell_unfit(s, j);
+        propose(s, j);
+        break;
+    case SEALING_FILE:
         propose(s, j);
         break;
     case SEALING_NO_MODIFIER:

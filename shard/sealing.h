@@ -8,7 +8,9 @@
  *
  * Creation day and minute come from the SEAL command's own time, modifier and
  * trace numbers from the rows. A file that does not pass its check is never
- * sealed: its window is parked, people are alerted, the other windows go on. */
+ * sealed: its window is parked, people are alerted, the other windows go on.
+ * People are also alerted of transfers that are due and that the window's settings
+ * take no more (their originator was removed, a limit was lowered): these wait. */
 #ifndef SHARD_SEALING_H
 #define SHARD_SEALING_H
 
@@ -58,6 +60,7 @@ struct sealing_job {
     enum sg_err err;
     struct window_id window;
     struct bytes command; /* Encoded; release it. */
+    uint64_t unfit_count; /* SEALING_WINDOW_DONE: due, and left behind; why: the first of them. */
     char why[256];
 };
 void sealing_run(struct sealing_job *j);

@@ -189,6 +189,18 @@ static void encode_window_done(struct sealing_job *j)
     j->outcome = SEALING_WINDOW_DONE;
 }
 
+static void finish_window(struct draft *d)
+{
+    struct sealing_job *j = d->job;
+    enum sg_err err =
+        state_window_unfit(d->rows, d->window, &d->settings, &j->unfit_count, j->why, sizeof j->why);
+    if (err != SG_OK) {
+        set_error(j, err, "what is left of the window");
+        return;
+    }
+    encode_window_done(j);
+}
+
 static void work_on_window(struct sealing_job *j, struct rows *rows, struct arena *a,
                            const struct window_row *w)
 {
@@ -210,7 +222,7 @@ static void work_on_window(struct sealing_job *j, struct rows *rows, struct aren
     if (err != SG_OK) {
         set_error(j, err, "the window's members");
     } else if (count == 0) {
-        encode_window_done(j);
+        finish_window(&d);
     } else {
         entries_fill(&d, members, count);
         seal(&d);

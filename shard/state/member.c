@@ -1,18 +1,30 @@
 #include "shard/state/member.h"
 
+#include <stdio.h>
+
 #include "shard/ach/order.h"
 #include "shard/ach/validate.h"
 #include "shard/state/store.h"
 
 #define WHY_SIZE 256
 
-enum sg_err member_judge(struct rows *r, const struct window_row *w, const struct settings *settings,
-                         const struct transfer_row *row, struct arena *a, struct member *out, bool *is_member)
+/* Of a transfer that was pending when a window closed. */
+enum fit {
+    FIT_LATE = 1, /* Accepted after the close. */
+    FIT_NOT_DUE,  /* Its day has not come. */
+    FIT_UNFIT,    /* It is due, and the window's settings take it no more. */
+    FIT_MEMBER
+};
+
+/* A row in state PENDING. FIT_MEMBER: out is filled. FIT_UNFIT: why, unless NULL. */
+static enum sg_err judge(struct rows *r, const struct window_row *w, const struct settings *settings,
+                         const struct transfer_row *row, struct arena *a, struct member *out, enum fit *fit,
+                         char why[WHY_SIZE])
 {
-    char why[WHY_SIZE];
+    char unused[WHY_SIZE];
     struct effective effective;
-    *is_member = false;
     CHECK(row->state == TRANSFER_PENDING);
+    *fit = FIT_LATE;
     if (row->seq > w->last_seq) {
         return SG_OK;
     }
@@ -21,20 +33,33 @@ enum sg_err member_judge(struct rows *r, const struct window_row *w, const struc
         struct state_key key = key_number(TABLE_TRANSFERS, row->seq);
         return store_corrupt(r, &key, "transfer");
     }
-    if (!effective_entry_date(settings, &t, w->processing_day, &effective) ||
-        ach_validate(settings, &t, why, sizeof(why)) != SG_OK) {
+    *fit = FIT_NOT_DUE;
+    if (!effective_entry_date(settings, &t, w->processing_day, &effective)) {
+        return SG_OK;
+    }
+    *fit = FIT_UNFIT;
+    if (ach_validate(settings, &t, why != NULL ? why : unused, WHY_SIZE) != SG_OK) {
         return SG_OK;
     }
     *out = (struct member){
         .seq = row->seq, .transfer = t, .effective = effective.day, .same_day = effective.same_day};
-    *is_member = true;
+    *fit = FIT_MEMBER;
     return SG_OK;
 }
 
-/* The next pending transfer up to the window's last, if it is a member. SG_NOTFOUND: no more. */
-static enum sg_err next_member(struct store_walk *walk, const struct window_row *w,
+enum sg_err member_judge(struct rows *r, const struct window_row *w, const struct settings *settings,
+                         const struct transfer_row *row, struct arena *a, struct member *out, bool *is_member)
+{
+    enum fit fit = FIT_LATE;
+    enum sg_err err = judge(r, w, settings, row, a, out, &fit, NULL);
+    *is_member = err == SG_OK && fit == FIT_MEMBER;
+    return err;
+}
+
+/* The next pending transfer up to the window's last. SG_NOTFOUND: no more. */
+static enum sg_err next_judged(struct store_walk *walk, const struct window_row *w,
                                const struct settings *settings, struct arena *a, struct member *out,
-                               bool *is_member)
+                               enum fit *fit, char why[WHY_SIZE])
 {
     uint64_t seq = 0;
     struct span value;
@@ -54,7 +79,17 @@ static enum sg_err next_member(struct store_walk *walk, const struct window_row 
     if (row.state != TRANSFER_PENDING) {
         return store_corrupt(walk->rows, &key, "in the pending index, but not pending");
     }
-    return member_judge(walk->rows, w, settings, &row, a, out, is_member);
+    return judge(walk->rows, w, settings, &row, a, out, fit, why);
+}
+
+static enum sg_err next_member(struct store_walk *walk, const struct window_row *w,
+                               const struct settings *settings, struct arena *a, struct member *out,
+                               bool *is_member)
+{
+    enum fit fit = FIT_LATE;
+    enum sg_err err = next_judged(walk, w, settings, a, out, &fit, NULL);
+    *is_member = err == SG_OK && fit == FIT_MEMBER;
+    return err;
 }
 
 enum sg_err member_any(struct rows *r, const struct window_row *w, const struct settings *settings, bool *any)
@@ -66,6 +101,29 @@ enum sg_err member_any(struct rows *r, const struct window_row *w, const struct 
     *any = false;
     store_walk(&walk, r, TABLE_PENDING, 0);
     while (!*any && (err = next_member(&walk, w, settings, &arena, &m, any)) == SG_OK) {
+        arena_reset(&arena);
+    }
+    store_walk_release(&walk);
+    arena_release(&arena);
+    return err == SG_NOTFOUND ? SG_OK : err;
+}
+
+enum sg_err state_window_unfit(struct rows *r, const struct window_row *w, const struct settings *settings,
+                               uint64_t *count, char *why, size_t why_size)
+{
+    struct arena arena = ARENA_INIT;
+    struct store_walk walk;
+    struct member m;
+    char reason[WHY_SIZE] = "";
+    enum fit fit = FIT_LATE;
+    enum sg_err err = SG_OK;
+    *count = 0;
+    why[0] = '\0';
+    store_walk(&walk, r, TABLE_PENDING, 0);
+    while ((err = next_judged(&walk, w, settings, &arena, &m, &fit, reason)) == SG_OK) {
+        if (fit == FIT_UNFIT && (*count)++ == 0) {
+            (void)snprintf(why, why_size, "%s", reason);
+        }
         arena_reset(&arena);
     }
     store_walk_release(&walk);

@@ -48,6 +48,12 @@ struct member {
 MUST_USE enum sg_err state_window_members(struct rows *r, const struct window_row *w,
                                           const struct settings *settings, struct arena *a,
                                           struct member **out, size_t *count);
+/* How many pending transfers were due in a closed window and are no members,
+ * because its settings take them no more (originator removed, limit lowered);
+ * why: of the first, "" when there is none. */
+MUST_USE enum sg_err state_window_unfit(struct rows *r, const struct window_row *w,
+                                        const struct settings *settings, uint64_t *count, char *why,
+                                        size_t why_size);
 
 MUST_USE enum sg_err state_file(struct rows *r, uint64_t file, struct arena *a, struct file_row *out);
 MUST_USE enum sg_err state_file_by_name(struct rows *r, struct span name, struct arena *a,
