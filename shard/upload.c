@@ -90,6 +90,31 @@ void uploads_need_probe(struct uploads *us)
     }
 }
 
+/* --- Directories that change meanwhile ------------------------------------------------ */
+
+struct digest upload_place(const struct duty_env *e)
+{
+    const struct endpoint_settings *p = &e->settings->s.endpoint;
+    struct bytes text = BYTES_NONE;
+    bytes_printf(&text, "%d\n%.*s\n%.*s", (int)p->kind, (int)p->drop_dir.n, (const char *)p->drop_dir.p,
+                 (int)p->staging_dir.n, (const char *)p->staging_dir.p);
+    struct digest place = digest_of(span_bytes(&text));
+    bytes_release(&text);
+    return place;
+}
+
+/* Evidence is evidence only if all looks went to one place: T missed in one
+ * directory and W found in another would be taken for an upload. The commands
+ * that follow from what was seen are made all the same. */
+bool upload_is_elsewhere(const struct upload *u)
+{
+    if (u->step == UPLOAD_START || u->step >= UPLOAD_UPLOADED) {
+        return false;
+    }
+    struct digest now = upload_place(u->uploads->env);
+    return !span_eq(span_of(&now, DIGEST_SIZE), span_of(&u->place, DIGEST_SIZE));
+}
+
 /* --- Which step runs next -------------------------------------------------------- */
 
 static bool is_waiting_for_probe(const struct upload *u)
@@ -133,6 +158,9 @@ static void proceed(struct uploads *us)
                 duty_wake(us->env, DUTY_UPLOADS);
             }
             continue;
+        }
+        if (upload_is_elsewhere(u)) {
+            upload_move(u, UPLOAD_START);
         }
         upload_step_ops(u->step)->enter(u);
     }

@@ -62,6 +62,7 @@ struct upload {
     uint64_t due_ms; /* Monotonic: not before. */
     uint32_t tries;  /* Failures in a row. */
     bool alerted;
+    struct digest place; /* The endpoint's directories when it began, at start. */
     /* From the rows, at start: */
     uint64_t attempt;                  /* What is staged; of an ended file the last that was. 0: none. */
     bool cancel;                       /* It must not be delivered: T goes to D. */
@@ -99,7 +100,8 @@ void uploads_stop(struct uploads *us);
 /* Take up files that need something done, and go on. */
 void uploads_look(struct uploads *us);
 /* A person changed something (settings, cancel, resolve): look at the rows and
- * at the endpoint again, without waiting for back-offs. */
+ * at the endpoint again, without waiting for back-offs. What is under way in
+ * other directories than the settings now name begins anew when it is back. */
 void uploads_retry(struct uploads *us);
 /* Up to max, those that are under way or in trouble first; returns how many. Texts are borrowed until the loop goes on. */
 size_t uploads_status(const struct uploads *us, struct shard_upload_status *out, size_t max);

@@ -58,6 +58,7 @@ static enum sg_err read_token(struct upload *u, struct rows *rows, const struct 
 static void start_enter(struct upload *u)
 {
     struct duty_env *e = u->uploads->env;
+    u->place = upload_place(e);
     if (u->file == 0) {
         upload_move(u, UPLOAD_PROBE);
         return;
@@ -103,6 +104,10 @@ static void probe_enter(struct upload *u)
 
 static void probe_answered(struct upload *u, const struct bank_request *r)
 {
+    if (upload_is_elsewhere(u)) {
+        upload_move(u, UPLOAD_START); /* It says nothing about the new directories. */
+        return;
+    }
     if (r->answer != BANK_OK) {
         upload_unclear(u, UPLOAD_PROBE, r);
         return;

@@ -53,6 +53,11 @@ void upload_send(struct upload *u, struct bank_request *r, struct bytes *data);
 void upload_commit(struct upload *u, struct command *c);
 /* The step's rebuilt() comes, with data set when SG_OK. */
 void upload_rebuild(struct upload *u);
+/* Which directories the settings name, for upload.place. */
+struct digest upload_place(const struct duty_env *e);
+/* The settings name other directories than when u left start, and it is at a
+ * step that looks at them: it must begin anew. */
+bool upload_is_elsewhere(const struct upload *u);
 /* The endpoint must prove itself before the next claim. */
 void uploads_need_probe(struct uploads *us);
 /* The name of an attempt at the bank, unique for ever. */

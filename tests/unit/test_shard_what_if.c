@@ -1,0 +1,553 @@
+/* Questions of somebody whose money goes through this, and of somebody who has to
+ * answer the telephone: what if the configuration, the calendar, the clock or an
+ * operator changes while a window or a file is under way? docs/what-if.md names
+ * the test of each question. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "shard/ach/zone_rule.h"
+#include "tests/support/ach_sample.h"
+#include "tests/support/duty_world.h"
+
+#define SECOND_MS UINT64_C(1000)
+#define MINUTE_MS (60 * SECOND_MS)
+#define HOUR_MS (60 * MINUTE_MS)
+
+static struct world *world_with_file(void)
+{
+    struct world *w = world_new(1);
+    world_submit_samples(w, "t");
+    world_close(w, "M1");
+    return w;
+}
+
+static void apply_settings(struct world *w, uint64_t version)
+{
+    world_settings(w, version);
+    struct command c = {.kind = COMMAND_SETTINGS};
+    c.settings.encoded = span_bytes(&w->catalog);
+    assert_int_equal(world_apply(w, &c), SG_OK);
+}
+
+/* The catalog has new settings: the leader brings them into the shard's log. */
+static void change_settings(struct world *w, uint64_t version)
+{
+    world_settings(w, version);
+    duty_wake(&w->current->duties.env, DUTY_CONFIGURE);
+    world_run(w, SECOND_MS);
+    assert_int_equal(w->current->duties.env.settings->s.version, version);
+}
+
+static void assert_delivered_once(struct world *w, uint64_t file)
+{
+    size_t others;
+    assert_int_equal(world_delivered(w, file, &others), 1);
+    assert_int_equal(others, 0);
+}
+
+/* --- Another endpoint while a file is on its way ----------------------------------------- */
+
+/* The first request of this kind waits at the server while the settings change. */
+static const struct moment {
+    const char *reason;
+    enum bank_op op;
+    const char *suffix;    /* ".F": the final name. */
+    enum file_state state; /* In the end. */
+    size_t delivered;      /* In the old drop directory or in the new one. */
+} moments[] = {
+    {"the old endpoint was probed, the new one was not", BANK_PROBE, ".probe", FILE_UPLOADED, 1},
+    {"the witness is made", BANK_CREATE, ".wit", FILE_UPLOADED, 1},
+    {"the copy is made", BANK_CREATE, ".part", FILE_UPLOADED, 1},
+    {"staged: its copy is in the old place, a person looks", BANK_STAT, ".F", FILE_HOLD, 0},
+    {"renamed in the old place: a person looks", BANK_RENAME, ".part", FILE_HOLD, 1},
+    {"proved in the old place", BANK_STAT, ".wit", FILE_UPLOADED, 1},
+};
+
+static const struct moment *moment; /* NULL: it has come. */
+static size_t probes_of_new;
+
+static bool is_moment(const struct bank_request *r)
+{
+    const char *dot = r->place == BANK_DROP ? ".F" : strrchr(r->name, '.');
+    return moment != NULL && r->op == moment->op && strcmp(dot, moment->suffix) == 0;
+}
+
+static enum world_verdict hold_moment(struct world *w, const struct world_leader *l,
+                                      const struct bank_request *r)
+{
+    (void)w;
+    (void)l;
+    bool is_new = span_is(r->endpoint->staging_dir, "staging-2");
+    probes_of_new += r->op == BANK_PROBE && is_new;
+    /* Nothing is sent to a directory that was not probed. */
+    assert_true(!is_new || r->op != BANK_CREATE || probes_of_new > 0);
+    if (!is_moment(r)) {
+        return WORLD_RUN;
+    }
+    moment = NULL;
+    return WORLD_HOLD;
+}
+
+static void another_endpoint_under_way(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof moments / sizeof moments[0]; i++) {
+        print_message("%s\n", moments[i].reason);
+        struct world *w = world_with_file();
+        moment = &moments[i];
+        probes_of_new = 0;
+        w->on_request = hold_moment;
+        (void)world_elect(w);
+        world_run(w, SECOND_MS);
+        assert_null(moment);
+        w->settings->endpoint.staging_dir = span_str("staging-2");
+        change_settings(w, 2);
+        assert_int_equal(world_release(w), 1);
+        world_purge(w, BANK_STAGING); /* What it had is not in the new directory. */
+        world_run(w, 10 * MINUTE_MS);
+        assert_int_equal(world_file_state(w, 1), moments[i].state);
+        size_t others;
+        assert_int_equal(world_delivered(w, 1, &others), moments[i].delivered);
+        assert_int_equal(others, 0);
+        world_free(w);
+    }
+}
+
+/* The content of one staging directory is set aside while the settings name another. */
+static void hide_staging(struct world *w, bool hide)
+{
+    const enum bank_place aside = (enum bank_place)99;
+    for (size_t i = 0; i < WORLD_FILES_MAX; i++) {
+        if (w->files[i].place == (hide ? BANK_STAGING : aside)) {
+            w->files[i].place = hide ? aside : BANK_STAGING;
+        }
+    }
+}
+
+/* A wrong staging directory is applied and taken back at once: T is missed in the
+ * wrong one and W then found in the right one. Together that is no evidence. */
+static void a_wrong_endpoint_taken_back(void **state)
+{
+    (void)state;
+    static const struct moment dead = {"", BANK_STAT, ".dead", 0, 0};
+    if (!world_has_faults()) {
+        skip();
+    }
+    struct world *w = world_with_file();
+    struct span right = w->settings->endpoint.staging_dir;
+    w->kill_at = "upload.staged";
+    (void)world_elect(w);
+    world_run(w, SECOND_MS);
+    assert_null(w->current);
+    hide_staging(w, true);
+    w->settings->endpoint.staging_dir = span_str("staging-2");
+    apply_settings(w, 2);
+    moment = &dead;
+    w->on_request = hold_moment;
+    (void)world_elect(w);
+    world_run(w, SECOND_MS);
+    assert_null(moment);
+    w->settings->endpoint.staging_dir = right;
+    change_settings(w, 3);
+    assert_int_equal(world_release(w), 1);
+    hide_staging(w, false);
+    world_run(w, MINUTE_MS);
+    assert_int_equal(world_file_state(w, 1), FILE_UPLOADED);
+    assert_delivered_once(w, 1);
+    world_free(w);
+}
+
+/* --- Other settings between the close and the bank -------------------------------------- */
+
+static void name_of(struct world *w, uint64_t file, char out[FILE_NAME_SIZE_MAX + 1])
+{
+    struct arena a = ARENA_INIT;
+    struct file_row row = world_file_row(w, file, &a);
+    (void)span_cstr(row.seal.name, out, FILE_NAME_SIZE_MAX + 1);
+    arena_release(&a);
+}
+
+/* A closed window keeps its pattern, a sealed file its name; the next window has
+ * the new one. */
+static void another_file_name_under_way(void **state)
+{
+    (void)state;
+    static const char before[] = "ACH-091000019-20261123-M1-A.ach";
+    char name[FILE_NAME_SIZE_MAX + 1];
+    for (int sealed = 0; sealed < 2; sealed++) {
+        struct world *w = world_new(1);
+        w->settings->shard.file_name = span_str("ACH-{routing_number}-{date:%Y%m%d}-{window}-{modifier}.ach");
+        apply_settings(w, 2);
+        world_submit_samples(w, "t");
+        world_close(w, "M1");
+        w->kill_at = sealed != 0 ? "file.sealed" : NULL;
+        if (sealed != 0 && world_has_faults()) {
+            (void)world_elect(w);
+            world_run(w, SECOND_MS);
+            assert_null(w->current);
+        }
+        w->settings->shard.file_name = span_str("{date}{modifier}.txt");
+        apply_settings(w, 3);
+        (void)world_elect(w);
+        world_run(w, SECOND_MS);
+        name_of(w, 1, name);
+        assert_string_equal(name, before);
+        assert_delivered_once(w, 1);
+        world_submit_samples(w, "u");
+        world_close(w, "M2");
+        duty_wake(&w->current->duties.env, DUTY_SEALING);
+        world_run(w, SECOND_MS);
+        name_of(w, 2, name);
+        assert_string_equal(name, "20261123B.txt");
+        world_free(w);
+    }
+}
+
+/* Accepted, then their originator was taken out of the settings: they wait, and
+ * people hear of it at each cut-off; with the originator back they go. */
+static void payments_of_a_removed_originator(void **state)
+{
+    (void)state;
+    struct world *w = world_new(1);
+    size_t originators = w->settings->shard.originators_count;
+    world_submit_samples(w, "t");
+    w->settings->shard.originators_count = 0;
+    apply_settings(w, 2);
+    world_close(w, "M1");
+    (void)world_elect(w);
+    world_run(w, MINUTE_MS);
+    assert_int_equal(world_file_state(w, 1), 0);
+    assert_int_equal(world_events(w, "alert"), 1);
+    w->settings->shard.originators_count = originators;
+    change_settings(w, 3);
+    world_close(w, "M2");
+    duty_wake(&w->current->duties.env, DUTY_SEALING);
+    world_run(w, MINUTE_MS);
+    assert_int_equal(world_file_state(w, 1), FILE_UPLOADED);
+    assert_int_equal(world_events(w, "alert"), 1);
+    world_free(w);
+}
+
+/* This machine has no such time zone: cut-offs stand still while it leads. */
+static void a_zone_that_this_node_lacks(void **state)
+{
+    (void)state;
+    struct world *w = world_with_file();
+    w->settings->shard.zone = span_str("Asia/Nowhere");
+    apply_settings(w, 2);
+    (void)world_elect(w);
+    world_run(w, 10 * MINUTE_MS);
+    assert_int_equal(world_file_state(w, 1), 0);
+    assert_int_equal(world_events(w, "alert"), 1);
+    w->settings->shard.zone = span_str("America/New_York");
+    change_settings(w, 3);
+    world_run(w, MINUTE_MS);
+    assert_int_equal(world_file_state(w, 1), FILE_UPLOADED);
+    world_free(w);
+}
+
+/* --- The calendar and the clock -------------------------------------------------------- */
+
+static void set_windows(struct world *w, int first_minute, int second_minute)
+{
+    w->settings->shard.every_day = true;
+    w->settings->shard.windows_count = 2;
+    w->settings->shard.windows[0].close_minute = first_minute;
+    w->settings->shard.windows[1].close_minute = second_minute;
+    w->settings->shard.windows[0].upload_by_minute = -1;
+    w->settings->shard.windows[1].upload_by_minute = -1;
+    w->settings->shard.missed = MISSED_HOLD;
+    apply_settings(w, 2);
+}
+
+static void set_wall(struct world *w, struct day day, int utc_hour, int minute)
+{
+    test_loop_set_wall(w->t,
+                       ((int64_t)day.n * 24 + utc_hour) * (int64_t)HOUR_MS + minute * (int64_t)MINUTE_MS);
+}
+
+/* On 14 March 2027 New York's clocks go from 02:00 to 03:00, on 7 November from
+ * 02:00 back to 01:00. What is skipped closes when it is skipped, all of it;
+ * what comes twice closes the first time. */
+static void windows_in_the_hour_of_a_clock_change(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *reason;
+        int month, day, first, second, utc_hour, first_at, second_at; /* Minutes of the day, UTC. */
+    } rows[] = {
+        {"both are skipped: both close at 03:00", 3, 14, 135, 165, 6, 7 * 60, 7 * 60},
+        {"one before, one in the gap", 3, 14, 90, 165, 6, 6 * 60 + 30, 7 * 60},
+        {"the hour comes twice: once, the first time", 11, 7, 75, 105, 4, 5 * 60 + 15, 5 * 60 + 45},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        print_message("%s\n", rows[i].reason);
+        struct world *w = world_new(1);
+        struct day day = day_of(2027, rows[i].month, rows[i].day);
+        assert_true(zone_rule_parse(span_str("EST5EDT,M3.2.0,M11.1.0"), &w->zone.rule));
+        set_wall(w, day, rows[i].utc_hour, 0);
+        set_windows(w, rows[i].first, rows[i].second);
+        (void)world_elect(w);
+        world_run(w, 10 * HOUR_MS);
+        struct window_row first, second;
+        assert_true(world_window(w, "SD1", day, &first));
+        assert_true(world_window(w, "ND", day, &second));
+        int64_t midnight_ms = (int64_t)day.n * 24 * (int64_t)HOUR_MS;
+        assert_int_equal((first.closed_ms - midnight_ms) / (int64_t)MINUTE_MS, rows[i].first_at);
+        assert_int_equal((second.closed_ms - midnight_ms) / (int64_t)MINUTE_MS, rows[i].second_at);
+        assert_false(first.late || second.late);
+        assert_int_equal(world_events(w, "window.closed"), 2);
+        world_free(w);
+    }
+}
+
+/* One window at the first minute of a day, one at the last: each closes once, on
+ * its own day. What is closed before midnight and sealed behind it has the
+ * creation date of the new day and the dates of the old one. */
+static void windows_around_midnight(void **state)
+{
+    (void)state;
+    struct world *w = world_new(1);
+    struct window_row row;
+    world_set_clock(w, 23, 23, 58, 0);
+    set_windows(w, 0, 24 * 60 - 1);
+    world_submit_samples(w, "t");
+    (void)world_elect(w);
+    test_loop_hold(w->t, WORKER_READ); /* It takes its time to build the file. */
+    world_run(w, 90 * SECOND_MS);
+    assert_true(world_window(w, "ND", day_of(2026, 11, 23), &row));
+    assert_int_equal(row.processing_day.n, day_of(2026, 11, 23).n);
+    assert_false(world_window(w, "SD1", day_of(2026, 11, 24), &row));
+    test_loop_release(w->t, WORKER_READ);
+    world_kill(w->current);
+    world_set_clock(w, 24, 0, 0, 1);
+    (void)world_elect(w);
+    world_run(w, 10 * SECOND_MS);
+    assert_true(world_window(w, "SD1", day_of(2026, 11, 24), &row));
+    assert_false(row.late);
+    struct arena a = ARENA_INIT;
+    struct file_row file = world_file_row(w, 1, &a);
+    assert_int_equal(file.seal.creation_day.n, day_of(2026, 11, 24).n);
+    assert_int_equal(file.seal.modifier, 'A');
+    arena_release(&a);
+    assert_delivered_once(w, 1);
+    world_run(w, 12 * HOUR_MS);
+    assert_int_equal(world_events(w, "window.closed"), 2);
+    world_free(w);
+}
+
+/* A leader's clock runs a day ahead for a while: tomorrow's windows are used up.
+ * Tomorrow nothing closes by itself; closing by hand brings everything out. */
+static void a_clock_a_day_ahead(void **state)
+{
+    (void)state;
+    struct world *w = world_new(1);
+    struct window_row row;
+    set_windows(w, 10 * 60 + 15, 16 * 60 + 15);
+    world_set_clock(w, 24, 10, 14, 50);
+    (void)world_elect(w);
+    world_run(w, 20 * SECOND_MS);
+    assert_true(world_window(w, "SD1", day_of(2026, 11, 24), &row));
+    world_set_clock(w, 23, 16, 20, 0);
+    (void)world_elect(w);
+    world_submit_samples(w, "t");
+    world_run(w, 18 * HOUR_MS); /* Past 10:15 of the next day. */
+    assert_int_equal(world_file_state(w, 1), 0);
+    world_close(w, "M1");
+    duty_wake(&w->current->duties.env, DUTY_SEALING);
+    world_run(w, MINUTE_MS);
+    assert_int_equal(world_file_state(w, 1), FILE_UPLOADED);
+    assert_delivered_once(w, 1);
+    world_free(w);
+}
+
+/* Dates that a calendar gets wrong: in the name, in the header, on the entries. */
+static void leap_day_and_new_year(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *reason;
+        struct civil today;
+        const char *name, *created, *effective;
+    } rows[] = {
+        {"the next day is 29 February", {2028, 2, 28}, "28059A", "280228", "280229"},
+        {"the file is made on 29 February", {2028, 2, 29}, "28060A", "280229", "280301"},
+        {"2027 has no 29 February", {2027, 2, 26}, "27057A", "270226", "270301"},
+        {"1 January, a holiday, a weekend", {2026, 12, 31}, "26365A", "261231", "270104"},
+        {"the last day of a leap year is a Sunday", {2028, 12, 31}, "28366A", "281231", "290102"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        print_message("%s\n", rows[i].reason);
+        struct world *w = world_new(1);
+        w->settings->shard.file_name = span_str("{date:%y%j}{modifier}");
+        set_wall(w, day_of(rows[i].today.year, rows[i].today.month, rows[i].today.day), 17, 0);
+        apply_settings(w, 2);
+        world_submit_samples(w, "t");
+        world_close(w, "M1");
+        (void)world_elect(w);
+        world_run(w, SECOND_MS);
+        const struct world_file *f = world_find(w, BANK_DROP, rows[i].name);
+        assert_non_null(f);
+        assert_memory_equal(f->content.p + 23, rows[i].created, 6);
+        assert_memory_equal(f->content.p + 95 + 69, rows[i].effective, 6);
+        world_free(w);
+    }
+}
+
+/* --- Operators and strangers -------------------------------------------------------------- */
+
+static enum sg_err cancel(struct world *w, const char *id)
+{
+    struct command c = {.kind = COMMAND_CANCEL};
+    c.cancel.id = span_str(id);
+    return world_apply(w, &c);
+}
+
+/* A cancel and the cut-off are proposed in the same moment: whichever comes first
+ * in the log wins, and the file is as the answer said. */
+static void a_cancel_and_the_cut_off_at_once(void **state)
+{
+    (void)state;
+    for (int cancel_first = 0; cancel_first < 2; cancel_first++) {
+        struct world *w = world_new(1);
+        set_windows(w, 10 * 60 + 15, 16 * 60 + 15);
+        world_submit_samples(w, "t");
+        (void)world_elect(w);
+        w->is_log_held = cancel_first != 0;
+        world_run(w, 15 * MINUTE_MS + SECOND_MS); /* CLOSE is proposed at 10:15. */
+        assert_int_equal(cancel(w, "t1"), cancel_first != 0 ? SG_OK : SG_CONFLICT);
+        w->is_log_held = false;
+        loop_after(w->loop, &w->apply, 0);
+        world_run(w, MINUTE_MS);
+        struct arena a = ARENA_INIT;
+        assert_int_equal(world_file_row(w, 1, &a).seal.totals.entries,
+                         ACH_SAMPLE_TRANSFERS - (cancel_first != 0 ? 1 : 0));
+        arena_release(&a);
+        assert_delivered_once(w, 1);
+        assert_int_equal(cancel(w, "t1"), cancel_first != 0 ? SG_OK : SG_CONFLICT);
+        world_free(w);
+    }
+}
+
+static bool is_put;
+
+/* Somebody is faster by a moment: the name is free when we look, taken when we rename. */
+static enum world_verdict put_before_rename(struct world *w, const struct world_leader *l,
+                                            const struct bank_request *r)
+{
+    (void)l;
+    if (r->op == BANK_RENAME && !is_put) {
+        is_put = true;
+        world_put(w, BANK_DROP, r->to_name, "not ours\n");
+    }
+    return WORLD_RUN;
+}
+
+/* The stranger's file is not touched, ours waits; even when the stranger's is gone
+ * again it goes nowhere before a person has asked the bank. */
+static void a_strangers_file_between_look_and_rename(void **state)
+{
+    (void)state;
+    struct world *w = world_with_file();
+    char name[FILE_NAME_SIZE_MAX + 1];
+    is_put = false;
+    w->on_request = put_before_rename;
+    (void)world_elect(w);
+    world_run(w, MINUTE_MS);
+    assert_true(is_put);
+    assert_int_equal(world_file_state(w, 1), FILE_HOLD);
+    name_of(w, 1, name);
+    assert_true(span_is(span_bytes(&world_find(w, BANK_DROP, name)->content), "not ours\n"));
+    assert_int_equal(world_staged(w, ".part"), 1);
+    world_purge(w, BANK_DROP);
+    (void)world_elect(w);
+    world_run(w, HOUR_MS);
+    assert_int_equal(world_file_state(w, 1), FILE_HOLD);
+    assert_null(world_find(w, BANK_DROP, name));
+    world_free(w);
+}
+
+/* --- What is in a file ------------------------------------------------------------------ */
+
+/* Accounts are only tried out: no cents at all, and the file goes. */
+static void a_file_of_prenotes_alone(void **state)
+{
+    (void)state;
+    struct world *w = world_new(1);
+    struct transfer t = ach_sample_transfer(0);
+    t.prenote = true;
+    t.amount = (struct cents){0};
+    struct command c = {.kind = COMMAND_SUBMIT};
+    c.submit.transfers = &t;
+    c.submit.transfers_count = 1;
+    assert_int_equal(world_apply(w, &c), SG_OK);
+    world_close(w, "M1");
+    (void)world_elect(w);
+    world_run(w, SECOND_MS);
+    struct arena a = ARENA_INIT;
+    struct file_row file = world_file_row(w, 1, &a);
+    assert_int_equal(file.state, FILE_UPLOADED);
+    assert_int_equal(file.seal.totals.entries, 1);
+    assert_int_equal(file.seal.totals.credit.n + file.seal.totals.debit.n, 0);
+    assert_int_equal(file.seal.totals.hash, t.rdfi.n / 10);
+    arena_release(&a);
+    assert_delivered_once(w, 1);
+    world_free(w);
+}
+
+/* --- The bank is away for long --------------------------------------------------------- */
+
+static enum world_verdict fail_all(struct world *w, const struct world_leader *l,
+                                   const struct bank_request *r)
+{
+    (void)w;
+    (void)l;
+    (void)r;
+    return WORLD_FAIL;
+}
+
+/* Three days behind its dates the file goes out as it was sealed: another one with
+ * other dates would be another file of the same payments. People were told. */
+static void the_bank_is_down_for_days(void **state)
+{
+    (void)state;
+    struct world *w = world_with_file();
+    w->on_request = fail_all;
+    (void)world_elect(w);
+    world_run(w, 72 * HOUR_MS);
+    assert_int_equal(world_file_state(w, 1), FILE_SEALED);
+    assert_in_range(world_events(w, "alert"), 1, 3);
+    w->on_request = NULL;
+    world_run(w, 2 * MINUTE_MS);
+    assert_int_equal(world_file_state(w, 1), FILE_UPLOADED);
+    assert_delivered_once(w, 1);
+    world_free(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(another_endpoint_under_way),
+        cmocka_unit_test(a_wrong_endpoint_taken_back),
+        cmocka_unit_test(another_file_name_under_way),
+        cmocka_unit_test(payments_of_a_removed_originator),
+        cmocka_unit_test(a_zone_that_this_node_lacks),
+        cmocka_unit_test(windows_in_the_hour_of_a_clock_change),
+        cmocka_unit_test(windows_around_midnight),
+        cmocka_unit_test(a_clock_a_day_ahead),
+        cmocka_unit_test(leap_day_and_new_year),
+        cmocka_unit_test(a_cancel_and_the_cut_off_at_once),
+        cmocka_unit_test(a_strangers_file_between_look_and_rename),
+        cmocka_unit_test(a_file_of_prenotes_alone),
+        cmocka_unit_test(the_bank_is_down_for_days),
+    };
+    logger_set_level(LOG_ERROR);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
