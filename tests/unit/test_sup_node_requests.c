@@ -23,6 +23,31 @@ static void finds_the_nearest_routing_number(void **state)
     node_world_free(w);
 }
 
+/* The same id for two routing numbers: two payments, each folded and each cancelled
+ * for itself. */
+static void an_id_belongs_to_its_routing_number(void **state)
+{
+    (void)state;
+    static const char *const args[] = {"id", "same", NULL};
+    struct node_world *w = node_check_serving(1);
+    const uint32_t abas[] = {ABA_A, ABA_B};
+    for (size_t again = 0; again < 2; again++) {
+        for (size_t i = 0; i < 2; i++) {
+            const struct reply *r = node_check_submit(w, i, "same", abas[i]);
+            node_check_ok(r);
+            assert_int_equal(r->results[0].outcome, again == 0 ? OUTCOME_ACCEPTED : OUTCOME_FOLDED);
+        }
+    }
+    node_check_ok(node_world_verb(w, 0, REQUEST_CANCEL, ABA_A, args));
+    const struct reply *r = node_world_verb(w, 0, REQUEST_TRANSFERS_SHOW, ABA_A, args);
+    node_check_ok(r);
+    assert_true(node_check_has(r->json, "\"cancelled\""));
+    r = node_world_verb(w, 0, REQUEST_TRANSFERS_SHOW, ABA_B, args);
+    node_check_ok(r);
+    assert_true(node_check_has(r->json, "\"pending\""));
+    node_world_free(w);
+}
+
 static void parked_calls_go_on(void **state)
 {
     (void)state;
@@ -496,6 +521,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_the_nearest_routing_number),
+        cmocka_unit_test(an_id_belongs_to_its_routing_number),
         cmocka_unit_test(parked_calls_go_on),
         cmocka_unit_test(a_minority_says_so_in_time),
         cmocka_unit_test(a_damaged_replica_passes_requests_on),
