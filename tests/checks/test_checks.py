@@ -138,6 +138,20 @@ NARROWING = "int f(long a);\n\nint f(long a)\n{\n    return a;\n}\n"
 DIVISION = "int f(int a);\n\nint f(int a)\n{\n    int b = 0;\n    return a / b;\n}\n"
 
 
+NAMES = [
+    ("a test that exists", {"docs/a.md": "see `test_it_holds`\n", "tests/t.c": "void test_it_holds(void);\n"}, None),
+    ("a test that was renamed", {"docs/a.md": "see `test_it_holds`\n", "tests/t.c": "void test_it(void);\n"},
+     "docs/a.md:1: test_it_holds: nothing has this name"),
+    ("a function", {"a.md": "`raft_go()` does it\n"}, "raft_go: nothing has this name"),
+    ("a name that only another document has", {"a.md": "`raft_go`\n", "b.md": "raft_go\n"}, "nothing has this name"),
+    ("a name of ctest", {"a.md": "`sim_regress`\n", "tests/t.cmake": "foreach(name regress)\n"}, None),
+    ("a path", {"a.md": "`shard/a.c` or `shard/*.c`\n", "shard/a.c": "int a;\n"}, None),
+    ("a path that is gone", {"a.md": "`shard/b.c`\n", "shard/a.c": "int a;\n"}, "shard/b.c: no such file"),
+    ("a link", {"docs/a.md": "[it](../b.md#part) [there](https://example.net/x)\n", "b.md": "text\n"}, None),
+    ("a link that leads nowhere", {"docs/a.md": "[it](b.md)\n", "b.md": "text\n"}, "docs/a.md:1: b.md: no such file"),
+]
+
+
 class Tree:
     """A directory with the given files, removed afterwards."""
 
@@ -178,6 +192,9 @@ class Checks(unittest.TestCase):
 
     def test_words(self):
         self.rows("words", WORDS, {})
+
+    def test_names(self):
+        self.rows("names", NAMES, {})
 
     def test_sizes(self):
         self.rows("sizes", SIZES, {})
