@@ -57,7 +57,7 @@ def test_minority_refuses():
         same(c.cli("windows", "close", A, "--timeout", "2s", to=[alone]).returncode, 3, "close without a quorum")
         begun = time.monotonic()
         status = c.ask("status", to=[alone])
-        check(time.monotonic() - begun < 1.0, "status took over a second with two nodes down")
+        check(time.monotonic() - begun < ACCEPTS_AGAIN_S, "status waited for the two nodes that are down")
         same(status["health"], "unavailable", "health of one of three")
         c.run("status", "--check", to=[alone], status=3)
         for node in c.others(alone):
