@@ -40,7 +40,7 @@ void windows_stop(struct windows *w)
 enum window_action window_due_action(const struct shard_settings *s, const struct zone *zone,
                                      const struct window_time *due, int64_t now_ms)
 {
-    if (now_ms < due->close_ms + WINDOW_GRACE_MS) {
+    if (now_ms < due->close_ms + WINDOW_GRACE_MS || FAULT_BUG("late-as-usual")) {
         return WINDOW_CLOSE;
     }
     switch (s->missed) {
@@ -125,7 +125,8 @@ static enum sg_err load_since(struct windows *w, struct rows *rows)
     size_t count;
     enum sg_err err = state_events(rows, 0, 1, &a, &events, &count);
     if (err == SG_OK) {
-        w->since_ms = count > 0 ? events[0].time_ms : loop_wall_ms(w->env->loop);
+        w->since_ms =
+            count > 0 && !FAULT_BUG("missed-forgotten") ? events[0].time_ms : loop_wall_ms(w->env->loop);
         w->has_since = true;
     }
     arena_release(&a);

@@ -42,8 +42,9 @@ static void windows_text(struct sim *s, unsigned shard, unsigned generation, str
         /* One a minute; the last one moves with each generation. */
         unsigned minute = now + 1 + i + (i + 1 == s->plan.windows ? generation % 3 : 0);
         minute %= 1440;
-        bytes_printf(out, "        - {name: W%u, close_at: \"%02u:%02u\"}\n", i + 1, minute / 60,
-                     minute % 60);
+        unsigned by = (minute + 1) % 1440;
+        bytes_printf(out, "        - {name: W%u, close_at: \"%02u:%02u\", upload_by: \"%02u:%02u\"}\n", i + 1,
+                     minute / 60, minute % 60, by / 60, by % 60);
     }
 }
 

@@ -40,6 +40,17 @@ static void kill_one(void *arg)
     }
 }
 
+/* The whole site is without power for minutes. */
+static void lights_out(void *arg)
+{
+    struct sim *s = arg;
+    s->dark_until_us = s->now_us + 1000 * s->plan.dark_ms;
+    sim_trace(s, NULL, "the lights go out for # s", s->plan.dark_ms / 1000, 0);
+    for (unsigned i = 0; i < s->plan.nodes; i++) {
+        host_kill(&s->hosts[i]);
+    }
+}
+
 /* Votes were cast for it, and nobody hears from it. */
 static void die_elected(void *arg)
 {
@@ -337,6 +348,9 @@ void faults_start(struct sim *s)
     begin(s, p->power_every_ms, power_one);
     begin(s, p->directory_full_every_ms, fill_bank);
     begin(s, p->rot ? p->storm_ms / 2 : 0, rot_one);
+    if (p->dark_ms > 0) {
+        (void)sim_at(s, NULL, 3000000 + sim_below(s, 500 * p->storm_ms), lights_out, s);
+    }
     begin(s, p->wipe ? p->storm_ms / 2 : 0, wipe_one);
 }
 

@@ -241,7 +241,10 @@ void host_set_disk_full(struct sim_host *h, bool full)
 static void restart_event(void *arg)
 {
     struct sim_host *h = arg;
-    if (!h->up && h != h->sim->away) {
+    struct sim *s = h->sim;
+    if (s->now_us < s->dark_until_us) {
+        (void)sim_at(s, NULL, s->dark_until_us - s->now_us + sim_below(s, 3000000), restart_event, h);
+    } else if (!h->up && h != s->away) {
         host_start(h);
     }
 }

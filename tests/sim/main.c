@@ -242,8 +242,8 @@ static void print_totals(const struct totals *t, double took_s)
                  ", elections %" PRIu64 ", installs %" PRIu64 "\n",
                  s->events, s->frames, s->calls, s->commits, s->elections, s->installs);
     (void)printf("accepted %" PRIu64 ", folded %" PRIu64 ", rejected %" PRIu64 ", cancelled %" PRIu64
-                 ", uploads %" PRIu64 ", on hold %" PRIu64 "\n",
-                 s->accepted, s->folded, s->rejected, s->cancelled, s->uploads, s->holds);
+                 ", uploads %" PRIu64 ", on hold %" PRIu64 ", windows missed %" PRIu64 "\n",
+                 s->accepted, s->folded, s->rejected, s->cancelled, s->uploads, s->holds, s->missed);
     (void)printf("crashes %" PRIu64 ", pauses %" PRIu64 ", partitions %" PRIu64 ", disk errors %" PRIu64
                  ", changes of replicas %" PRIu64 "\n",
                  s->kills, s->pauses, s->partitions, s->io_errors, s->changes);

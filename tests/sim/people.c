@@ -257,7 +257,7 @@ static void submit_some(void *arg)
         return;
     }
     (void)sim_at(s, NULL, sim_gap_us(s, s->plan.submit_every_ms), submit_some, s);
-    if (s->people.calls_open > 200) {
+    if (s->people.calls_open > 200 || s->now_us < s->dark_until_us) {
         return;
     }
     shard = any_shard(s);
@@ -451,6 +451,15 @@ static void file_cancel_one(void *arg)
     (void)client_send(s, &r, TRIES, false, looked, NULL);
 }
 
+static void resolve_one(void *arg)
+{
+    struct sim *s = arg;
+    if (!s->people.resting) {
+        (void)sim_at(s, NULL, sim_gap_us(s, s->plan.resolve_every_ms), resolve_one, s);
+        rows_resolve_one(s, any_shard(s));
+    }
+}
+
 void people_resolve(struct sim *s, unsigned shard, uint64_t file, bool as_uploaded)
 {
     struct request_arg args[3];
@@ -534,6 +543,7 @@ void people_start(struct sim *s)
     begin(s, p->transfer_every_ms, 2000, transfer_one);
     begin(s, p->file_cancel_every_ms, 4000, file_cancel_one);
     begin(s, p->apply_every_ms, 2000, apply_more);
+    begin(s, p->resolve_every_ms, 4000, resolve_one);
 }
 
 void people_rest(struct sim *s)

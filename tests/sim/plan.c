@@ -38,6 +38,7 @@ static const struct key keys[] = {
     KEY(apply_every_ms, KEY_U64),
     KEY(read_every_ms, KEY_U64),
     KEY(file_cancel_every_ms, KEY_U64),
+    KEY(resolve_every_ms, KEY_U64),
     KEY(batch_max, KEY_UNSIGNED),
     KEY(metadata_max, KEY_UNSIGNED),
     KEY(closes_max, KEY_UNSIGNED),
@@ -68,6 +69,7 @@ static const struct key keys[] = {
     KEY(full_every_ms, KEY_U64),
     KEY(kill_every_ms, KEY_U64),
     KEY(down_ms, KEY_U64),
+    KEY(dark_ms, KEY_U64),
     KEY(pause_every_ms, KEY_U64),
     KEY(pause_ms, KEY_U64),
     KEY(leave_every_ms, KEY_U64),
@@ -263,6 +265,8 @@ void plan_draw(struct sim_plan *p, uint64_t seed)
     draw_replicas(p, &d);
     p->clog_every_ms = sometimes(&d, 30, between(&d, 2000, 10000));
     p->clog_ms = between(&d, 500, 6000);
+    p->dark_ms = sometimes(&d, 12, between(&d, 60000, 400000));
+    p->resolve_every_ms = sometimes(&d, 50, between(&d, 1000, 5000));
     reconcile(p);
 }
 

@@ -349,14 +349,21 @@ static struct sim_host *reference(struct sim *s, unsigned shard)
     return best;
 }
 
+/* As the bank tells on the telephone. */
+static void resolve(struct rows_read *r, const struct file_row *f)
+{
+    struct sim *s = r->host->sim;
+    const struct delivery *d = bank_delivery(s, sealed_of(s, r->shard, f->seal.file)->name);
+    people_resolve(s, r->shard, f->seal.file, d != NULL && d->taken > 0);
+}
+
 static bool file_is_out(struct rows_read *r, const struct file_row *f)
 {
     struct sealed *was = sealed_of(r->host->sim, r->shard, f->seal.file);
     if (f->state == FILE_HOLD && !was->resolved) {
-        const struct delivery *d = bank_delivery(r->host->sim, was->name);
         was->resolved = true;
         r->host->sim->stats.holds++;
-        people_resolve(r->host->sim, r->shard, f->seal.file, d != NULL && d->taken > 0);
+        resolve(r, f);
     }
     return f->state == FILE_UPLOADED || f->state == FILE_ABANDONED;
 }
@@ -412,4 +419,24 @@ bool rows_all_out(struct sim *s, char *why, size_t why_size)
         read_end(&r);
     }
     return out;
+}
+
+void rows_resolve_one(struct sim *s, unsigned shard)
+{
+    struct sim_host *h = reference(s, shard);
+    struct rows_read r;
+    struct file_row *files;
+    size_t count;
+
+    if (h == NULL || !h->up || !read_begin(&r, h, shard)) {
+        return;
+    }
+    if (state_files_open_work(&r.rows, &r.arena, &files, &count) == SG_OK && count > 0) {
+        const struct file_row *f = &files[sim_below(s, count)];
+        if (f->state == FILE_HOLD) {
+            s->stats.holds++;
+            resolve(&r, f);
+        }
+    }
+    read_end(&r);
 }

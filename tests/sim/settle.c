@@ -127,6 +127,7 @@ static void shard_settle(struct sim *s, struct sim_host *h, unsigned shard)
         arena_reset(&st.arena);
     }
     strangers_settle(&st);
+    cutoffs_settle(s, shard, &st.rows);
     rows_release(&st.rows);
     kv_abort(&h->kv, txn);
     arena_release(&st.arena);

@@ -43,6 +43,7 @@
 #define SIM_BANKS_MAX 4
 #define SIM_TRACE_LINES 200
 
+struct rows;
 struct sim;
 struct sim_host;
 
@@ -113,7 +114,7 @@ struct sim_plan {
     unsigned max_lines; /* Of a file. */
     /* People. */
     uint64_t submit_every_ms, cancel_every_ms, close_every_ms, transfer_every_ms, apply_every_ms,
-        read_every_ms, file_cancel_every_ms;
+        read_every_ms, file_cancel_every_ms, resolve_every_ms;
     unsigned batch_max;
     unsigned metadata_max; /* Bytes, to make requests large. */
     unsigned closes_max;   /* Windows closed by hand, of one shard. */
@@ -130,6 +131,7 @@ struct sim_plan {
     bool rot, wipe;
     /* Processes. */
     uint64_t kill_every_ms, down_ms, pause_every_ms, pause_ms, leave_every_ms;
+    uint64_t dark_ms;    /* Once all are down for this long, and cut-offs pass; 0: never. */
     uint32_t power_loss; /* Of a kill: what was not flushed is lost, all or some. */
     /* Clocks. */
     int64_t clock_jump_ms;
@@ -395,6 +397,13 @@ bool check_can_do_without(struct sim *s, const struct sim_host *h);
 void rows_check(struct sim_host *h, unsigned shard);
 /* Has everything due gone out? Resolves what may be on hold. */
 bool rows_all_out(struct sim *s, char *why, size_t why_size);
+/* People decide about a file of the shard that is on hold, by what the bank says. */
+void rows_resolve_one(struct sim *s, unsigned shard);
+
+/* --- cutoffs.c ------------------------------------------------------------------------------------- */
+
+/* Each window whose time has come was closed or missed, as the shard's policy says: I-16. */
+void cutoffs_settle(struct sim *s, unsigned shard, struct rows *rows);
 
 /* --- settle.c -------------------------------------------------------------------------------------- */
 
@@ -405,7 +414,7 @@ void settle(struct sim *s);
 
 struct sim_stats {
     uint64_t events, frames, elections, commits, uploads, kills, pauses, partitions, installs, accepted,
-        folded, rejected, cancelled, holds, io_errors, calls, torn, virtual_ms, changes, clogs;
+        folded, rejected, cancelled, holds, io_errors, calls, torn, virtual_ms, changes, clogs, missed;
 };
 
 struct sim {
@@ -432,6 +441,7 @@ struct sim {
     struct sim_host *running; /* Whose event it is; NULL: the world's. */
     struct sim_host *away;    /* Stays away though all is calm. */
     uint64_t second, second_events;
+    uint64_t dark_until_us; /* Nobody starts before. */
     bool calm;
     bool verbose;
     int64_t wall_start_ms;

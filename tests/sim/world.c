@@ -358,6 +358,7 @@ static const char *invariant_words(const char *number)
         {"I-13", "an answer can be read and is about what was asked"},
         {"I-14", "a replica stops only over damage of its own disk"},
         {"I-15", "a window closes once"},
+        {"I-16", "a window whose time has come is closed or missed as its policy says"},
         {"R-1", "one leader for a term and group"},
         {"R-2", "equal index and term is an equal entry"},
         {"R-3", "a leader has every committed entry"},
