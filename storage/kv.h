@@ -57,6 +57,10 @@ struct kv_ops {
                                  bool backwards, struct span *found, struct span *value);
     /* Bytes free for new data on the device that holds the store. */
     uint64_t (*free_bytes)(void *impl);
+    /* Would whoever opens the store anew find what was committed here? false: its
+     * file was moved or deleted meanwhile. commit answers SG_IO then. Any thread;
+     * does not wait for the disk. */
+    bool (*is_in_place)(void *impl);
     /* Bytes the store occupies. */
     uint64_t (*used_bytes)(void *impl);
     void (*close)(void *impl);

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #include <lmdb.h>
@@ -190,6 +191,24 @@ static void lmdb_abort(void *impl, struct kv_txn *txn)
     }
 }
 
+static bool lmdb_is_in_place(void *impl)
+{
+    const struct lmdb_store *s = impl;
+    struct stat st;
+    return stat(s->data_path, &st) == 0 && st.st_dev == s->device && st.st_ino == s->inode;
+}
+
+/* The system goes on writing to a file that has no name any more, and reports
+ * success. So before anybody hears of a commit: it must be found again. */
+static enum sg_err commit_result(struct lmdb_store *s)
+{
+    if (lmdb_is_in_place(s)) {
+        return SG_OK;
+    }
+    logger_line(LOG_ERROR, NULL, "store.lost", "store=%s path=%s", s->name, LOG_TEXT(s->data_path));
+    return SG_IO;
+}
+
 static enum sg_err lmdb_commit(void *impl, struct kv_txn *txn)
 {
     struct lmdb_store *s = impl;
@@ -197,7 +216,7 @@ static enum sg_err lmdb_commit(void *impl, struct kv_txn *txn)
     atomic_fetch_sub(&s->open_count, 1);
     int rc = mdb_txn_commit(txn->txn);
     end_write(s, txn);
-    return rc == 0 ? SG_OK : write_error(s, "commit", rc);
+    return rc == 0 ? commit_result(s) : write_error(s, "commit", rc);
 }
 
 static enum sg_err lmdb_get(void *impl, struct kv_txn *txn, enum kv_table table, struct span key,
@@ -370,6 +389,7 @@ const struct kv_ops lmdb_store_ops = {
     .del = lmdb_del,
     .seek = lmdb_seek,
     .free_bytes = lmdb_free_bytes,
+    .is_in_place = lmdb_is_in_place,
     .used_bytes = lmdb_store_used_bytes,
     .close = lmdb_store_close,
 };

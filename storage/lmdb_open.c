@@ -27,6 +27,7 @@ static const char *const table_names[KV_TABLES] = {
 
 static void store_free(struct lmdb_store *s)
 {
+    mem_free(s->data_path);
     mem_free(s->name);
     mem_free(s->dir);
     mem_free(s);
@@ -127,6 +128,28 @@ static int extend_short_file(struct lmdb_store *s)
     return ftruncate(fd, size) == 0 ? 0 : errno;
 }
 
+/* Which file it is, to find out whether it is still the one under its name. */
+static int note_place(struct lmdb_store *s)
+{
+    char path[PATH_MAX];
+    int fd;
+    struct stat st;
+    int rc = mdb_env_get_fd(s->env, &fd);
+    if (rc != 0) {
+        return rc;
+    }
+    if (fstat(fd, &st) != 0) {
+        return errno;
+    }
+    if (!join_path(path, s->dir, DATA_NAME)) {
+        return ENAMETOOLONG;
+    }
+    s->data_path = mem_strdup(path);
+    s->device = st.st_dev;
+    s->inode = st.st_ino;
+    return 0;
+}
+
 static int has_tables(MDB_txn *txn, bool *out)
 {
     MDB_dbi unnamed;
@@ -213,6 +236,7 @@ enum sg_err lmdb_kv_open(const struct lmdb_options *options, struct kv *out, cha
         goto err_after_lock;
     }
     rc = open_env(s, options);
+    rc = rc != 0 ? rc : note_place(s);
     if (rc == 0 && !options->read_only) {
         rc = make_writable(s);
     }

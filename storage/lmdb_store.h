@@ -4,6 +4,8 @@
 #ifndef STORAGE_LMDB_STORE_H
 #define STORAGE_LMDB_STORE_H
 
+#include <sys/types.h>
+
 #include "storage/kv.h"
 #include "storage/lmdb_lock.h"
 
@@ -12,6 +14,9 @@ struct lmdb_store {
     unsigned tables[KV_TABLES]; /* MDB_dbi */
     char *name;
     char *dir;
+    char *data_path;
+    dev_t device; /* Of the file that is open. */
+    ino_t inode;
     struct lmdb_lock *lock;
     unsigned begins_count; /* Of write transactions. */
     atomic_bool is_writing;

@@ -23,6 +23,7 @@ struct mem_kv {
     size_t txns_count; /* Of processes that live. */
     uint64_t commits_count;
     uint64_t free_bytes;
+    bool is_lost;
     mem_kv_fault fault;
     void *fault_impl;
 };
@@ -217,6 +218,12 @@ static uint64_t mem_free_bytes(void *impl)
     return h->disk->free_bytes;
 }
 
+static bool mem_is_in_place(void *impl)
+{
+    const struct handle *h = impl;
+    return !h->disk->is_lost;
+}
+
 static uint64_t mem_used_bytes(void *impl)
 {
     struct handle *h = impl;
@@ -243,6 +250,7 @@ static const struct kv_ops mem_ops = {
     .del = mem_del,
     .seek = mem_seek,
     .free_bytes = mem_free_bytes,
+    .is_in_place = mem_is_in_place,
     .used_bytes = mem_used_bytes,
     .close = mem_close,
 };
@@ -358,6 +366,11 @@ void mem_kv_set_fault(struct mem_kv *disk, mem_kv_fault fault, void *impl)
 void mem_kv_set_free_bytes(struct mem_kv *disk, uint64_t bytes)
 {
     disk->free_bytes = bytes;
+}
+
+void mem_kv_lose(struct mem_kv *disk)
+{
+    disk->is_lost = true;
 }
 
 size_t mem_kv_count(const struct mem_kv *disk, enum kv_table table)

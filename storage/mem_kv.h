@@ -75,6 +75,9 @@ typedef enum sg_err (*mem_kv_fault)(void *impl, enum mem_kv_op op);
 void mem_kv_set_fault(struct mem_kv *disk, mem_kv_fault fault, void *impl);
 /* What free_bytes() answers. Default 1 TiB. */
 void mem_kv_set_free_bytes(struct mem_kv *disk, uint64_t bytes);
+/* It is moved away under whoever has it open: is_in_place() is false from now on.
+ * (Commits go on: they would notice by themselves.) */
+void mem_kv_lose(struct mem_kv *disk);
 
 /* Records committed in a table. */
 size_t mem_kv_count(const struct mem_kv *disk, enum kv_table table);

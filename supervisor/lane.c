@@ -10,12 +10,30 @@
 #define LOST_GROUPS_A_TURN 64
 #define PREFERRED_AFTER_MS 10000 /* A leader this old gives way to the preferred node. */
 
+#define STORE_LOST                                                                                       \
+    "the data directory was moved or deleted while the node was running: what it would acknowledge now " \
+    "could not be found again. Bring the same directory back to its place, then start the node"
+
 static void writer_failed(void *impl, enum sg_err err)
 {
     struct lane *l = impl;
     /* Lanes above 0 end the process as well: on_fatal is thread-safe by contract. */
     node_fatal(l->node, err,
-               "the store failed to write; what was acknowledged is intact, nothing is retried over it");
+               l->kv->ops->is_in_place(l->kv->impl)
+                   ? "the store failed to write; what was acknowledged is intact, nothing is retried over it"
+                   : STORE_LOST);
+}
+
+/* A store that writes nothing, since it leads without work or seems to have no
+ * room, has to be asked. */
+static bool store_is_there(struct lane *l)
+{
+    if (l->kv->ops->is_in_place(l->kv->impl)) {
+        return true;
+    }
+    kv_fail(l->kv);
+    node_fatal(l->node, SG_IO, STORE_LOST);
+    return false;
 }
 
 /* --- Slots --------------------------------------------------------------------- */
@@ -391,8 +409,11 @@ void lane_tick(struct task *t)
     uint64_t now = loop_now_ms(l->loop);
 
     route_tick(l);
-    if (now - l->preferred_ms >= 1000) {
-        l->preferred_ms = now;
+    if (now - l->each_second_ms >= 1000) {
+        l->each_second_ms = now;
+        if (!store_is_there(l)) {
+            return;
+        }
         for (size_t i = 0; !l->leaving && i < l->slots_count; i++) {
             slot_prefer(l->slots[i], now);
         }

@@ -72,7 +72,7 @@ struct lane {
     size_t lost_next[NODES_MAX];
     size_t lost_count;
     bool linked[NODES_MAX];                      /* By id - 1. */
-    uint64_t preferred_ms;                       /* When preferred leaders were last looked at. */
+    uint64_t each_second_ms;                     /* When store and preferred leaders were last looked at. */
     _Atomic uint32_t leaders, replicas, stopped; /* For lane 0 to read. */
     /* Going down: handing over, then stopping, then left. */
     bool leaving, leaving_stopped, left;

@@ -93,5 +93,26 @@ def test_damaged_meta_page():
         c.accept(transfers(A, 3), to=c.others(node))
 
 
+def test_store_moved_away():
+    """What a node acknowledged must be there when it starts again: one whose store
+    is moved or deleted ends, with traffic and without."""
+    with Cluster() as c:
+        c.start()
+        c.apply(settings(A))
+        node = c.leader(A)
+        place = os.path.join(node.dir, "lane-0")
+        mark = node.log_mark()
+        node.may_die = True
+        os.rename(place, place + ".away")
+        same(node.proc.wait(30), 1, "status of a node whose store was moved away")
+        check("moved or deleted" in node.log_text()[mark:], "the log does not say so")
+        c.accept(transfers(A, 3), to=c.others(node))
+
+        os.rename(place + ".away", place)
+        node.start()
+        c.wait_up(node)
+        c.hashes_equal(A)
+
+
 if __name__ == "__main__":
     main()

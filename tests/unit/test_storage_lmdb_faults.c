@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -147,6 +148,60 @@ static void test_a_failed_flush_is_final(void **state)
         assert_int_equal(test_lmdb_get(&f->kv, "before"), SG_OK);
         assert_int_equal(test_lmdb_get(&f->kv, "after"), SG_NOTFOUND);
         assert_int_equal(test_lmdb_put(&f->kv, "again", span_str("x")), SG_OK);
+        kv_close(&f->kv);
+        assert_int_equal(test_lmdb_drop(state), 0);
+    }
+}
+
+static void move(const char *from, const char *to)
+{
+    assert_int_equal(rename(from, to), 0);
+}
+
+static void put_another_in_its_place(const struct test_lmdb *f, const char *away)
+{
+    move(f->store, away);
+    assert_int_equal(mkdir(f->store, 0700), 0);
+    FILE *other = fopen(f->data, "w");
+    assert_non_null(other);
+    assert_int_equal(fclose(other), 0);
+}
+
+static void delete_it(const struct test_lmdb *f, const char *away)
+{
+    (void)away;
+    assert_int_equal(unlink(f->data), 0);
+}
+
+static void move_it(const struct test_lmdb *f, const char *away)
+{
+    move(f->store, away);
+}
+
+/* LMDB would write on and report success. */
+static void test_a_store_that_is_gone_commits_nothing(void **state)
+{
+    static const struct {
+        const char *why;
+        void (*lose)(const struct test_lmdb *f, const char *away);
+    } rows[] = {
+        {"the directory was moved", move_it},
+        {"the file was deleted", delete_it},
+        {"another one stands there", put_another_in_its_place},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char away[TEST_DIR_SIZE + 16];
+        print_message("%s\n", rows[i].why);
+        assert_int_equal(test_lmdb_make(state), 0);
+        struct test_lmdb *f = *state;
+        (void)snprintf(away, sizeof(away), "%s/away", f->dir.path);
+        test_lmdb_open(f);
+        assert_int_equal(test_lmdb_put(&f->kv, "before", span_str("x")), SG_OK);
+        assert_true(f->kv.ops->is_in_place(f->kv.impl));
+        rows[i].lose(f, away);
+        assert_false(f->kv.ops->is_in_place(f->kv.impl));
+        assert_int_equal(test_lmdb_put(&f->kv, "during", span_str("x")), SG_IO);
+        assert_true(kv_is_failed(&f->kv));
         kv_close(&f->kv);
         assert_int_equal(test_lmdb_drop(state), 0);
     }
@@ -380,6 +435,7 @@ int main(void)
                                         test_lmdb_drop),
         cmocka_unit_test_setup_teardown(test_every_commit_is_flushed, test_lmdb_make, test_lmdb_drop),
         cmocka_unit_test(test_a_failed_flush_is_final),
+        cmocka_unit_test(test_a_store_that_is_gone_commits_nothing),
         cmocka_unit_test_setup_teardown(test_too_many_readers_are_turned_away, test_lmdb_make,
                                         test_lmdb_drop),
         cmocka_unit_test_setup_teardown(test_slots_of_killed_readers_are_freed, test_lmdb_make,

@@ -239,6 +239,21 @@ static void forgets_who_went_away_while_forming(void **state)
     node_world_free(w);
 }
 
+/* Also one that has nothing to write. */
+static void ends_when_its_store_was_moved_away(void **state)
+{
+    (void)state;
+    for (size_t lane = 0; lane < 2; lane++) {
+        struct node_world *w = node_check_serving(2);
+        mem_kv_lose(node_world_disk(w, 1, lane));
+        node_world_advance(w, 1100);
+        assert_true(node_world_is_fatal(w, 1));
+        assert_false(node_world_is_fatal(w, 0));
+        node_check_ok(node_check_submit(w, 0, "a", ABA_A));
+        node_world_free(w);
+    }
+}
+
 static void refuses_a_foreign_directory(void **state)
 {
     (void)state;
@@ -271,6 +286,7 @@ int main(void)
         cmocka_unit_test(refuses_its_founder_with_an_empty_disk),
         cmocka_unit_test(adopts_the_table_after_a_crash_between),
         cmocka_unit_test(forgets_who_went_away_while_forming),
+        cmocka_unit_test(ends_when_its_store_was_moved_away),
         cmocka_unit_test(refuses_a_foreign_directory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
