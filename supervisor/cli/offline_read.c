@@ -199,13 +199,17 @@ static enum lane_found read_bytes(struct reading *g)
 
 static enum lane_found read_one(struct reading *g)
 {
-    struct log_hard_state hs;
+    struct log_hard_state hs = {0, 0};
     uint64_t group = g->request->routing_number.n;
+    enum sg_err err = log_hard_state_get(&g->kv, g->txn, group, &hs);
     uint64_t from, to, limit;
     json_t *document;
 
-    if (log_hard_state_get(&g->kv, g->txn, group, &hs) == SG_NOTFOUND) {
+    if (err == SG_NOTFOUND) {
         return LANE_HAS_NOT;
+    }
+    if (err != SG_OK && g->request->kind == REQUEST_SHARDS_SHOW) { /* The rest can do without it. */
+        return answer_error(g, err, err == SG_CORRUPT ? kv_damage() : sg_err_text(err));
     }
     if (!number(g, "from", 0, &from) || !number(g, "to", UINT64_MAX, &to) ||
         !number(g, "limit", LIST_ROWS_DEFAULT, &limit) || limit < 1 || limit > LIST_ROWS_MAX) {
@@ -215,7 +219,8 @@ static enum lane_found read_one(struct reading *g)
     g->view = (struct view){.rows = &g->rows,
                             .routing_number = g->request->routing_number,
                             .reveal = span_is(request_arg(g->request, "reveal"), "true"),
-                            .limit = (size_t)limit};
+                            .limit = (size_t)limit,
+                            .term = hs.term};
     if (g->request->kind == REQUEST_FILES_GET) {
         return read_bytes(g);
     }

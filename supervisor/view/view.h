@@ -19,6 +19,7 @@ struct view {
     bool reveal;
     size_t limit;     /* Rows; 0: LIST_ROWS_DEFAULT. */
     const char *node; /* Name of the node that answers; NULL: none (offline). */
+    uint64_t term;    /* The one this replica has stored, when there are no live figures; 0: unknown. */
     int64_t now_ms;   /* Wall clock, for what is overdue; 0: nobody can say (offline). */
     enum sg_err err;  /* Set when a function returns NULL. */
     char why[384];    /* What, why, what to do next. */
@@ -49,8 +50,8 @@ uint64_t view_file_number(struct view *v, struct span file);
 json_t *view_events(struct view *v, uint64_t after);
 /* log dump: {"v":1,"first","last","entries":[{"index","term","type","command","time","node","summary","bytes"}]}. */
 json_t *view_log(struct view *v, uint64_t from, uint64_t to);
-/* shards show: as fixed; live may be NULL (offline: leader null, role from the
- * files unknown). */
+/* shards show: as fixed; live may be NULL (offline: leader null, term as
+ * stored, roles unknown). */
 json_t *view_shard(struct view *v, const struct shard_status *live);
 /* hash: {"v":1,"node","routing_number","applied_index","digest"}; node null offline. */
 json_t *view_hash(struct view *v);

@@ -203,10 +203,10 @@ static void add_live(struct view *v, json_t *o, const struct shard_status *live)
     view_add(o, "uploads", uploads_json(live));
 }
 
-static void add_offline(json_t *o)
+static void add_offline(const struct view *v, json_t *o)
 {
     view_add(o, "leader", json_null());
-    view_add(o, "term", json_null());
+    view_add(o, "term", v->term == 0 ? json_null() : view_number(v->term));
     view_add(o, "commit_index", json_null());
     view_add(o, "replicas", json_array());
     view_add(o, "next_window", json_null());
@@ -279,7 +279,7 @@ json_t *view_shard(struct view *v, const struct shard_status *live)
     if (live != NULL) {
         add_live(v, o, live);
     } else {
-        add_offline(o);
+        add_offline(v, o);
     }
     view_add(o, "applied_index", view_number(applied.index));
     if (!add_counters(v, o) || !add_overdue(v, o)) {

@@ -161,8 +161,12 @@ def check_offline(c, bank):
         same(c.run("files", "get", wanted[0]["id"], "--shard", A, *source).stdout.encode(), bank.one().data,
              f"bytes from a {state} node")
         check(c.ask("files", "verify", wanted[0]["id"], "--shard", A, *source)["ok"], f"verify on a {state} node")
-        check(c.ask("shards", "show", A, *source)["applied_index"] > 0, f"shard of a {state} node")
-        check(c.ask("shards", "list", *source)["shards"], f"shards of a {state} node")
+        shown = c.ask("shards", "show", A, *source)
+        check(shown["applied_index"] > 0, f"shard of a {state} node")
+        listed = [s for s in c.ask("shards", "list", *source)["shards"] if s["routing_number"] == A]
+        check(listed, f"shards of a {state} node")
+        check(shown["term"], f"term of a {state} node")
+        same(shown["term"], listed[0]["term"], f"term of a {state} node")
         check(c.ask("log", "dump", A, *source)["entries"], f"log of a {state} node")
         check(c.ask("events", A, *source)["events"], f"events of a {state} node")
         check(c.ask("transfers", "list", A, *source)["transfers"], f"transfers of a {state} node")

@@ -15,6 +15,7 @@
 
 #include "shard/engine/group.h"
 #include "storage/lmdb_kv.h"
+#include "storage/log.h"
 #include "supervisor/cli/offline.h"
 #include "tests/support/test_dir.h"
 
@@ -159,6 +160,43 @@ static void a_shard_is_found_in_its_lane(void **state)
     }
 }
 
+static void put(const struct fixture *f, enum kv_table table, struct span key, struct span value)
+{
+    struct kv kv;
+    struct kv_txn *txn;
+    open_lane(f, 0, &kv);
+    assert_int_equal(kv_begin(&kv, true, &txn), SG_OK);
+    assert_int_equal(kv_put(&kv, txn, table, key, value), SG_OK);
+    assert_int_equal(kv_commit(&kv, txn), SG_OK);
+    kv_close(&kv);
+}
+
+/* Nobody is asked who leads; the term is the one that this replica has stored. */
+static void a_shard_has_the_term_that_is_stored(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t applied_key[9] = {0};
+    uint8_t applied[1 + 3 * 8 + DIGEST_SIZE] = {1};
+    uint8_t term_key[9] = {'h'};
+    uint8_t term[16] = {0};
+    be64_put(applied_key, HERE);
+    be64_put(applied + 1, 1); /* Index, term, of the configuration. */
+    be64_put(applied + 9, 1);
+    be64_put(applied + 17, 1);
+    put(f, KV_STATE, span_of(applied_key, sizeof applied_key), span_of(applied, sizeof applied));
+    be64_put(term_key + 1, HERE);
+    be64_put(term, 7);
+    put(f, KV_META, span_of(term_key, sizeof term_key), span_of(term, sizeof term));
+    assert_int_equal(ask(f, REQUEST_SHARDS_SHOW, HERE), SG_OK);
+    json_t *o = document(f);
+    assert_int_equal(json_integer_value(json_object_get(o, "term")), 7);
+    assert_true(json_is_null(json_object_get(o, "leader")));
+    json_decref(o);
+    put(f, KV_META, span_of(term_key, sizeof term_key), span_of(term, 1)); /* Damaged. */
+    assert_int_equal(ask(f, REQUEST_SHARDS_SHOW, HERE), SG_CORRUPT);
+    assert_int_equal(ask(f, REQUEST_LOG_DUMP, HERE), SG_OK); /* It can do without. */
+}
+
 static void what_is_not_there_is_not_found(void **state)
 {
     struct fixture *f = *state;
@@ -234,6 +272,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(shards_of_all_lanes_in_order, make, drop),
         cmocka_unit_test_setup_teardown(a_shard_is_found_in_its_lane, make, drop),
+        cmocka_unit_test_setup_teardown(a_shard_has_the_term_that_is_stored, make, drop),
         cmocka_unit_test_setup_teardown(what_is_not_there_is_not_found, make, drop),
         cmocka_unit_test_setup_teardown(what_needs_a_node_is_refused, make, drop),
         cmocka_unit_test_setup_teardown(a_directory_of_nothing, make, drop),
