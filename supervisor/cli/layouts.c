@@ -46,7 +46,7 @@ static const struct column overdue[] = {
     {"UPLOAD BY", "upload_by", CELL_TIME}, {"NAME", "name", CELL_TEXT},
 };
 static const struct column transfers[] = {
-    {"ID", "id", CELL_TEXT},
+    {"ID", "id", CELL_ID},
     {"STATE", "state", CELL_TEXT},
     {"SIDE", "side", CELL_TEXT},
     {"AMOUNT", "amount", CELL_CENTS},
@@ -114,7 +114,7 @@ static const struct column hashes[] = {
     {"DIGEST", "digest", CELL_TEXT},        {"WHY", "why", CELL_TEXT},
 };
 static const struct column results[] = {
-    {"ID", "id", CELL_TEXT},         {"SHARD", "shard", CELL_TEXT},   {"OUTCOME", "outcome", CELL_TEXT},
+    {"ID", "id", CELL_ID},           {"SHARD", "shard", CELL_TEXT},   {"OUTCOME", "outcome", CELL_TEXT},
     {"INDEX", "index", CELL_NUMBER}, {"REASON", "reason", CELL_TEXT},
 };
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "proto/limits.h"
 #include "proto/units.h"
 
 #define GAP "  "
@@ -104,12 +105,24 @@ static void compact(const json_t *value, struct bytes *out)
     free(text); /* jansson's own allocator. */
 }
 
+static void id(const json_t *text, struct bytes *out)
+{
+    static const char cut[] = "...";
+    size_t n = json_string_length(text);
+    bool fits = n <= TRANSFER_ID_SIZE_MAX;
+
+    table_clean(span_of(json_string_value(text), fits ? n : TRANSFER_ID_SIZE_MAX - (sizeof cut - 1)), out);
+    bytes_printf(out, "%s", fits ? "" : cut);
+}
+
 void table_cell(const json_t *value, enum cell_kind kind, struct bytes *out)
 {
     if (value == NULL || json_is_null(value) || (json_is_string(value) && json_string_length(value) == 0)) {
         bytes_printf(out, "-");
     } else if (json_is_string(value) && kind == CELL_TIME) {
         local_time(value, out);
+    } else if (json_is_string(value) && kind == CELL_ID) {
+        id(value, out);
     } else if (json_is_string(value)) {
         table_clean(span_of(json_string_value(value), json_string_length(value)), out);
     } else if (json_is_integer(value) && kind == CELL_CENTS) {

@@ -10,8 +10,9 @@
 #include "proto/bytes.h"
 
 /* NUMBER and CENTS stand to the right. CENTS is money, printed in dollars. TIME
- * is RFC 3339 in UTC, printed in the local zone. */
-enum cell_kind { CELL_TEXT, CELL_NUMBER, CELL_CENTS, CELL_TIME };
+ * is RFC 3339 in UTC, printed in the local zone. ID is a transfer's: one that is
+ * longer than ids may be, since it was never accepted, is cut and ends with "...". */
+enum cell_kind { CELL_TEXT, CELL_ID, CELL_NUMBER, CELL_CENTS, CELL_TIME };
 
 struct column {
     const char *head;

@@ -133,6 +133,22 @@ static void a_large_file_goes_in_parts(void **state)
     assert_int_equal(f->node.requests, 2); /* 4.9 MB of 4 MiB; by number alone 2, too. */
 }
 
+/* It was rejected for its length, and it was the client's: JSON has it whole. */
+static void a_long_id_does_not_widen_the_table(void **state)
+{
+    char id[301];
+    char text[1024];
+    struct cli_run *f = *state;
+    memset(id, 'x', sizeof id - 1);
+    id[sizeof id - 1] = '\0';
+    (void)snprintf(text, sizeof text, "{\"id\":\"%s\",\"routing_number\":\"231380104\"}\n", id);
+    json_t *o = submit(f, text, CLI_FAILED);
+    assert_result(o, 0, id, "rejected", 0);
+    json_decref(o);
+    assert_int_equal(cli_run(f, (const char *const[]){"transfers", "submit", f->path, NULL}), CLI_FAILED);
+    assert_int_equal(strspn(strchr(f->output, '\n') + 1, "x"), TRANSFER_ID_SIZE_MAX - 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -141,6 +157,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_refused_request_rejects_one_by_one, cli_run_make, cli_run_drop),
         cmocka_unit_test_setup_teardown(what_may_come_again_is_not_rejected, cli_run_make, cli_run_drop),
         cmocka_unit_test_setup_teardown(unknown_is_not_a_rejection, cli_run_make, cli_run_drop),
+        cmocka_unit_test_setup_teardown(a_long_id_does_not_widen_the_table, cli_run_make, cli_run_drop),
         cmocka_unit_test_setup_teardown(a_large_file_goes_in_parts, cli_run_make, cli_run_drop),
     };
     return cmocka_run_group_tests(tests, cli_run_open, cli_run_close);

@@ -30,6 +30,9 @@ static void assert_text(struct bytes *out, const char *reason, const char *wante
     bytes_release(out);
 }
 
+#define TEN "0123456789"
+#define SIXTY TEN TEN TEN TEN TEN TEN
+
 static void cells(void **state)
 {
     static const struct {
@@ -57,6 +60,10 @@ static void cells(void **state)
         {"winter time, with milliseconds", "\"2026-11-23T15:00:00.250Z\"", CELL_TIME,
          "2026-11-23T10:00:00.250-05:00"},
         {"a time that is none", "\"2026-13-01T12:00:00.000Z\"", CELL_TIME, "2026-13-01T12:00:00.000Z"},
+        {"the longest id there can be", "\"" SIXTY "abcd\"", CELL_ID, SIXTY "abcd"},
+        {"an id that can't be one", "\"" SIXTY "abcd" SIXTY "\"", CELL_ID, SIXTY "a..."},
+        {"a tame id", "\"a\\u001bb\"", CELL_ID, "a?b"},
+        {"other texts are whole", "\"" SIXTY SIXTY "\"", CELL_TEXT, SIXTY SIXTY},
         {"an array", "[1,\"a\"]", CELL_TEXT, "[1,\"a\"]"},
     };
     (void)state;
