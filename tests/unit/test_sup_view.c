@@ -11,143 +11,10 @@
 
 #include "shard/engine/group.h"
 #include "storage/log.h"
-#include "supervisor/view/view.h"
 #include "tests/support/ach_sample.h"
-#include "tests/support/state_rig.h"
+#include "tests/support/view_rig.h"
 
-#define NOT_TEXT "\xff\xfe\x01 bytes"
-
-struct shown {
-    struct state_rig rig;
-    struct rows rows;
-    struct view view;
-};
-
-static const char *node_name(void *impl, uint64_t id)
-{
-    (void)impl;
-    return id == 1 ? "n1" : NULL;
-}
-
-static void open_view(struct shown *s)
-{
-    state_rig_read(&s->rig, &s->rows);
-    s->view = (struct view){.rows = &s->rows, .routing_number = {STATE_RIG_GROUP}, .node_name = node_name};
-}
-
-static void close_view(struct shown *s)
-{
-    state_rig_read_end(&s->rows);
-}
-
-static struct command_result apply(struct shown *s, struct command *c)
-{
-    struct command_result r = state_rig_apply(&s->rig, c);
-    char why[256];
-    if (r.err != SG_OK) {
-        fail_msg("%s", span_cstr(r.reason, why, sizeof why));
-    }
-    return r;
-}
-
-static void submit(struct shown *s, const struct transfer *transfers, size_t count)
-{
-    struct command c = {.kind = COMMAND_SUBMIT};
-    c.submit.transfers = (struct transfer *)(uintptr_t)transfers;
-    c.submit.transfers_count = count;
-    struct command_result r = apply(s, &c);
-    for (size_t i = 0; i < count; i++) {
-        char why[256];
-        if (r.results[i].outcome != OUTCOME_ACCEPTED) {
-            fail_msg("%s", span_cstr(r.results[i].reason, why, sizeof why));
-        }
-    }
-}
-
-static struct command file_command(enum command_kind kind, uint64_t file, uint64_t attempt,
-                                   const char *reason)
-{
-    struct command c = {.kind = kind};
-    c.file.file = file;
-    c.file.attempt = attempt;
-    c.file.reason = span_str(reason);
-    return c;
-}
-
-static struct window_id sample_window(void)
-{
-    struct window_id id = {.day = day_of(2026, 11, 23)};
-    (void)snprintf(id.name, sizeof id.name, "SD1");
-    return id;
-}
-
-/* Four transfers, a fifth cancelled, one window closed and sealed into file 1. */
-static void open_sample(struct shown *s)
-{
-    struct transfer transfers[ACH_SAMPLE_TRANSFERS];
-    struct arena a = ARENA_INIT;
-    memset(s, 0, sizeof *s);
-    hash_init();
-    state_rig_init(&s->rig);
-    state_rig_settings(&s->rig, state_rig_sample_settings(7), SG_OK);
-    for (size_t i = 0; i < ACH_SAMPLE_TRANSFERS; i++) {
-        transfers[i] = ach_sample_transfer(i);
-    }
-    transfers[2].account = span_str("900012345"); /* The example's has a blank, which is not accepted. */
-    submit(s, transfers, ACH_SAMPLE_TRANSFERS);
-    struct transfer extra = ach_sample_transfer(0);
-    extra.id = span_str("extra");
-    extra.metadata = span_str("{\"order\": [1, 2]}");
-    submit(s, &extra, 1);
-    struct command c = {.kind = COMMAND_CANCEL};
-    c.cancel.id = span_str("extra");
-    c.cancel.reason = span_str(NOT_TEXT);
-    (void)apply(s, &c);
-    c = (struct command){.kind = COMMAND_CLOSE};
-    c.close.window = sample_window();
-    c.close.reason = span_str(NOT_TEXT);
-    c.close.manual = true;
-    (void)apply(s, &c);
-    struct window_id window = sample_window();
-    assert_true(state_rig_next_seal(&s->rig, &window, &a, &c));
-    (void)apply(s, &c);
-    arena_release(&a);
-    open_view(s);
-}
-
-static void release(struct shown *s)
-{
-    close_view(s);
-    state_rig_release(&s->rig);
-}
-
-static const char *text(json_t *o, const char *key)
-{
-    const char *s = json_string_value(json_object_get(o, key));
-    if (s == NULL) {
-        fail_msg("%s is no text", key);
-    }
-    return s;
-}
-
-static json_int_t number(json_t *o, const char *key)
-{
-    if (!json_is_integer(json_object_get(o, key))) {
-        fail_msg("%s is no number", key);
-    }
-    return json_integer_value(json_object_get(o, key));
-}
-
-static json_t *item(json_t *o, const char *list, size_t i)
-{
-    json_t *found = json_array_get(json_object_get(o, list), i);
-    if (found == NULL) {
-        fail_msg("%s has no item %zu", list, i);
-    }
-    return found;
-}
-
-static void assert_fails(const struct shown *s, json_t *o, enum sg_err err, const char *part)
+static void assert_fails(const struct view_rig *s, json_t *o, enum sg_err err, const char *part)
 {
     assert_null(o);
     assert_string_equal(sg_err_name(s->view.err), sg_err_name(err));
@@ -195,7 +62,7 @@ static void masks_accounts(void **state)
         {"1", "*"},
         {"12345678901234567", "*************4567"},
     };
-    struct shown s = {0};
+    struct view_rig s = {0};
     (void)state;
     hash_init();
     state_rig_init(&s.rig);
@@ -206,63 +73,63 @@ static void masks_accounts(void **state)
         char id[8];
         (void)snprintf(id, sizeof id, "m%zu", i);
         t.id = span_str(id);
-        submit(&s, &t, 1);
-        open_view(&s);
+        view_rig_submit(&s, &t, 1);
+        view_rig_begin(&s);
         json_t *o = view_transfer(&s.view, span_str(id));
-        assert_string_equal(text(o, "account"), rows[i].masked);
+        assert_string_equal(view_rig_text(o, "account"), rows[i].masked);
         json_decref(o);
         s.view.reveal = true;
         o = view_transfer(&s.view, span_str(id));
-        assert_string_equal(text(o, "account"), rows[i].account);
+        assert_string_equal(view_rig_text(o, "account"), rows[i].account);
         json_decref(o);
-        close_view(&s);
+        view_rig_end(&s);
     }
     state_rig_release(&s.rig);
 }
 
 static void shows_a_transfer(void **state)
 {
-    struct shown s;
+    struct view_rig s;
     char id[TRANSFER_ID_SIZE_MAX + 1];
     struct transfer first = ach_sample_transfer(0);
     (void)state;
-    open_sample(&s);
+    view_rig_open(&s, 0);
     (void)span_cstr(first.id, id, sizeof id);
     json_t *o = view_transfer(&s.view, first.id);
-    assert_int_equal(number(o, "v"), 1);
-    assert_string_equal(text(o, "id"), id);
-    assert_string_equal(text(o, "routing_number"), "091000019");
-    assert_string_equal(text(o, "state"), "in_file");
-    assert_int_equal(number(o, "amount"), first.amount.n);
-    assert_int_equal(number(o, "file"), 1);
-    assert_in_range(number(o, "trace"), 1, ACH_SAMPLE_TRANSFERS);
-    assert_string_equal(text(o, "side"), side_name(first.side));
+    assert_int_equal(view_rig_number(o, "v"), 1);
+    assert_string_equal(view_rig_text(o, "id"), id);
+    assert_string_equal(view_rig_text(o, "routing_number"), "091000019");
+    assert_string_equal(view_rig_text(o, "state"), "in_file");
+    assert_int_equal(view_rig_number(o, "amount"), first.amount.n);
+    assert_int_equal(view_rig_number(o, "file"), 1);
+    assert_in_range(view_rig_number(o, "trace"), 1, ACH_SAMPLE_TRANSFERS);
+    assert_string_equal(view_rig_text(o, "side"), side_name(first.side));
     json_decref(o);
     o = view_transfer(&s.view, span_str("extra"));
-    assert_string_equal(text(o, "state"), "cancelled");
-    assert_int_equal(number(o, "cancelled_index"), 4);
+    assert_string_equal(view_rig_text(o, "state"), "cancelled");
+    assert_int_equal(view_rig_number(o, "cancelled_index"), 4);
     assert_int_equal(json_array_size(json_object_get(json_object_get(o, "metadata"), "order")), 2);
     assert_null(json_object_get(o, "file"));
     json_decref(o);
-    release(&s);
+    view_rig_close(&s);
 }
 
 static void lists_transfers(void **state)
 {
-    struct shown s;
+    struct view_rig s;
     (void)state;
-    open_sample(&s);
+    view_rig_open(&s, 0);
     json_t *o = view_transfers(&s.view, 0, SPAN_NONE);
     assert_int_equal(json_array_size(json_object_get(o, "transfers")), 5);
-    assert_int_equal(number(o, "next"), 0);
+    assert_int_equal(view_rig_number(o, "next"), 0);
     json_decref(o);
     s.view.limit = 2;
     o = view_transfers(&s.view, 0, SPAN_NONE);
     assert_int_equal(json_array_size(json_object_get(o, "transfers")), 2);
-    assert_int_equal(number(o, "next"), 2);
+    assert_int_equal(view_rig_number(o, "next"), 2);
     json_decref(o);
     o = view_transfers(&s.view, 2, span_str("in_file"));
-    assert_int_equal(number(item(o, "transfers", 0), "seq"), 3);
+    assert_int_equal(view_rig_number(view_rig_item(o, "transfers", 0), "seq"), 3);
     json_decref(o);
     o = view_transfers(&s.view, 0, span_str("cancelled"));
     assert_int_equal(json_array_size(json_object_get(o, "transfers")), 1);
@@ -274,16 +141,16 @@ static void lists_transfers(void **state)
     assert_int_equal(json_array_size(json_object_get(o, "transfers")), 0);
     json_decref(o);
     assert_fails(&s, view_transfers(&s.view, 0, span_str("sold")), SG_INVALID, "state: sold is none of");
-    release(&s);
+    view_rig_close(&s);
 }
 
 static void says_that_there_is_none(void **state)
 {
     char large[4096];
-    struct shown s;
+    struct view_rig s;
     (void)state;
     memset(large, 'x', sizeof large);
-    open_sample(&s);
+    view_rig_open(&s, 0);
     const struct span ids[] = {span_str("nope"), SPAN_NONE, span_str(NOT_TEXT), span_of(large, sizeof large),
                                span_of("a\0b", 3)};
     for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
@@ -302,135 +169,135 @@ static void says_that_there_is_none(void **state)
     assert_fails(&s, view_file(&s.view, span_str("2")), SG_NOTFOUND, "has no file 2");
     assert_fails(&s, view_file(&s.view, span_str("99999999999999999999999")), SG_NOTFOUND, "has no file");
     assert_fails(&s, view_file(&s.view, SPAN_NONE), SG_INVALID, "which file?");
-    release(&s);
+    view_rig_close(&s);
 }
 
 static void traces_a_transfer_to_the_bank(void **state)
 {
-    struct shown s;
+    struct view_rig s;
     struct transfer first = ach_sample_transfer(0);
     (void)state;
-    open_sample(&s);
+    view_rig_open(&s, 0);
     json_t *o = view_trace(&s.view, first.id);
     assert_int_equal(json_array_size(json_object_get(o, "steps")), 2);
-    assert_string_equal(text(item(o, "steps", 0), "what"), "accepted");
-    assert_string_equal(text(item(o, "steps", 1), "what"), "sealed");
-    assert_non_null(
-        strstr(text(item(o, "steps", 1), "text"), "file 1 SD1-A-1.ach of window SD1, built by n1"));
+    assert_string_equal(view_rig_text(view_rig_item(o, "steps", 0), "what"), "accepted");
+    assert_string_equal(view_rig_text(view_rig_item(o, "steps", 1), "what"), "sealed");
+    assert_non_null(strstr(view_rig_text(view_rig_item(o, "steps", 1), "text"),
+                           "file 1 SD1-A-1.ach of window SD1, built by n1"));
     json_decref(o);
-    close_view(&s);
-    struct command c = file_command(COMMAND_CLAIM, 1, 0, "");
-    uint64_t attempt = apply(&s, &c).index;
-    c = file_command(COMMAND_HOLD, 1, attempt, NOT_TEXT);
-    (void)apply(&s, &c);
-    open_view(&s);
+    view_rig_end(&s);
+    struct command c = view_rig_file_command(COMMAND_CLAIM, 1, 0, "");
+    uint64_t attempt = view_rig_apply(&s, &c).index;
+    c = view_rig_file_command(COMMAND_HOLD, 1, attempt, NOT_TEXT);
+    (void)view_rig_apply(&s, &c);
+    view_rig_begin(&s);
     o = view_trace(&s.view, first.id);
     assert_int_equal(json_array_size(json_object_get(o, "steps")), 4);
-    assert_string_equal(text(item(o, "steps", 2), "what"), "claimed");
-    assert_string_equal(text(item(o, "steps", 3), "what"), "hold");
-    assert_non_null(strstr(text(item(o, "steps", 3), "text"), "bytes"));
+    assert_string_equal(view_rig_text(view_rig_item(o, "steps", 2), "what"), "claimed");
+    assert_string_equal(view_rig_text(view_rig_item(o, "steps", 3), "what"), "hold");
+    assert_non_null(strstr(view_rig_text(view_rig_item(o, "steps", 3), "text"), "bytes"));
     json_decref(o);
     o = view_trace(&s.view, span_str("extra"));
-    assert_string_equal(text(item(o, "steps", 1), "what"), "cancelled");
+    assert_string_equal(view_rig_text(view_rig_item(o, "steps", 1), "what"), "cancelled");
     json_decref(o);
-    release(&s);
+    view_rig_close(&s);
 }
 
 /* --- Windows and files ------------------------------------------------------------------- */
 
 static void shows_windows_and_files(void **state)
 {
-    struct shown s;
+    struct view_rig s;
     (void)state;
-    open_sample(&s);
+    view_rig_open(&s, 0);
     json_t *o = view_windows(&s.view);
-    assert_string_equal(text(item(o, "windows", 0), "name"), "SD1");
-    assert_string_equal(text(item(o, "windows", 0), "day"), "2026-11-23");
-    assert_true(json_is_true(json_object_get(item(o, "windows", 0), "manual")));
-    assert_int_equal(number(item(o, "windows", 0), "files"), 1);
+    assert_string_equal(view_rig_text(view_rig_item(o, "windows", 0), "name"), "SD1");
+    assert_string_equal(view_rig_text(view_rig_item(o, "windows", 0), "day"), "2026-11-23");
+    assert_true(json_is_true(json_object_get(view_rig_item(o, "windows", 0), "manual")));
+    assert_int_equal(view_rig_number(view_rig_item(o, "windows", 0), "files"), 1);
     json_decref(o);
     o = view_files(&s.view);
     static const char *const keys[] = {"id",      "name",     "window",      "state",
                                        "entries", "batches",  "debit_cents", "credit_cents",
                                        "sha256",  "attempts", "built_by",    "uploaded_at"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        assert_non_null(json_object_get(item(o, "files", 0), keys[i]));
+        assert_non_null(json_object_get(view_rig_item(o, "files", 0), keys[i]));
     }
-    assert_int_equal(number(item(o, "files", 0), "id"), 1);
-    assert_string_equal(text(item(o, "files", 0), "window"), "2026-11-23 SD1");
-    assert_string_equal(text(item(o, "files", 0), "state"), "sealed");
-    assert_int_equal(number(item(o, "files", 0), "entries"), ACH_SAMPLE_TRANSFERS);
-    assert_int_equal(strlen(text(item(o, "files", 0), "sha256")), 64);
+    assert_int_equal(view_rig_number(view_rig_item(o, "files", 0), "id"), 1);
+    assert_string_equal(view_rig_text(view_rig_item(o, "files", 0), "window"), "2026-11-23 SD1");
+    assert_string_equal(view_rig_text(view_rig_item(o, "files", 0), "state"), "sealed");
+    assert_int_equal(view_rig_number(view_rig_item(o, "files", 0), "entries"), ACH_SAMPLE_TRANSFERS);
+    assert_int_equal(strlen(view_rig_text(view_rig_item(o, "files", 0), "sha256")), 64);
     json_decref(o);
     for (size_t i = 0; i < 2; i++) {
         struct span by = span_str(i == 0 ? "1" : "SD1-A-1.ach");
         assert_int_equal(view_file_number(&s.view, by), 1);
         o = view_file(&s.view, by);
-        assert_string_equal(text(o, "modifier"), "A");
-        assert_string_equal(text(o, "creation_time"), "13:05");
+        assert_string_equal(view_rig_text(o, "modifier"), "A");
+        assert_string_equal(view_rig_text(o, "creation_time"), "13:05");
         json_decref(o);
     }
-    release(&s);
+    view_rig_close(&s);
 }
 
 static void verifies_and_gives_a_file(void **state)
 {
-    struct shown s;
+    struct view_rig s;
     struct bytes data = BYTES_NONE;
     (void)state;
-    open_sample(&s);
+    view_rig_open(&s, 0);
     json_t *o = view_file_verify(&s.view, span_str("1"));
     assert_true(json_is_true(json_object_get(o, "ok")));
     assert_int_equal(json_array_size(json_object_get(o, "checks")), 2);
-    json_int_t size = number(o, "size_bytes");
+    json_int_t size = view_rig_number(o, "size_bytes");
     json_decref(o);
     assert_true(view_file_bytes(&s.view, span_str("1"), &data));
     assert_int_equal(data.n, size);
     assert_memory_equal(data.p, "101 ", 4);
     bytes_release(&data);
-    release(&s);
+    view_rig_close(&s);
 }
 
 /* --- Events, log, shard, digest ------------------------------------------------------------- */
 
 static void shows_events_with_a_cursor(void **state)
 {
-    struct shown s;
+    struct view_rig s;
     (void)state;
-    open_sample(&s);
+    view_rig_open(&s, 0);
     json_t *all = view_events(&s.view, 0);
     size_t count = json_array_size(json_object_get(all, "events"));
     assert_in_range(count, 4, 20);
-    json_int_t next = number(all, "next");
-    assert_int_equal(number(item(all, "events", count - 1), "cursor"), next);
+    json_int_t next = view_rig_number(all, "next");
+    assert_int_equal(view_rig_number(view_rig_item(all, "events", count - 1), "cursor"), next);
     /* What somebody typed is in there, as text. */
     bool found = false;
     for (size_t i = 0; i < count; i++) {
-        found = found || strstr(text(item(all, "events", i), "text"), "bytes") != NULL;
+        found = found || strstr(view_rig_text(view_rig_item(all, "events", i), "text"), "bytes") != NULL;
     }
     assert_true(found);
     s.view.limit = 1;
     json_int_t cursor = 0;
     for (size_t i = 0; i < count; i++) {
         json_t *one = view_events(&s.view, (uint64_t)cursor);
-        cursor = number(one, "next");
-        assert_true(json_equal(item(one, "events", 0), item(all, "events", i)));
+        cursor = view_rig_number(one, "next");
+        assert_true(json_equal(view_rig_item(one, "events", 0), view_rig_item(all, "events", i)));
         json_decref(one);
     }
     assert_int_equal(cursor, next);
     json_t *end = view_events(&s.view, (uint64_t)next);
     assert_int_equal(json_array_size(json_object_get(end, "events")), 0);
-    assert_int_equal(number(end, "next"), next);
+    assert_int_equal(view_rig_number(end, "next"), next);
     json_decref(end);
     end = view_events(&s.view, UINT64_MAX);
     assert_int_equal(json_array_size(json_object_get(end, "events")), 0);
     json_decref(end);
     json_decref(all);
-    release(&s);
+    view_rig_close(&s);
 }
 
 /* A log as it may really be: refused commands stand in it as well. */
-static void write_log(struct shown *s)
+static void write_log(struct view_rig *s)
 {
     struct bytes encoded[3] = {BYTES_NONE, BYTES_NONE, BYTES_NONE};
     struct command commands[3] = {
@@ -459,23 +326,23 @@ static void write_log(struct shown *s)
 
 static void dumps_the_log(void **state)
 {
-    struct shown s;
+    struct view_rig s;
     (void)state;
-    open_sample(&s);
-    close_view(&s);
+    view_rig_open(&s, 0);
+    view_rig_end(&s);
     write_log(&s);
-    open_view(&s);
+    view_rig_begin(&s);
     json_t *o = view_log(&s.view, 0, UINT64_MAX);
     assert_non_null(o);
-    assert_int_equal(number(o, "first"), 1);
-    assert_int_equal(number(o, "last"), 5);
+    assert_int_equal(view_rig_number(o, "first"), 1);
+    assert_int_equal(view_rig_number(o, "last"), 5);
     assert_int_equal(json_array_size(json_object_get(o, "entries")), 5);
-    assert_string_equal(text(item(o, "entries", 0), "type"), group_entry_type_name(3));
-    assert_string_equal(text(item(o, "entries", 1), "command"), "close");
-    assert_string_equal(text(item(o, "entries", 1), "summary"), "??? bytes");
-    assert_string_equal(text(item(o, "entries", 1), "node"), "??? bytes");
-    assert_string_equal(text(item(o, "entries", 3), "summary"), "0 transfers");
-    assert_null(json_object_get(item(o, "entries", 4), "command"));
+    assert_string_equal(view_rig_text(view_rig_item(o, "entries", 0), "type"), group_entry_type_name(3));
+    assert_string_equal(view_rig_text(view_rig_item(o, "entries", 1), "command"), "close");
+    assert_string_equal(view_rig_text(view_rig_item(o, "entries", 1), "summary"), "??? bytes");
+    assert_string_equal(view_rig_text(view_rig_item(o, "entries", 1), "node"), "??? bytes");
+    assert_string_equal(view_rig_text(view_rig_item(o, "entries", 3), "summary"), "0 transfers");
+    assert_null(json_object_get(view_rig_item(o, "entries", 4), "command"));
     json_decref(o);
     static const struct {
         uint64_t from, to;
@@ -490,21 +357,21 @@ static void dumps_the_log(void **state)
     o = view_log(&s.view, 2, UINT64_MAX);
     assert_int_equal(json_array_size(json_object_get(o, "entries")), 2);
     json_decref(o);
-    release(&s);
+    view_rig_close(&s);
 }
 
 /* The engine's row is not there in this rig. */
 static void says_what_it_cannot_read(void **state)
 {
-    struct shown s;
+    struct view_rig s;
     (void)state;
-    open_sample(&s);
+    view_rig_open(&s, 0);
     assert_fails(&s, view_hash(&s.view), SG_NOTFOUND, "applied state of shard 091000019");
     assert_fails(&s, view_shard(&s.view, NULL), SG_NOTFOUND, "its applied state cannot be read");
-    release(&s);
+    view_rig_close(&s);
 }
 
-static bool rot(struct shown *s, size_t n)
+static bool rot(struct view_rig *s, size_t n)
 {
     return mem_kv_flip_bit_at(s->rig.disk, KV_STATE, n, 5);
 }
@@ -515,14 +382,14 @@ static void survives_damaged_rows(void **state)
     (void)state;
     size_t damaged = 0;
     for (size_t n = 0;; n++) {
-        struct shown s;
-        open_sample(&s);
-        close_view(&s);
+        struct view_rig s;
+        view_rig_open(&s, 0);
+        view_rig_end(&s);
         if (!rot(&s, n)) {
             state_rig_release(&s.rig);
             break;
         }
-        open_view(&s);
+        view_rig_begin(&s);
         struct bytes data = BYTES_NONE;
         json_t *const answers[] = {
             view_transfers(&s.view, 0, SPAN_NONE),
@@ -546,7 +413,7 @@ static void survives_damaged_rows(void **state)
             assert_int_equal(s.view.err, SG_CORRUPT);
         }
         bytes_release(&data);
-        release(&s);
+        view_rig_close(&s);
     }
     assert_in_range(damaged, 10, 1000);
 }
