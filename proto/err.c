@@ -1,15 +1,11 @@
 #include "proto/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
-struct err_row {
-    const char *text;
-    bool retry;
-};
-
-#define ERR_ROW(name, text, retry) [name] = {text, retry},
-static const struct err_row err_rows[SG_ERRS] = {SG_ERR_TABLE(ERR_ROW)};
-#undef ERR_ROW
+#define ERR_TEXT(name, text) [name] = text,
+static const char *const err_texts[SG_ERRS] = {SG_ERR_TABLE(ERR_TEXT)};
+#undef ERR_TEXT
 
 /* The preprocessor cannot lower the case; test_proto_err compares the two tables. */
 static const char *const err_names[] = {
@@ -39,15 +35,10 @@ static bool err_is_known(enum sg_err err)
 
 const char *sg_err_text(enum sg_err err)
 {
-    return err_is_known(err) ? err_rows[err].text : "unknown error";
+    return err_is_known(err) ? err_texts[err] : "unknown error";
 }
 
 const char *sg_err_name(enum sg_err err)
 {
     return err_is_known(err) ? err_names[err] : "unknown error";
-}
-
-bool sg_err_retry(enum sg_err err)
-{
-    return err_is_known(err) && err_rows[err].retry;
 }

@@ -97,8 +97,3 @@ char *hex_text(struct span data, char *out)
     out[2 * data.n] = '\0';
     return out;
 }
-
-void random_bytes(void *out, size_t size)
-{
-    randombytes_buf(out, size);
-}

@@ -34,7 +34,5 @@ uint64_t checksum_of(struct span a, struct span b, struct span c);
 
 /* Lower-case hexadecimal with a final zero; out has 2 * n + 1 bytes. Returns out. */
 char *hex_text(struct span data, char *out);
-/* size bytes from the operating system (identities). Not for simulated code. */
-void random_bytes(void *out, size_t size);
 
 #endif

@@ -178,12 +178,3 @@ enum sg_err transfer_decode(struct span data, struct arena *arena, struct transf
     }
     return transfer_is_bounded(out) ? SG_OK : SG_INVALID;
 }
-
-struct digest transfer_digest(const struct transfer *t)
-{
-    struct bytes encoding = BYTES_NONE;
-    transfer_encode(t, &encoding);
-    struct digest digest = digest_of(span_bytes(&encoding));
-    bytes_release(&encoding);
-    return digest;
-}

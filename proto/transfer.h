@@ -59,12 +59,11 @@ struct transfer {
  * one clear sentence naming the key, the value where harmless, and the rule. */
 MUST_USE enum sg_err transfer_check(const struct transfer *t, char *why, size_t why_size);
 
-/* Deterministic: equal content gives equal bytes (so also the content's
- * identity). Appends to out. */
+/* Deterministic: equal content gives equal bytes. Appends to out. "The same id
+ * with the same content" is asked of digest_of() of these bytes, which stands in
+ * the log's rows: the encoding must never change (test_encoding_is_fixed). */
 void transfer_encode(const struct transfer *t, struct bytes *out);
 /* SG_INVALID: not such an encoding, or a field out of its range. Copies into arena. */
 MUST_USE enum sg_err transfer_decode(struct span data, struct arena *arena, struct transfer *out);
-/* Hash of the encoding: "the same id with the same content". */
-struct digest transfer_digest(const struct transfer *t);
 
 #endif

@@ -92,22 +92,12 @@ struct day calendar_roll(const struct calendar_settings *c, struct day day)
     return day;
 }
 
-static struct day step(const struct calendar_settings *c, struct day day, unsigned n, int direction)
+struct day calendar_next(const struct calendar_settings *c, struct day day, unsigned n)
 {
     CHECK(n > 0);
     while (n > 0) {
-        day.n += direction;
+        day.n++;
         n -= calendar_is_banking_day(c, day) ? 1 : 0;
     }
     return day;
-}
-
-struct day calendar_next(const struct calendar_settings *c, struct day day, unsigned n)
-{
-    return step(c, day, n, 1);
-}
-
-struct day calendar_prev(const struct calendar_settings *c, struct day day, unsigned n)
-{
-    return step(c, day, n, -1);
 }

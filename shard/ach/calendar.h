@@ -19,7 +19,4 @@ struct day calendar_roll(const struct calendar_settings *c, struct day day);
 /* The n-th banking day strictly after day; n is at least 1 (CHECKed). */
 struct day calendar_next(const struct calendar_settings *c, struct day day, unsigned n);
 
-/* The n-th banking day strictly before day; n is at least 1 (CHECKed). */
-struct day calendar_prev(const struct calendar_settings *c, struct day day, unsigned n);
-
 #endif

@@ -57,39 +57,12 @@ static bool first_of_day(const struct settings *s, const struct zone *zone, stru
     return found;
 }
 
-/* The last close of a day at or before until_ms. */
-static bool last_of_day(const struct settings *s, const struct zone *zone, struct day day, int64_t until_ms,
-                        struct window_time *out)
-{
-    bool found = false;
-    for (size_t i = 0; i < s->shard.windows_count; i++) {
-        int64_t close_ms = window_close_ms(&s->shard, zone, day, i);
-        if (close_ms <= until_ms && (!found || close_ms > out->close_ms)) {
-            *out = (struct window_time){.window = i, .day = day, .close_ms = close_ms};
-            found = true;
-        }
-    }
-    return found;
-}
-
 enum sg_err window_next(const struct settings *s, const struct zone *zone, int64_t now_ms,
                         struct window_time *out)
 {
     struct day day = zone_local(zone, now_ms).day;
     for (int i = 0; i < SEARCH_DAYS_MAX && is_sane(day); i++, day.n++) {
         if (window_is_day(s, day) && first_of_day(s, zone, day, now_ms, out)) {
-            return SG_OK;
-        }
-    }
-    return SG_NOTFOUND;
-}
-
-enum sg_err window_last(const struct settings *s, const struct zone *zone, int64_t now_ms,
-                        struct window_time *out)
-{
-    struct day day = zone_local(zone, now_ms).day;
-    for (int i = 0; i <= MISSED_WINDOW_DAYS_MAX && is_sane(day); i++, day.n--) {
-        if (window_is_day(s, day) && last_of_day(s, zone, day, now_ms, out)) {
             return SG_OK;
         }
     }

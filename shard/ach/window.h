@@ -36,10 +36,4 @@ int64_t window_late_until_ms(const struct shard_settings *s, const struct zone *
 MUST_USE enum sg_err window_next(const struct settings *s, const struct zone *zone, int64_t now_ms,
                                  struct window_time *out);
 
-/* The last window that was to close at or before now_ms, no more than
- * MISSED_WINDOW_DAYS_MAX days back. To walk back, ask again for close_ms - 1.
- * SG_NOTFOUND: there is none. */
-MUST_USE enum sg_err window_last(const struct settings *s, const struct zone *zone, int64_t now_ms,
-                                 struct window_time *out);
-
 #endif

@@ -242,20 +242,6 @@ enum sg_err state_attempts_all(struct rows *r, uint64_t file, struct arena *a, s
     return attempts_of(r, file, a, out, count);
 }
 
-enum sg_err state_attempts(struct rows *r, uint64_t file, struct arena *a, struct attempt_row **out,
-                           size_t *count)
-{
-    size_t all = 0;
-    enum sg_err err = attempts_of(r, file, a, out, &all);
-    *count = 0;
-    for (size_t i = 0; err == SG_OK && i < all; i++) {
-        if (!(*out)[i].staged && !(*out)[i].cleaned) {
-            (*out)[(*count)++] = (*out)[i];
-        }
-    }
-    return err;
-}
-
 enum sg_err state_modifier(struct rows *r, struct day creation_day, char *out)
 {
     uint64_t mask = 0;

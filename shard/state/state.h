@@ -82,17 +82,15 @@ char *owed_text(const struct owed *o, char out[OWED_TEXT_SIZE]);
 /* Sequence numbers of a file's members, in order. */
 MUST_USE enum sg_err state_file_members(struct rows *r, uint64_t file, struct arena *a, uint64_t **out,
                                         size_t *count);
-/* Attempts of a file that were claimed and never staged (garbage once a newer
- * term claimed, see upload-protocol): their CLAIM indexes, not yet cleaned.
- * VERIFIED is what marks all attempts of a file as cleaned. */
+/* One attempt to upload a file; attempt is the index of its CLAIM, term that of
+ * the leader that claimed. */
 struct attempt_row {
     uint64_t file, attempt, term;
-    bool staged, abandoned, cleaned;
+    bool staged;    /* STAGED was applied for it. */
+    bool abandoned; /* Its copy was taken back. */
+    bool cleaned;   /* VERIFIED said that nothing of it is left at the bank. */
 };
-MUST_USE enum sg_err state_attempts(struct rows *r, uint64_t file, struct arena *a, struct attempt_row **out,
-                                    size_t *count);
-
-/* All attempts of a file, oldest first, for people. */
+/* All attempts of a file, oldest first. */
 MUST_USE enum sg_err state_attempts_all(struct rows *r, uint64_t file, struct arena *a,
                                         struct attempt_row **out, size_t *count);
 

@@ -168,8 +168,7 @@ static enum sg_err show_attempts(struct script *s, struct rows *rows)
     struct attempt_row *list = NULL;
     size_t count = 0;
     uint64_t file = script_number(s, "file", 0);
-    enum sg_err err = script_arg(s, "all") != NULL ? state_attempts_all(rows, file, &s->arena, &list, &count)
-                                                   : state_attempts(rows, file, &s->arena, &list, &count);
+    enum sg_err err = state_attempts_all(rows, file, &s->arena, &list, &count);
     for (size_t i = 0; i < count; i++) {
         bytes_printf(&s->out, "%llu term=%llu%s%s%s\n", (unsigned long long)list[i].attempt,
                      (unsigned long long)list[i].term, list[i].staged ? " staged" : "",
