@@ -94,7 +94,7 @@
 #define SUBMIT_BATCH_SIZE_BYTES (512u << 10)
 #define SUBMIT_ENTRIES_MAX 2 /* Of one shard under way at once. */
 
-/* --- Transfers (nacha.md sections 1 to 3) -------------------------------- */
+/* --- Transfers (docs/ach.md) ---------------------------------------------- */
 #define TRANSFER_ID_SIZE_MAX 64
 #define TRANSFER_METADATA_SIZE_MAX 1024
 #define TRANSFER_ADDENDA_MAX 999

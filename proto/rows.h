@@ -44,7 +44,7 @@ struct window_row {
     int64_t upload_by_ms;      /* When its files should be at the bank; 0: no deadline. */
 };
 
-/* Names as in cli.md: sealed|claimed|staged|uploaded|hold|abandoned. */
+/* Names as in docs/cli.md: sealed|claimed|staged|uploaded|hold|abandoned. */
 enum file_state {
     FILE_SEALED = 1,
     FILE_CLAIMED,

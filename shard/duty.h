@@ -1,7 +1,7 @@
 /* What the duties of one shard's leader have in common. Private to shard/.
  *
  * A duty is something that only a ready leader does: bring settings into the
- * log, close windows, seal files, upload them. Duties act on the world and on
+ * log, close windows, seal files, upload them, tell what is late. Duties act on the world and on
  * the log, never on the rows: they propose, and apply decides.
  *
  * The rule that keeps an old leader harmless (I-8): everything that takes time
@@ -34,8 +34,8 @@ enum duty_bit {
     DUTY_SEALING = 1u << 2,
     DUTY_UPLOADS = 1u << 3,
     DUTY_RETRY = 1u << 4, /* A person changed something: what was put off is tried again. */
-    DUTY_SUBMIT = 1u << 5,
-    DUTY_OVERDUE = 1u << 6
+    DUTY_OVERDUE = 1u << 5,
+    DUTY_SUBMIT = 1u << 6
 };
 
 /* The duties' view of their shard. Filled by its owner. */

@@ -27,8 +27,14 @@ struct shard_options {
     void *impl;
 };
 
+/* Read what the store has of this group and take part in it. The options are
+ * copied; what they point to must outlive the shard. changed() is never called
+ * from within.
+ * As group_open(): unless SG_OK there is no shard, and why (why_size bytes) is
+ * one sentence for people. */
 MUST_USE enum sg_err shard_open(const struct shard_options *options, struct shard **out, char *why,
                                 size_t why_size);
+/* Its group, for messages and the replicas' care; the shard keeps it. */
 struct group *shard_group(struct shard *s);
 /* The catalog's settings may have changed: the leader brings them into the log. */
 void shard_settings_changed(struct shard *s);
@@ -73,7 +79,7 @@ void shard_command(struct shard *s, struct shard_command *c);
 /* What the leader is doing with files, for people. */
 struct shard_upload_status {
     uint64_t file;          /* 0: the endpoint is probed. */
-    const char *step;       /* "claim", "witness", "stage", ... */
+    const char *step;       /* As in docs/upload.md: "claim", "witness", "put", ... */
     uint32_t tries;         /* Failures in a row. */
     const char *last_error; /* Of the bank; "" when none. */
     int64_t next_try_ms;    /* Wall clock; 0: now. */
@@ -88,10 +94,14 @@ struct shard_status {
     size_t uploads_count;
     size_t submit_queue_bytes;
 };
+/* Texts are borrowed until the loop goes on. */
 void shard_status(struct shard *s, struct shard_status *out);
 
+/* Take no more events; submissions and commands end with SG_NOTLEADER or
+ * SG_UNKNOWN. What is under way elsewhere comes back first: free when idle. */
 void shard_stop(struct shard *s);
 bool shard_is_idle(const struct shard *s);
+/* The shard must be stopped and idle. */
 void shard_free(struct shard *s);
 
 #endif

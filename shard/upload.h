@@ -1,7 +1,7 @@
 /* Sealed files to the bank, exactly once. Private to shard/.
  *
- * The protocol is a machine of named steps for each file (design:
- * upload-protocol.md; the numbers below are its steps). A step does one thing
+ * The protocol is a machine of named steps for each file
+ * (docs/upload.md; the numbers below are its steps). A step does one thing
  * that takes time (a bank request, a command, a rebuild) and its outcome names
  * the next step. What a step may be followed by stands in one table.
  *

@@ -7,7 +7,7 @@
 #include "shard/ach/records.h"
 #include "shard/ach/validate.h"
 
-#define HASH_MODULUS 10000000000u /* Ten digits (nacha.md section 5). */
+#define HASH_MODULUS 10000000000u /* Ten digits (docs/ach.md). */
 #define SERVICE_CREDITS 220
 #define SERVICE_DEBITS 225
 #define STATUS_ODFI 1 /* Originator status: a bank under the rules. */

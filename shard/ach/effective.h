@@ -1,4 +1,4 @@
-/* The effective entry date of a transfer (nacha.md section 6). */
+/* The effective entry date of a transfer (docs/ach.md, Dates). */
 #ifndef SHARD_ACH_EFFECTIVE_H
 #define SHARD_ACH_EFFECTIVE_H
 

@@ -24,7 +24,7 @@ MUST_USE enum sg_err ach_settings_check(const struct settings *s, char *why, siz
 MUST_USE enum sg_err ach_validate(const struct settings *s, const struct transfer *t, char *why,
                                   size_t why_size);
 
-/* The two-digit transaction code (nacha.md section 3), or 0 when there is none:
+/* The two-digit transaction code (docs/ach.md), or 0 when there is none:
  * a debit of a loan is a reversal only, and has no prenote. */
 unsigned ach_transaction_code(const struct transfer *t);
 

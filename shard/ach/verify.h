@@ -4,8 +4,8 @@
 
 #include "shard/ach/file.h"
 
-/* Does file hold everything that a receiving operator tests (nacha.md sections
- * 2, 3, 5 and 8)? Order of records, characters, line ends all alike, counts,
+/* Does file hold everything that a receiving operator tests (Nacha Operating
+ * Rules, appendix 2)? Order of records, characters, line ends all alike, counts,
  * entry hashes, totals, blocks and filler, check digits, transaction codes
  * against SEC, side and amount, service class against entries, headers against
  * controls, trace numbers ascending with the ODFI's prefix, batch numbers from

@@ -1,5 +1,5 @@
 /* The guards around libraft 0.22.1: each closes a defect of that version which
- * would lose money or stop a group (design: raft-engine.md, sections 3 and 5).
+ * would lose money or stop a group (docs/raft.md).
  *
  * Pure functions over libraft's public structures; nothing here is kept. In a
  * test build the planted bug "guard-gN" (proto/fault.h) switches guard N off. */

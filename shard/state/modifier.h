@@ -1,5 +1,5 @@
 /* File ID modifiers of a creation day as a bit mask: A to Z, then 0 to 9
- * (nacha.md section 7). */
+ * (docs/ach.md). */
 #ifndef SHARD_STATE_MODIFIER_H
 #define SHARD_STATE_MODIFIER_H
 

@@ -52,7 +52,7 @@ static const char *judge_numbers(const struct apply *a, const struct command_sea
     return NULL;
 }
 
-/* nacha.md section 4: a durable counter that wraps only where a file would not fit. */
+/* A durable counter that wraps only where a file would not fit. */
 static const char *judge_trace(const struct apply *a, const struct command_seal *s)
 {
     uint64_t room = (uint64_t)TRACE_SEQUENCE_MAX - a->counters.next_trace + 1;

@@ -160,7 +160,7 @@ static const struct {
     {"CTX without a name", {{6, 51, "CTX"}, {7, 55, "0001                "}}, "name"},
 };
 
-/* What the operator rejects (nacha.md section 8), one fault in each row. A
+/* What the operator rejects (Nacha Operating Rules, appendix 2), one fault in each row. A
  * second or third edit repairs what else would give the fault away. */
 static void test_rejections(void **state)
 {

@@ -144,7 +144,7 @@ static void test_modifiers_run_out(void **state)
         close_window(&rig, name);
         assert_int_equal(seal(&rig, name), SG_OK);
     }
-    /* The 37th must wait for the next creation date (nacha.md section 7). */
+    /* The 37th must wait for the next creation date. */
     state_rig_read(&rig, &rows);
     assert_int_equal(state_modifier(&rows, day_of(2026, 11, 23), &modifier), SG_OK);
     assert_int_equal(modifier, 0);
