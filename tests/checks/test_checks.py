@@ -148,6 +148,15 @@ NAMES = [
     ("a path", {"a.md": "`shard/a.c` or `shard/*.c`\n", "shard/a.c": "int a;\n"}, None),
     ("a path that is gone", {"a.md": "`shard/b.c`\n", "shard/a.c": "int a;\n"}, "shard/b.c: no such file"),
     ("a link", {"docs/a.md": "[it](../b.md#part) [there](https://example.net/x)\n", "b.md": "text\n"}, None),
+    ("code that cites a document", {"a.c": "/* docs/b.md, b.md */\n", "docs/b.md": "text\n"}, None),
+    ("code that cites what is elsewhere", {"a.c": "/* see design.md */\n"}, "a.c:1: design.md: no such document"),
+    ("an event that operators can look up",
+     {"docs/operations.md": "| event | means |\n|---|---|\n| `disk.full` | it is |\n",
+      "a.c": 'logger_line(LOG_WARN, &scope, "disk.full", "n=1");\n'}, None),
+    ("an event that they can't", {"docs/operations.md": "", "a.c": 'apply_event(a, "file.sealed", 1);\n'},
+     "a.c:1: file.sealed: not in the tables"),
+    ("an event that is made no more", {"docs/operations.md": "| event |\n|---|\n| `disk.full` |\n"},
+     "docs/operations.md:3: disk.full: nothing makes this event"),
     ("a link that leads nowhere", {"docs/a.md": "[it](b.md)\n", "b.md": "text\n"}, "docs/a.md:1: b.md: no such file"),
 ]
 
