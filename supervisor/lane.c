@@ -143,6 +143,7 @@ struct group_options lane_group_options(struct lane *l, uint64_t group)
         .transport = &l->transport,
         .trailing_entries = o->trailing_entries,
         .inflight_entries = o->inflight_entries,
+        .snapshot_chunk_bytes = o->snapshot_chunk_bytes,
         .election_timeout_ms = o->election_timeout_ms,
         .heartbeat_ms = o->heartbeat_ms,
         .spool_dir = o->spool_dir,

@@ -45,9 +45,10 @@ struct node_options {
     struct link *link;
     const struct zone *(*zone)(void *impl, struct span name);
     void *zone_impl;
-    const char *spool_dir;     /* NULL: memory only. */
-    uint64_t trailing_entries; /* >= inflight_entries. */
-    unsigned inflight_entries; /* 0: INFLIGHT_ENTRIES_MAX. */
+    const char *spool_dir;       /* NULL: memory only. */
+    uint64_t trailing_entries;   /* >= inflight_entries. */
+    unsigned inflight_entries;   /* 0: INFLIGHT_ENTRIES_MAX. */
+    size_t snapshot_chunk_bytes; /* 0: SNAPSHOT_CHUNK_BYTES. */
     unsigned election_timeout_ms;
     unsigned heartbeat_ms;
     /* The node can't go on (its store failed): end the process. */

@@ -207,6 +207,8 @@ static struct group *group_new(const struct group_options *o)
     g->o = *o;
     g->o.inflight_entries = o->inflight_entries == 0 ? INFLIGHT_ENTRIES_MAX : o->inflight_entries;
     CHECK(g->o.inflight_entries <= INFLIGHT_ENTRIES_MAX);
+    g->o.snapshot_chunk_bytes = o->snapshot_chunk_bytes == 0 ? SNAPSHOT_CHUNK_BYTES : o->snapshot_chunk_bytes;
+    CHECK(g->o.snapshot_chunk_bytes <= SNAPSHOT_CHUNK_BYTES);
     CHECK(o->trailing_entries >= g->o.inflight_entries);
     g->scope = (struct log_scope){.node = o->node_name, .group = (uint32_t)o->id, .has_group = 1};
     (void)snprintf(g->address, sizeof(g->address), "%" PRIu64, o->node);

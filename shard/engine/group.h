@@ -30,8 +30,9 @@ struct group_options {
     struct writer *writer;
     struct transport *transport;
     struct machine machine;
-    uint64_t trailing_entries; /* Kept behind a snapshot; >= inflight_entries (G6c). */
-    unsigned inflight_entries; /* To a follower, not acknowledged; 0: INFLIGHT_ENTRIES_MAX, the most. */
+    uint64_t trailing_entries;   /* Kept behind a snapshot; >= inflight_entries (G6c). */
+    unsigned inflight_entries;   /* To a follower, not acknowledged; 0: INFLIGHT_ENTRIES_MAX, the most. */
+    size_t snapshot_chunk_bytes; /* Of a message; 0: SNAPSHOT_CHUNK_BYTES, the most. */
     unsigned election_timeout_ms;
     unsigned heartbeat_ms;
     const char *spool_dir;      /* For large snapshots; NULL: memory only. */

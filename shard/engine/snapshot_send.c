@@ -165,13 +165,14 @@ static enum sg_err send_chunk(struct snapshot_sender *s, uint8_t *buffer, size_t
 /* As much as may be under way. */
 static void pump(struct snapshot_sender *s)
 {
-    uint64_t window = (uint64_t)SNAPSHOT_CHUNKS_INFLIGHT * SNAPSHOT_CHUNK_BYTES;
-    uint8_t *buffer = mem_alloc(SNAPSHOT_CHUNK_BYTES);
+    size_t chunk = s->g->o.snapshot_chunk_bytes;
+    uint64_t window = (uint64_t)SNAPSHOT_CHUNKS_INFLIGHT * chunk;
+    uint8_t *buffer = mem_alloc(chunk);
     enum sg_err err = SG_OK;
     while (err == SG_OK && gate_is_open(s->g) && s->sent < s->head.total_size &&
            s->sent - s->acked < window) {
         uint64_t left = s->head.total_size - s->sent;
-        err = send_chunk(s, buffer, left < SNAPSHOT_CHUNK_BYTES ? (size_t)left : SNAPSHOT_CHUNK_BYTES);
+        err = send_chunk(s, buffer, left < chunk ? (size_t)left : chunk);
     }
     mem_free(buffer);
     if (err != SG_OK) {

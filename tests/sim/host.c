@@ -363,6 +363,7 @@ void host_start(struct sim_host *h)
                                       .zone = host_zone,
                                       .trailing_entries = s->plan.trailing,
                                       .inflight_entries = s->plan.inflight,
+                                      .snapshot_chunk_bytes = s->plan.chunk_bytes,
                                       .election_timeout_ms = s->plan.election_ms,
                                       .heartbeat_ms = s->plan.heartbeat_ms,
                                       .on_fatal = on_fatal,

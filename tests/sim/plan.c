@@ -90,6 +90,7 @@ static const struct key keys[] = {
     KEY(directory_full_every_ms, KEY_U64),
     KEY(rename_in_two_steps, KEY_BOOL),
     KEY(inflight, KEY_UNSIGNED),
+    KEY(chunk_bytes, KEY_UNSIGNED),
     KEY(move_every_ms, KEY_U64),
     KEY(voters_min, KEY_UNSIGNED),
     KEY(kill_elected, KEY_U32),
@@ -267,6 +268,7 @@ void plan_draw(struct sim_plan *p, uint64_t seed)
     p->clog_ms = between(&d, 500, 6000);
     p->dark_ms = sometimes(&d, 12, between(&d, 60000, 400000));
     p->resolve_every_ms = sometimes(&d, 50, between(&d, 1000, 5000));
+    p->chunk_bytes = (unsigned)sometimes(&d, 50, between(&d, 500, 20000));
     reconcile(p);
 }
 
@@ -317,8 +319,8 @@ static void faults_clear(struct sim_plan *p)
         "batch_max",      "accept_max",     "submit_every_ms", "cancel_every_ms", "read_every_ms",
         "close_every_ms", "delay_min_us",   "delay_max_us",    "flush_min_us",    "flush_max_us",
         "bank_min_us",    "bank_max_us",    "take_us",         "down_ms",         "pause_ms",
-        "partition_ms",   "apply_every_ms", "closes_max",      "inflight",        "voters_min",
-        "clog_ms"};
+        "partition_ms",   "apply_every_ms", "closes_max",      "inflight",        "chunk_bytes",
+        "voters_min",     "clog_ms"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         bool clear = true;
         for (size_t j = 0; j < sizeof harmless / sizeof harmless[0]; j++) {

@@ -143,7 +143,8 @@ struct sim_plan {
     uint64_t purge_every_ms, backup_every_ms, power_every_ms, directory_full_every_ms;
     bool rename_in_two_steps; /* A server that breaks the promise: for the planted bug. */
     /* Replicas. */
-    unsigned inflight; /* Entries to a follower, not acknowledged. */
+    unsigned inflight;    /* Entries to a follower, not acknowledged. */
+    unsigned chunk_bytes; /* Of a snapshot. */
     uint64_t move_every_ms;
     unsigned voters_min;    /* That people leave a group. */
     uint32_t kill_elected;  /* A node dies at the moment it is elected. */
