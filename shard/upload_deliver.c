@@ -141,7 +141,7 @@ static void check_witness_answered(struct upload *u, const struct bank_request *
 {
     if (r->answer == BANK_OK) {
         upload_move(u, UPLOAD_UPLOADED);
-    } else if (r->answer == BANK_ABSENT) {
+    } else if (r->answer == BANK_ABSENT || FAULT_BUG("doubt-is-absence")) {
         (void)snprintf(u->reason, sizeof u->reason,
                        "staging lost or wrong server: neither the staged copy nor its witness is there");
         upload_move(u, UPLOAD_HOLD);

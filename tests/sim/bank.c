@@ -8,34 +8,7 @@
 
 #include "proto/fault.h"
 #include "proto/mem.h"
-#include "tests/sim/sim.h"
-
-struct errand;
-
-struct bank_file {
-    char name[BANK_NAME_SIZE];
-    enum bank_place place;
-    struct bytes data;
-    uint64_t written_us;   /* Its bytes and its name are on the disk from then on. */
-    struct errand *writer; /* That is being answered; NULL: nobody. */
-    bool is_unsynced;      /* Renamed, and the directories not flushed since: */
-    enum bank_place old_place;
-    char old_name[BANK_NAME_SIZE];
-    bool is_ghost; /* A roll-back brought it back. */
-    struct bank_file *next;
-};
-
-struct sim_bank {
-    struct sim *sim;
-    unsigned index;
-    struct bank_file *files;
-    struct bank_file *backup;
-    bool has_backup;
-    bool broke_its_word;
-    struct delivery *deliveries;
-    bool picking;
-    uint64_t full_until_us;
-};
+#include "tests/sim/bank.h"
 
 struct errand {
     struct sim_host *host;
@@ -53,7 +26,7 @@ struct errand {
     uint64_t back_us; /* From now until the answer arrives. */
 };
 
-static struct bank_file **find(struct sim_bank *b, enum bank_place place, const char *name)
+struct bank_file **bank_find(struct sim_bank *b, enum bank_place place, const char *name)
 {
     struct bank_file **p = &b->files;
     while (*p != NULL && ((*p)->place != place || strcmp((*p)->name, name) != 0)) {
@@ -68,7 +41,7 @@ static void file_free(struct bank_file *f)
     mem_free(f);
 }
 
-static void unlink_file(struct bank_file **at)
+void bank_unlink(struct bank_file **at)
 {
     struct bank_file *f = *at;
     *at = f->next;
@@ -77,7 +50,7 @@ static void unlink_file(struct bank_file **at)
 
 /* --- The bank's own process ---------------------------------------------------------------------- */
 
-static struct delivery *delivery_find(struct sim_bank *b, const char *name)
+struct delivery *bank_delivery_find(struct sim_bank *b, const char *name)
 {
     struct delivery *d = b->deliveries;
     while (d != NULL && strcmp(d->name, name) != 0) {
@@ -86,23 +59,14 @@ static struct delivery *delivery_find(struct sim_bank *b, const char *name)
     return d;
 }
 
-static struct delivery *delivery_of(struct sim_bank *b, const char *name)
+struct delivery *bank_delivery_of(struct sim_bank *b, const char *name)
 {
-    struct delivery *d = delivery_find(b, name);
+    struct delivery *d = bank_delivery_find(b, name);
     if (d == NULL) {
         d = mem_zalloc(1, sizeof *d);
         (void)snprintf(d->name, sizeof d->name, "%s", name);
         d->next = b->deliveries;
         b->deliveries = d;
-    }
-    return d;
-}
-
-struct delivery *bank_delivery(struct sim *s, const char *name)
-{
-    struct delivery *d = NULL;
-    for (unsigned i = 0; d == NULL && i < s->plan.banks; i++) {
-        d = delivery_find(&s->banks[i], name);
     }
     return d;
 }
@@ -116,20 +80,20 @@ static void pick(void *arg)
     while (*p != NULL) {
         struct bank_file *f = *p;
         struct delivery *d;
-        if (f->place != BANK_DROP) {
+        if (f->place != BANK_DROP || f->is_stranger) {
             p = &f->next;
             continue;
         }
-        d = delivery_of(b, f->name);
+        d = bank_delivery_of(b, f->name);
         d->taken++;
         bytes_set(&d->data, span_bytes(&f->data));
         sim_trace(b->sim, NULL, "a bank takes a file of # bytes, for the #. time", f->data.n, d->taken);
         check_delivery(b->sim, d);
-        unlink_file(p);
+        bank_unlink(p);
     }
 }
 
-static void pick_soon(struct sim_bank *b)
+void bank_pick_soon(struct sim_bank *b)
 {
     if (!b->picking) {
         b->picking = true;
@@ -140,19 +104,18 @@ static void pick_soon(struct sim_bank *b)
 /* A name appeared in the drop directory. */
 static void published(struct sim_bank *b, const struct bank_file *f)
 {
-    struct delivery *d = delivery_of(b, f->name);
+    struct delivery *d = bank_delivery_of(b, f->name);
     d->published++;
     d->excused |= f->is_ghost;
     bytes_set(&d->data, span_bytes(&f->data));
     sim_trace(b->sim, NULL, "a file comes into the drop directory of bank #, for the #. time", b->index,
               d->published);
-    pick_soon(b);
+    bank_pick_soon(b);
 }
 
 /* --- Requests at the server ---------------------------------------------------------------------------- */
 
-static struct bank_file *file_add(struct sim_bank *b, enum bank_place place, const char *name,
-                                  struct span data)
+struct bank_file *bank_file_add(struct sim_bank *b, enum bank_place place, const char *name, struct span data)
 {
     struct bank_file *f = mem_zalloc(1, sizeof *f);
     (void)snprintf(f->name, sizeof f->name, "%s", name);
@@ -170,7 +133,7 @@ static void do_create(struct errand *e)
     bool is_full = e->bank->full_until_us > s->now_us;
     size_t n = e->data.n;
 
-    if (*find(e->bank, e->place, e->name) != NULL) {
+    if (*bank_find(e->bank, e->place, e->name) != NULL) {
         e->answer = BANK_EXISTS;
         return;
     }
@@ -179,7 +142,7 @@ static void do_create(struct errand *e)
     if (n > 0 && (is_full || (e->answer_lost && sim_chance(s, 500000)))) {
         n = sim_below(s, n);
     }
-    f = file_add(e->bank, e->place, e->name, span_of(e->data.p, n));
+    f = bank_file_add(e->bank, e->place, e->name, span_of(e->data.p, n));
     f->writer = e;
     f->written_us = s->now_us + sim_below(s, e->back_us + 1);
     e->size = n;
@@ -198,9 +161,9 @@ struct second_step {
 static void rename_unlink(void *arg)
 {
     struct second_step *st = arg;
-    struct bank_file **at = find(st->bank, BANK_STAGING, st->name);
+    struct bank_file **at = bank_find(st->bank, BANK_STAGING, st->name);
     if (*at != NULL) {
-        unlink_file(at);
+        bank_unlink(at);
     }
     mem_free(st);
 }
@@ -209,7 +172,7 @@ static void rename_in_two_steps(struct errand *e, const struct bank_file *from)
 {
     struct sim *s = e->bank->sim;
     struct second_step *st = mem_zalloc(1, sizeof *st);
-    struct bank_file *f = file_add(e->bank, e->to_place, e->to_name, span_bytes(&from->data));
+    struct bank_file *f = bank_file_add(e->bank, e->to_place, e->to_name, span_bytes(&from->data));
 
     *st = (struct second_step){.bank = e->bank};
     memcpy(st->name, e->name, sizeof st->name);
@@ -221,13 +184,13 @@ static void rename_in_two_steps(struct errand *e, const struct bank_file *from)
 
 static void do_rename(struct errand *e)
 {
-    struct bank_file *f = *find(e->bank, e->place, e->name);
+    struct bank_file *f = *bank_find(e->bank, e->place, e->name);
 
     if (f == NULL) {
         e->answer = BANK_ABSENT;
         return;
     }
-    if (*find(e->bank, e->to_place, e->to_name) != NULL) {
+    if (*bank_find(e->bank, e->to_place, e->to_name) != NULL) {
         e->answer = BANK_EXISTS;
         return;
     }
@@ -256,17 +219,17 @@ static void do_sync(struct errand *e)
 
 static void do_stat(struct errand *e)
 {
-    struct bank_file **at = find(e->bank, e->place, e->name);
+    struct bank_file **at = bank_find(e->bank, e->place, e->name);
     e->answer = *at == NULL ? BANK_ABSENT : BANK_OK;
     e->size = *at == NULL ? 0 : (*at)->data.n;
 }
 
 static void do_remove(struct errand *e)
 {
-    struct bank_file **at = find(e->bank, e->place, e->name);
+    struct bank_file **at = bank_find(e->bank, e->place, e->name);
     e->answer = *at == NULL ? BANK_ABSENT : BANK_OK;
     if (*at != NULL) {
-        unlink_file(at);
+        bank_unlink(at);
     }
 }
 
@@ -416,94 +379,7 @@ struct bank bank_seam(struct sim_host *h)
     return (struct bank){.ops = &bank_sim_ops, .impl = h};
 }
 
-/* --- The world's side -------------------------------------------------------------------------------------------- */
-
-void bank_start(struct sim *s)
-{
-    s->banks = mem_zalloc(SIM_BANKS_MAX, sizeof *s->banks);
-    for (unsigned i = 0; i < SIM_BANKS_MAX; i++) {
-        s->banks[i] = (struct sim_bank){.sim = s, .index = i};
-    }
-}
-
-void bank_heal(struct sim *s)
-{
-    for (unsigned i = 0; i < s->plan.banks; i++) {
-        s->banks[i].full_until_us = 0;
-        pick_soon(&s->banks[i]);
-    }
-}
-
-static struct sim_bank *any_bank(struct sim *s)
-{
-    return &s->banks[sim_below(s, s->plan.banks)];
-}
-
-static struct bank_file *files_copy(const struct bank_file *f)
-{
-    struct bank_file *head = NULL;
-    for (; f != NULL; f = f->next) {
-        struct bank_file *copy = mem_zalloc(1, sizeof *copy);
-        *copy = *f;
-        copy->data = BYTES_NONE;
-        bytes_append_span(&copy->data, span_bytes(&f->data));
-        copy->next = head;
-        head = copy;
-    }
-    return head;
-}
-
-/* Everything in staging is gone: a purge that takes all, as the protocol assumes. */
-void bank_purge(struct sim *s)
-{
-    struct sim_bank *b = any_bank(s);
-    struct bank_file **p = &b->files;
-    sim_trace(s, NULL, "staging of bank # is purged", b->index, 0);
-    b->broke_its_word = true;
-    while (*p != NULL) {
-        if ((*p)->place == BANK_STAGING) {
-            unlink_file(p);
-        } else {
-            p = &(*p)->next;
-        }
-    }
-}
-
-/* What comes again by the roll-back comes from the bank itself; what goes is
- * lost by it. */
-static void restore(struct sim_bank *b)
-{
-    struct bank_file *now = b->files;
-    b->files = b->backup;
-    b->backup = NULL;
-    b->has_backup = false;
-    b->broke_its_word = true;
-    for (struct bank_file *f = now; f != NULL; f = f->next) {
-        if (f->place == BANK_DROP && *find(b, BANK_DROP, f->name) == NULL) {
-            delivery_of(b, f->name)->lost = true;
-        }
-    }
-    for (struct bank_file *f = b->files; f != NULL; f = f->next) {
-        f->is_ghost = true;
-        if (f->place == BANK_DROP) {
-            delivery_of(b, f->name)->excused = true;
-            pick_soon(b);
-        }
-    }
-}
-
-/* The first call remembers, the second goes back: the server is as it was. */
-void bank_backup(struct sim *s)
-{
-    struct sim_bank *b = any_bank(s);
-    if (!b->has_backup) {
-        b->backup = files_copy(b->files);
-        b->has_backup = true;
-        return;
-    }
-    sim_trace(s, NULL, "bank # goes back to a backup", b->index, 0);
-    restore(b);
-}
+/* --- Power --------------------------------------------------------------------------------------- */
 
 /* Nobody was told yet that it is there: it is gone, or ends somewhere, or has
  * its length and zeros for bytes. */
@@ -515,7 +391,7 @@ static void tear(struct sim_bank *b, struct bank_file **at)
     sim_trace(b->sim, NULL, "bank # has # bytes left of a file that was being written", b->index, n);
     switch (sim_below(b->sim, 3)) {
     case 0:
-        unlink_file(at);
+        bank_unlink(at);
         break;
     case 1:
         f->data.n = n;
@@ -527,7 +403,7 @@ static void tear(struct sim_bank *b, struct bank_file **at)
     }
 }
 
-static void tear_all(struct sim_bank *b)
+void bank_tear(struct sim_bank *b)
 {
     struct bank_file **p = &b->files;
     while (*p != NULL) {
@@ -541,59 +417,6 @@ static void tear_all(struct sim_bank *b)
         }
         if (*p == f) {
             p = &f->next;
-        }
-    }
-}
-
-/* What was being written is torn. Renames that were not flushed are undone, as
- * far as the file is still there. */
-void bank_power_loss(struct sim *s)
-{
-    struct sim_bank *b = any_bank(s);
-    sim_trace(s, NULL, "bank # loses its power", b->index, 0);
-    tear_all(b);
-    for (struct bank_file *f = b->files; f != NULL; f = f->next) {
-        if (f->is_unsynced && sim_chance(s, 700000)) {
-            if (f->place == BANK_DROP) {
-                delivery_of(b, f->name)->published--;
-            }
-            f->place = f->old_place;
-            memcpy(f->name, f->old_name, sizeof f->name);
-            sim_trace(s, NULL, "bank # has lost a rename that was not flushed", b->index, 0);
-        }
-        f->is_unsynced = false;
-    }
-}
-
-void bank_fill(struct sim *s, uint64_t for_us)
-{
-    struct sim_bank *b = any_bank(s);
-    sim_trace(s, NULL, "bank # has no room for # ms", b->index, for_us / 1000);
-    b->full_until_us = s->now_us + for_us;
-}
-
-bool bank_broke_its_word(const struct sim *s, unsigned bank)
-{
-    return s->banks[bank].broke_its_word;
-}
-
-bool bank_has_taken_all(const struct sim *s)
-{
-    for (unsigned i = 0; i < s->plan.banks; i++) {
-        for (const struct bank_file *f = s->banks[i].files; f != NULL; f = f->next) {
-            if (f->place == BANK_DROP) {
-                return false;
-            }
-        }
-    }
-    return true;
-}
-
-void bank_each(struct sim *s, void (*f)(void *impl, const struct delivery *d), void *impl)
-{
-    for (unsigned i = 0; i < s->plan.banks; i++) {
-        for (const struct delivery *d = s->banks[i].deliveries; d != NULL; d = d->next) {
-            f(impl, d);
         }
     }
 }

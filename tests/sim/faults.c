@@ -322,6 +322,16 @@ static void fill_bank(void *arg)
     }
 }
 
+static void stranger_one(void *arg)
+{
+    struct sim *s = arg;
+    unsigned shard = (unsigned)sim_below(s, s->plan.shards);
+    char name[BANK_NAME_SIZE];
+    if (goes_on(s, s->plan.stranger_every_ms, stranger_one) && rows_open_name(s, shard, name)) {
+        bank_stranger(s, bank_of_shard(s, shard), name);
+    }
+}
+
 /* --- The whole ------------------------------------------------------------------------------------------ */
 
 static void begin(struct sim *s, uint64_t every_ms, void (*run)(void *arg))
@@ -347,6 +357,7 @@ void faults_start(struct sim *s)
     begin(s, p->backup_every_ms, backup_one);
     begin(s, p->power_every_ms, power_one);
     begin(s, p->directory_full_every_ms, fill_bank);
+    begin(s, p->stranger_every_ms, stranger_one);
     begin(s, p->rot ? p->storm_ms / 2 : 0, rot_one);
     if (p->dark_ms > 0) {
         (void)sim_at(s, NULL, 3000000 + sim_below(s, 500 * p->storm_ms), lights_out, s);

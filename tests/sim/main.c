@@ -191,10 +191,12 @@ static void totals_add(struct totals *t, const struct sim_stats *s)
 {
     const uint64_t *from = (const uint64_t *)(const void *)s;
     uint64_t *to = (uint64_t *)(void *)&t->sum;
+    uint64_t calm_ms = s->calm_ms > t->sum.calm_ms ? s->calm_ms : t->sum.calm_ms;
     _Static_assert(sizeof *s % sizeof(uint64_t) == 0, "figures only");
     for (size_t i = 0; i < sizeof *s / sizeof(uint64_t); i++) {
         to[i] += from[i];
     }
+    t->sum.calm_ms = calm_ms;
 }
 
 /* Waits for one job to end; its place in jobs. */
@@ -219,8 +221,9 @@ static size_t job_end(const struct options *o, struct job *jobs, size_t count, s
         totals_add(t, &line.stats);
         if (o->each) {
             (void)printf("seed %" PRIu64 " hash %016" PRIx64 " events %" PRIu64 " commits %" PRIu64
-                         " virtual %" PRIu64 " ms\n",
-                         line.seed, line.hash, line.stats.events, line.stats.commits, line.stats.virtual_ms);
+                         " virtual %" PRIu64 " ms, longest wait %" PRIu64 " ms\n",
+                         line.seed, line.hash, line.stats.events, line.stats.commits, line.stats.virtual_ms,
+                         line.stats.calm_ms);
         }
     } else {
         t->failed++;
@@ -247,6 +250,7 @@ static void print_totals(const struct totals *t, double took_s)
     (void)printf("crashes %" PRIu64 ", pauses %" PRIu64 ", partitions %" PRIu64 ", disk errors %" PRIu64
                  ", changes of replicas %" PRIu64 "\n",
                  s->kills, s->pauses, s->partitions, s->io_errors, s->changes);
+    (void)printf("longest wait after the faults %.1f s\n", (double)s->calm_ms / 1e3);
     double virtual_s = (double)s->virtual_ms / 1e3;
     (void)printf("virtual %.0f s in %.1f s: %.0f times real time; %.1f s of processors: %.0f times on one\n",
                  virtual_s, took_s, virtual_s / took_s, t->busy_s, t->busy_s > 0 ? virtual_s / t->busy_s : 0);

@@ -89,6 +89,7 @@ static const struct key keys[] = {
     KEY(power_every_ms, KEY_U64),
     KEY(directory_full_every_ms, KEY_U64),
     KEY(rename_in_two_steps, KEY_BOOL),
+    KEY(stranger_every_ms, KEY_U64),
     KEY(inflight, KEY_UNSIGNED),
     KEY(chunk_bytes, KEY_UNSIGNED),
     KEY(move_every_ms, KEY_U64),
@@ -269,6 +270,7 @@ void plan_draw(struct sim_plan *p, uint64_t seed)
     p->dark_ms = sometimes(&d, 12, between(&d, 60000, 400000));
     p->resolve_every_ms = sometimes(&d, 50, between(&d, 1000, 5000));
     p->chunk_bytes = (unsigned)sometimes(&d, 50, between(&d, 500, 20000));
+    p->stranger_every_ms = sometimes(&d, 12, between(&d, 2000, 12000));
     reconcile(p);
 }
 

@@ -94,15 +94,39 @@ static void sealed_check(struct rows_read *r, const struct file_row *f)
     }
 }
 
-/* UPLOADED needs the bank to have got it; HOLD needs a reason that the protocol
- * knows. */
+/* A reason that the protocol knows (steps 5 and 10), and the evidence for it. */
+static void hold_check(struct rows_read *r, const struct file_row *f, const char *name)
+{
+    struct sim *s = r->host->sim;
+    unsigned bank = bank_of_shard(s, r->shard);
+    char reason[REASON_SIZE_MAX + 1];
+    char witness[BANK_NAME_SIZE];
+    char aba[ABA_TEXT_SIZE];
+    struct window_row w;
+    bool right;
+
+    (void)span_cstr(f->reason, reason, sizeof reason);
+    (void)snprintf(witness, sizeof witness, "sim-%s-%" PRIu64 ".wit", aba_text(sim_shard_aba(r->shard), aba),
+                   f->staged_attempt);
+    if (strncmp(reason, "staging lost", 12) == 0) {
+        right = bank_fact(s, bank, BANK_LOST, witness);
+    } else if (strncmp(reason, "another file", 12) == 0) {
+        right = bank_fact(s, bank, BANK_STRANGER, name);
+    } else {
+        right = state_window(&r->rows, &f->seal.window, &w) == SG_OK && w.hold;
+    }
+    if (!right) {
+        sim_fail(s, "I-12", "%s holds %s without need: %s", r->host->name, name, reason);
+    }
+}
+
+/* UPLOADED needs the bank to have got it, ABANDONED that it has not. */
 static void end_check(struct rows_read *r, const struct file_row *f)
 {
     struct sim *s = r->host->sim;
     struct sealed *was = sealed_of(s, r->shard, f->seal.file);
     const struct delivery *d = bank_delivery(s, was->name);
     bool broke = bank_broke_its_word(s, bank_of_shard(s, r->shard));
-    struct window_row w;
 
     if (f->state == FILE_UPLOADED && !was->resolved && (d == NULL || d->published == 0) && !broke) {
         sim_fail(s, "I-7", "%s says that %s is uploaded, and the bank never had it", r->host->name,
@@ -111,11 +135,8 @@ static void end_check(struct rows_read *r, const struct file_row *f)
     if (f->state == FILE_ABANDONED && d != NULL && d->published > 0 && !broke) {
         sim_fail(s, "I-7", "%s says that %s is abandoned, and the bank has had it", r->host->name, was->name);
     }
-    if (f->state == FILE_HOLD && !broke &&
-        (state_window(&r->rows, &f->seal.window, &w) != SG_OK || !w.hold)) {
-        char reason[REASON_SIZE_MAX + 1];
-        sim_fail(s, "I-12", "%s holds %s without need: %s", r->host->name, was->name,
-                 span_cstr(f->reason, reason, sizeof reason));
+    if (f->state == FILE_HOLD) {
+        hold_check(r, f, was->name);
     }
 }
 
@@ -355,6 +376,26 @@ static void resolve(struct rows_read *r, const struct file_row *f)
     struct sim *s = r->host->sim;
     const struct delivery *d = bank_delivery(s, sealed_of(s, r->shard, f->seal.file)->name);
     people_resolve(s, r->shard, f->seal.file, d != NULL && d->taken > 0);
+}
+
+bool rows_open_name(struct sim *s, unsigned shard, char name[BANK_NAME_SIZE])
+{
+    struct sim_host *h = reference(s, shard);
+    struct rows_read r;
+    struct file_row *files;
+    size_t count = 0;
+    bool found;
+
+    if (h == NULL || !read_begin(&r, h, shard)) {
+        return false;
+    }
+    found = state_files_open_work(&r.rows, &r.arena, &files, &count) == SG_OK && count > 0 &&
+            files[count - 1].state != FILE_UPLOADED && files[count - 1].state != FILE_ABANDONED;
+    if (found) {
+        (void)span_cstr(files[count - 1].seal.name, name, BANK_NAME_SIZE);
+    }
+    read_end(&r);
+    return found;
 }
 
 static bool file_is_out(struct rows_read *r, const struct file_row *f)

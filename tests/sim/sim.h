@@ -10,7 +10,8 @@
  *   plan.c     what a run is made of: from the seed or from a scenario file
  *   host.c     one node's process: loop, workers, disk, clock; start, kill, pause
  *   net.c      links that lose, repeat, delay, reorder, cut and part
- *   bank.c     endpoints that are slow, drop the line and take files
+ *   bank.c     endpoints that are slow, drop the line and take files;
+ *              bank_world.c: what happens to their servers
  *   config.c   the configuration file that people apply
  *   client.c   calls with time limits that are repeated with the same ids
  *   people.c   who submits, repeats, cancels, closes, looks; what was promised
@@ -141,6 +142,7 @@ struct sim_plan {
     uint64_t bank_min_us, bank_max_us, take_us;
     uint32_t line_drop_before, line_drop_after, late_execution, bank_fails;
     uint64_t purge_every_ms, backup_every_ms, power_every_ms, directory_full_every_ms;
+    uint64_t stranger_every_ms;
     bool rename_in_two_steps; /* A server that breaks the promise: for the planted bug. */
     /* Replicas. */
     unsigned inflight;    /* Entries to a follower, not acknowledged. */
@@ -230,6 +232,17 @@ void bank_purge(struct sim *s);
 void bank_backup(struct sim *s);
 void bank_power_loss(struct sim *s);
 void bank_fill(struct sim *s, uint64_t for_us);
+
+/* Somebody else puts a file under this name into the drop directory, for a while
+ * or for good. */
+void bank_stranger(struct sim *s, unsigned bank, const char *name);
+
+/* What the bank itself did, for the names that it did it to. */
+enum bank_fact_kind {
+    BANK_LOST,    /* Took it out of staging: a purge, a roll-back. */
+    BANK_STRANGER /* Put a stranger's file there. */
+};
+bool bank_fact(const struct sim *s, unsigned bank, enum bank_fact_kind kind, const char *name);
 
 /* A file that the bank has, or had, under its final name. */
 struct delivery {
@@ -396,6 +409,8 @@ bool check_can_do_without(struct sim *s, const struct sim_host *h);
 
 /* The stored state of one shard on one host, as a whole: I-6, I-7, I-9. */
 void rows_check(struct sim_host *h, unsigned shard);
+/* The name of a file of the shard that is not at its end; false: there is none. */
+bool rows_open_name(struct sim *s, unsigned shard, char name[BANK_NAME_SIZE]);
 /* Has everything due gone out? Resolves what may be on hold. */
 bool rows_all_out(struct sim *s, char *why, size_t why_size);
 /* People decide about a file of the shard that is on hold, by what the bank says. */
@@ -416,6 +431,7 @@ void settle(struct sim *s);
 struct sim_stats {
     uint64_t events, frames, elections, commits, uploads, kills, pauses, partitions, installs, accepted,
         folded, rejected, cancelled, holds, io_errors, calls, torn, virtual_ms, changes, clogs, missed;
+    uint64_t calm_ms; /* The longest wait after the faults; of many runs the longest of all. */
 };
 
 struct sim {
