@@ -156,6 +156,15 @@ static enum sg_err find_settings_event(struct rows *rows, int64_t *time_ms)
     return err;
 }
 
+/* What came in the future came by a clock that was ahead, and now is right. The
+ * windows until then are ours, from the last minute on. */
+static void bound_since(struct windows *w, int64_t now_ms)
+{
+    if (w->since_ms > now_ms) {
+        w->since_ms = now_ms - WINDOW_GRACE_MS;
+    }
+}
+
 static enum sg_err read_due(struct windows *w, int64_t now_ms, struct window_time *due)
 {
     struct duty_read r;
@@ -167,6 +176,7 @@ static enum sg_err read_due(struct windows *w, int64_t now_ms, struct window_tim
         err = load_since(w, &r.rows);
     }
     if (err == SG_OK) {
+        bound_since(w, now_ms);
         err = find_due(w, &r.rows, now_ms, due);
     }
     duty_read_end(&r);

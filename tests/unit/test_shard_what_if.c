@@ -474,6 +474,73 @@ static void a_strangers_file_between_look_and_rename(void **state)
     world_free(w);
 }
 
+/* --- Cut-offs that are set up by a wrong clock, or moved ----------------------------------- */
+
+/* The machine's clock was hours ahead when the settings came in, and is put right
+ * afterwards: today's windows are still to come, whoever leads. */
+static void settings_by_a_clock_that_was_ahead(void **state)
+{
+    (void)state;
+    for (int fails_over = 0; fails_over < 2; fails_over++) {
+        struct world *w = world_new(1);
+        struct window_row row;
+        world_set_clock(w, 23, 15, 0, 0);
+        (void)world_elect(w);
+        world_run(w, SECOND_MS);
+        w->settings->shard.windows_count = 2;
+        w->settings->shard.missed = MISSED_HOLD;
+        change_settings(w, 2);
+        world_submit_samples(w, "t");
+        world_set_clock(w, 23, 10, 0, 0);
+        world_run(w, MINUTE_MS);
+        if (fails_over != 0) {
+            world_set_clock(w, 23, 10, 15, 10); /* Dead just before the cut-off. */
+            (void)world_elect(w);
+        }
+        world_run(w, 20 * MINUTE_MS);
+        assert_true(world_window(w, "SD1", day_of(2026, 11, 23), &row));
+        assert_false(row.late);
+        assert_delivered_once(w, 1);
+        world_run(w, 6 * HOUR_MS);
+        assert_true(world_window(w, "ND", day_of(2026, 11, 23), &row));
+        assert_int_equal(world_events(w, "window.closed"), 2);
+        world_free(w);
+    }
+}
+
+/* Moved to later after it has closed, moved to a time that has passed before it
+ * closed: today it does not close (again) by itself, from tomorrow it does. */
+static void a_cut_off_that_is_moved(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *reason;
+        int moved_to; /* Minute of the day; at 12:00, SD1 is at 10:15 and ND at 16:15. */
+        size_t window, closed_today;
+    } rows[] = {
+        {"SD1 from 10:15 to 13:00, at noon: it is closed", 13 * 60, 0, 2},
+        {"ND from 16:15 to 11:00, at noon: new, and its time has passed", 11 * 60, 1, 1},
+        {"ND from 16:15 to 15:00, at noon", 15 * 60, 1, 2},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        print_message("%s\n", rows[i].reason);
+        struct world *w = world_new(1);
+        struct window_row row;
+        set_windows(w, 10 * 60 + 15, 16 * 60 + 15);
+        (void)world_elect(w);
+        world_run(w, 2 * HOUR_MS);
+        w->settings->shard.windows[rows[i].window].close_minute = rows[i].moved_to;
+        change_settings(w, 3);
+        world_run(w, 10 * HOUR_MS);
+        assert_int_equal(world_events(w, "window.closed"), rows[i].closed_today);
+        world_run(w, 20 * HOUR_MS);
+        assert_true(world_window(w, "SD1", day_of(2026, 11, 24), &row));
+        assert_true(world_window(w, "ND", day_of(2026, 11, 24), &row));
+        assert_int_equal(world_events(w, "window.missed"), 0);
+        world_free(w);
+    }
+}
+
 /* --- What is in a file ------------------------------------------------------------------ */
 
 /* Accounts are only tried out: no cents at all, and the file goes. */
@@ -543,6 +610,8 @@ int main(void)
         cmocka_unit_test(windows_around_midnight),
         cmocka_unit_test(a_clock_a_day_ahead),
         cmocka_unit_test(leap_day_and_new_year),
+        cmocka_unit_test(settings_by_a_clock_that_was_ahead),
+        cmocka_unit_test(a_cut_off_that_is_moved),
         cmocka_unit_test(a_cancel_and_the_cut_off_at_once),
         cmocka_unit_test(a_strangers_file_between_look_and_rename),
         cmocka_unit_test(a_file_of_prenotes_alone),
