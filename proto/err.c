@@ -3,7 +3,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define ERR_TEXT(name, text) [name] = text,
+#define ERR_TEXT(name, text) [name] = (text),
 static const char *const err_texts[SG_ERRS] = {SG_ERR_TABLE(ERR_TEXT)};
 #undef ERR_TEXT
 
