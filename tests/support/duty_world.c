@@ -349,6 +349,14 @@ void world_settings(struct world *w, uint64_t version)
     settings_encode(w->settings, &w->catalog);
 }
 
+void world_apply_settings(struct world *w, uint64_t version)
+{
+    world_settings(w, version);
+    struct command c = {.kind = COMMAND_SETTINGS};
+    c.settings.encoded = span_bytes(&w->catalog);
+    must(world_apply(w, &c));
+}
+
 void world_submit_samples(struct world *w, const char *prefix)
 {
     struct transfer t[ACH_SAMPLE_TRANSFERS];
@@ -396,10 +404,7 @@ struct world *world_new(uint64_t seed)
                                                        .staging_dir = span_str("staging"),
                                                        .confirm = CONFIRM_HASH,
                                                        .verify_window_ms = VERIFY_WINDOW_MS};
-    world_settings(w, 1);
-    struct command c = {.kind = COMMAND_SETTINGS};
-    c.settings.encoded = span_bytes(&w->catalog);
-    must(world_apply(w, &c));
+    world_apply_settings(w, 1);
     faults_begin(w);
     return w;
 }

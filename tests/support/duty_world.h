@@ -96,6 +96,8 @@ void world_free(struct world *w);
 enum sg_err world_apply(struct world *w, struct command *c);
 /* Encode w->settings as the catalog's, with this version. */
 void world_settings(struct world *w, uint64_t version);
+/* The same, and they are applied. */
+void world_apply_settings(struct world *w, uint64_t version);
 /* The sample's four transfers with ids "<prefix>1".. . */
 void world_submit_samples(struct world *w, const char *prefix);
 /* CLOSE by hand with this name, today. */

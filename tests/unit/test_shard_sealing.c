@@ -70,10 +70,7 @@ static void test_split_by_lines(void **state)
     (void)state;
     struct world *w = world_new(1);
     w->settings->shard.max_lines = 10;
-    world_settings(w, 2);
-    struct command c = {.kind = COMMAND_SETTINGS};
-    c.settings.encoded = span_bytes(&w->catalog);
-    assert_int_equal(world_apply(w, &c), SG_OK);
+    world_apply_settings(w, 2);
     for (unsigned i = 0; i < 5; i++) {
         world_submit_samples(w, (char[]){(char)('a' + (char)i), 0});
     }

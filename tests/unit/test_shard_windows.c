@@ -21,20 +21,12 @@ static struct day monday(void)
     return day_of(2026, 11, 23);
 }
 
-static void apply_settings(struct world *w, uint64_t version)
-{
-    world_settings(w, version);
-    struct command c = {.kind = COMMAND_SETTINGS};
-    c.settings.encoded = span_bytes(&w->catalog);
-    assert_int_equal(world_apply(w, &c), SG_OK);
-}
-
 static struct world *world_with_windows(enum missed_policy missed)
 {
     struct world *w = world_new(1);
     w->settings->shard.windows_count = 2;
     w->settings->shard.missed = missed;
-    apply_settings(w, 2);
+    world_apply_settings(w, 2);
     world_submit_samples(w, "t");
     return w;
 }
@@ -264,7 +256,7 @@ static void test_new_window_is_not_missed(void **state)
     world_submit_samples(w, "t");
     world_set_clock(w, 23, 15, 0, 0);
     w->settings->shard.windows_count = 2;
-    apply_settings(w, 2);
+    world_apply_settings(w, 2);
     world_run(w, MINUTE_MS);
     (void)world_elect(w);
     world_run(w, MINUTE_MS);
