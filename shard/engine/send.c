@@ -94,8 +94,19 @@ static void send_entries(struct group *g, uint64_t peer, const struct message *m
     }
 }
 
+/* Held back while somebody else was elected: the log that it tells of may be
+ * another one now. */
+static bool is_outdated_candidate(const struct group *g, const struct message *m)
+{
+    return m->kind == MESSAGE_REQUEST_VOTE && !m->request_vote.pre_vote &&
+           (g->raft.state != RAFT_CANDIDATE || m->request_vote.term != g->raft.current_term);
+}
+
 void send_now(struct group *g, uint64_t peer, const struct message *m)
 {
+    if (is_outdated_candidate(g, m)) {
+        return;
+    }
     if (m->kind == MESSAGE_APPEND_ENTRIES && m->append_entries.entries_count > 0) {
         send_entries(g, peer, m);
     } else {

@@ -391,7 +391,8 @@ static void look(void *arg)
 
 static void close_send(struct sim *s, unsigned shard, const char *window, unsigned tries)
 {
-    bool once = window[0] == '\0'; /* Each is a window of its own. */
+    /* Each is a window of its own; in the calm, one too many does no harm. */
+    bool once = window[0] == '\0' && !s->calm;
     struct request_arg args[2];
     struct request r = {.kind = REQUEST_WINDOWS_CLOSE, .routing_number = sim_shard_aba(shard)};
     arg_add(&r, args, "window", span_str(window));
@@ -440,13 +441,15 @@ static void file_cancel_one(void *arg)
     struct sim *s = arg;
     struct request_arg args[2];
     char file[24];
-    struct request r = {.kind = REQUEST_FILES_CANCEL, .routing_number = sim_shard_aba(any_shard(s))};
+    unsigned shard = any_shard(s);
+    uint64_t open = rows_open_file(s, shard);
+    struct request r = {.kind = REQUEST_FILES_CANCEL, .routing_number = sim_shard_aba(shard)};
 
     if (s->people.resting) {
         return;
     }
     (void)sim_at(s, NULL, sim_gap_us(s, s->plan.file_cancel_every_ms), file_cancel_one, s);
-    (void)snprintf(file, sizeof file, "%" PRIu64, 1 + sim_below(s, 12));
+    (void)snprintf(file, sizeof file, "%" PRIu64, open != 0 ? open : 1 + sim_below(s, 12));
     arg_add(&r, args, "file", span_str(file));
     (void)client_send(s, &r, TRIES, false, looked, NULL);
 }

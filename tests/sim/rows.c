@@ -462,22 +462,44 @@ bool rows_all_out(struct sim *s, char *why, size_t why_size)
     return out;
 }
 
-void rows_resolve_one(struct sim *s, unsigned shard)
+/* A file on which something is to be done yet, as the shard's first replica tells; or none. */
+static bool open_file(struct rows_read *r, struct sim *s, unsigned shard, struct file_row *out)
 {
     struct sim_host *h = reference(s, shard);
-    struct rows_read r;
     struct file_row *files;
-    size_t count;
+    size_t count = 0;
 
-    if (h == NULL || !h->up || !read_begin(&r, h, shard)) {
-        return;
+    if (h == NULL || !h->up || !read_begin(r, h, shard)) {
+        return false;
     }
-    if (state_files_open_work(&r.rows, &r.arena, &files, &count) == SG_OK && count > 0) {
-        const struct file_row *f = &files[sim_below(s, count)];
-        if (f->state == FILE_HOLD) {
+    if (state_files_open_work(&r->rows, &r->arena, &files, &count) == SG_OK && count > 0) {
+        *out = files[sim_below(s, count)];
+        return true;
+    }
+    read_end(r);
+    return false;
+}
+
+void rows_resolve_one(struct sim *s, unsigned shard)
+{
+    struct rows_read r;
+    struct file_row f;
+    if (open_file(&r, s, shard, &f)) {
+        if (f.state == FILE_HOLD) {
             s->stats.holds++;
-            resolve(&r, f);
+            resolve(&r, &f);
         }
+        read_end(&r);
+    }
+}
+
+uint64_t rows_open_file(struct sim *s, unsigned shard)
+{
+    struct rows_read r;
+    struct file_row f;
+    if (!open_file(&r, s, shard, &f)) {
+        return 0;
     }
     read_end(&r);
+    return f.seal.file;
 }

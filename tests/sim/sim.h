@@ -415,6 +415,8 @@ bool rows_open_name(struct sim *s, unsigned shard, char name[BANK_NAME_SIZE]);
 bool rows_all_out(struct sim *s, char *why, size_t why_size);
 /* People decide about a file of the shard that is on hold, by what the bank says. */
 void rows_resolve_one(struct sim *s, unsigned shard);
+/* The number of a file that has not ended yet; 0: none. */
+uint64_t rows_open_file(struct sim *s, unsigned shard);
 
 /* --- cutoffs.c ------------------------------------------------------------------------------------- */
 

@@ -80,6 +80,37 @@ static void messages_behind_a_vote_wait_in_order(void **state)
     rig_free(r);
 }
 
+/* While its own vote is being written, somebody else wins the term, and the log that
+ * the request tells of is not the candidate's any more. */
+static void a_candidate_that_lost_asks_nobody(void **state)
+{
+    (void)state;
+    struct rig *r = opened();
+    const struct message *asked = NULL;
+    for (int i = 0; i < 200 && asked == NULL; i++) {
+        rig_advance(r, 50);
+        asked = rig_take(r, MESSAGE_REQUEST_VOTE);
+    }
+    assert_non_null(asked);
+    assert_true(asked->request_vote.pre_vote);
+    uint64_t term = asked->request_vote.term;
+    struct message granted = {.kind = MESSAGE_REQUEST_VOTE_RESULT};
+    granted.request_vote_result = (struct message_request_vote_result){
+        .version = 2, .term = term, .vote_granted = true, .pre_vote = true};
+    test_loop_hold(r->loop, WORKER_STORE);
+    rig_forget_sent(r);
+    rig_receive(r, 2, &granted);
+    rig_run(r);
+    assert_int_equal(rig_status(r).term, term);
+    rig_append(r, 3, term, 1, 1, 1, &term, 1);
+    rig_run(r);
+    test_loop_release(r->loop, WORKER_STORE);
+    rig_run(r);
+    assert_int_equal(rig_count_sent(r, MESSAGE_REQUEST_VOTE), 0);
+    assert_int_equal(rig_count_sent(r, MESSAGE_APPEND_ENTRIES_RESULT), 1);
+    rig_free(r);
+}
+
 static void a_stuck_disk_holds_a_bounded_number(void **state)
 {
     (void)state;
@@ -459,6 +490,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_vote_leaves_when_it_is_durable),
         cmocka_unit_test(messages_behind_a_vote_wait_in_order),
+        cmocka_unit_test(a_candidate_that_lost_asks_nobody),
         cmocka_unit_test(a_stuck_disk_holds_a_bounded_number),
         cmocka_unit_test(a_vote_outlives_a_restart),
         cmocka_unit_test(entries_are_acknowledged_when_durable),
