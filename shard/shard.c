@@ -1,5 +1,6 @@
 #include "shard/shard.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -269,6 +270,28 @@ static void settings_status(struct shard *s, struct shard_status *out)
         out->settings_version = counters.settings_version;
     }
     duty_read_end(&r);
+}
+
+bool shard_is_near_cutoff(struct shard *s, char *why, size_t why_size)
+{
+    const struct duties *d = &s->duties;
+    const struct duty_settings *settings = d->env.settings;
+    uint64_t file = uploads_under_way(&d->uploads);
+    char name[WINDOW_NAME_SIZE_MAX + 1];
+    char close[TIME_TEXT_SIZE];
+
+    if (file != 0) {
+        (void)snprintf(why, why_size, "file %" PRIu64 " is on its way to the bank", file);
+        return true;
+    }
+    if (!d->env.is_ready || settings == NULL || !d->windows.has_next ||
+        d->windows.next.close_ms - loop_wall_ms(d->env.loop) >= CUTOFF_NEAR_MS) {
+        return false;
+    }
+    (void)snprintf(why, why_size, "window %s closes at %s",
+                   span_cstr(settings->s.shard.windows[d->windows.next.window].name, name, sizeof name),
+                   time_text(d->windows.next.close_ms, close));
+    return true;
 }
 
 void shard_status(struct shard *s, struct shard_status *out)

@@ -97,6 +97,12 @@ struct shard_status {
 /* Texts are borrowed until the loop goes on. */
 void shard_status(struct shard *s, struct shard_status *out);
 
+/* Of a leader: is this a bad moment to hand over for no other reason than a wish? A
+ * window closes within CUTOFF_NEAR_MS, or a file is on its way to the bank: the next
+ * leader would begin it anew. One whose upload has failed since is none: another
+ * node may do better. why (when true) says which. */
+bool shard_is_near_cutoff(struct shard *s, char *why, size_t why_size);
+
 /* Take no more events; submissions and commands end with SG_NOTLEADER or
  * SG_UNKNOWN. What is under way elsewhere comes back first: free when idle. */
 void shard_stop(struct shard *s);

@@ -475,6 +475,16 @@ void uploads_retry(struct uploads *us)
     uploads_look(us);
 }
 
+uint64_t uploads_under_way(const struct uploads *us)
+{
+    for (const struct upload *u = us->head; u != NULL; u = u->next) {
+        if (u->step >= UPLOAD_CLAIM && u->step <= UPLOAD_CHECK_WITNESS && u->tries == 0) {
+            return u->file;
+        }
+    }
+    return 0;
+}
+
 static void status_of(const struct upload *u, uint64_t now_ms, struct shard_upload_status *out)
 {
     uint64_t wait_ms = u->due_ms > now_ms ? u->due_ms - now_ms : 0;

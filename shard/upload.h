@@ -103,6 +103,8 @@ void uploads_look(struct uploads *us);
  * at the endpoint again, without waiting for back-offs. What is under way in
  * other directories than the settings now name begins anew when it is back. */
 void uploads_retry(struct uploads *us);
+/* The first file that is on its way to the bank without trouble so far; 0: none. */
+uint64_t uploads_under_way(const struct uploads *us);
 /* Up to max, those that are under way or in trouble first; returns how many. Texts are borrowed until the loop goes on. */
 size_t uploads_status(const struct uploads *us, struct shard_upload_status *out, size_t max);
 

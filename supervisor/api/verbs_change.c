@@ -182,14 +182,39 @@ void verb_command(struct call *c, struct slot *s)
 
 /* --- leader transfer ------------------------------------------------------------------------- */
 
-static void transfer_outcome(struct call *c, const char *outcome, uint64_t leader, uint64_t term)
+/* why: NULL when the outcome says it all. */
+static void transfer_outcome_why(struct call *c, const char *outcome, uint64_t leader, uint64_t term,
+                                 const char *why)
 {
     const struct founder *f = node_founder(c->node, leader);
     char aba[ABA_TEXT_SIZE];
-    call_document(c, json_pack("{s:i,s:s,s:s?,s:I,s:s,s:I}", "v", 1, "routing_number",
-                               aba_text(c->request.routing_number, aba), "leader", f == NULL ? NULL : f->name,
-                               "term", (json_int_t)term, "outcome", outcome, "took_ms",
-                               (json_int_t)(loop_now_ms(c->lane->loop) - c->exec.started_ms)));
+    json_t *o = json_pack("{s:i,s:s,s:s?,s:I,s:s,s:I}", "v", 1, "routing_number",
+                          aba_text(c->request.routing_number, aba), "leader", f == NULL ? NULL : f->name,
+                          "term", (json_int_t)term, "outcome", outcome, "took_ms",
+                          (json_int_t)(loop_now_ms(c->lane->loop) - c->exec.started_ms));
+    if (why != NULL) {
+        view_add(o, "why", view_text(span_str(why)));
+    }
+    call_document(c, o);
+}
+
+static void transfer_outcome(struct call *c, const char *outcome, uint64_t leader, uint64_t term)
+{
+    transfer_outcome_why(c, outcome, leader, term, NULL);
+}
+
+/* False: the call has been answered. */
+static bool transfer_is_timely(struct call *c, struct shard *s, const struct group_status *status)
+{
+    char reason[128];
+    char why[256];
+    if (call_flag(c, "force") || !shard_is_near_cutoff(s, reason, sizeof reason)) {
+        return true;
+    }
+    (void)snprintf(why, sizeof why,
+                   "%s: wait until that is over, or move leadership all the same with --force", reason);
+    transfer_outcome_why(c, "REFUSED_NEAR_CUTOFF", status->leader, status->term, why);
+    return false;
 }
 
 static void transfer_poll(struct task *t)
@@ -283,7 +308,7 @@ void verb_leader_transfer(struct call *c, struct slot *s)
 
     c->exec.started_ms = loop_now_ms(c->lane->loop);
     group_status(shard_group(s->shard), &status);
-    if (transfer_target(c, &status)) {
+    if (transfer_target(c, &status) && transfer_is_timely(c, s->shard, &status)) {
         transfer_try(&c->task);
     }
 }

@@ -124,7 +124,7 @@ struct request cli_request(struct cli *c, enum request_kind kind, struct aba rou
         {OPTION_LIMIT, "limit"},   {OPTION_FROM, "from"},     {OPTION_TO, "to"},
         {OPTION_STATE, "state"},   {OPTION_WINDOW, "window"}, {OPTION_REASON, "reason"},
         {OPTION_AS, "as"},         {OPTION_NODE, "node"},     {OPTION_UNHEALTHY, "unhealthy"},
-        {OPTION_REVEAL, "reveal"},
+        {OPTION_REVEAL, "reveal"}, {OPTION_FORCE, "force"},
     };
     struct request r = {.kind = kind, .routing_number = routing_number, .timeout_ms = c->args.timeout_ms};
 

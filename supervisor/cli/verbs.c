@@ -28,8 +28,10 @@ const struct verb verbs[] = {
      "one routing number: replicas, pending, next window, uploads"},
     {"leader show", "ABA", 1, 1, 0, VERB_ONLINE, REQUEST_LEADER_SHOW, run_plain, &layout_record,
      "who leads a routing number"},
-    {"leader transfer", "ABA", 1, 1, TO, VERB_ONLINE, REQUEST_LEADER_TRANSFER, run_leader_transfer,
-     &layout_record, "hand leadership over, --to a node or to the best replica"},
+    {"leader transfer", "ABA", 1, 1, TO | OPTION_BIT(OPTION_FORCE), VERB_ONLINE, REQUEST_LEADER_TRANSFER,
+     run_leader_transfer, &layout_record,
+     "hand leadership over, --to a node or to the best replica; a preferred node takes it back after ten "
+     "seconds"},
     {"transfers submit", "[FILE|-]", 0, 1, SHARD, VERB_ONLINE, REQUEST_SUBMIT, run_submit, &layout_submit,
      "submit payments: JSON (an object, an array, or one object a line)"},
     {"transfers list", "ABA", 1, 1, LIMIT | FROM | REVEAL | OPTION_BIT(OPTION_STATE), VERB_BOTH,

@@ -359,7 +359,7 @@ class Cluster:
         def move():
             if not node.alive():
                 return node.may_die
-            done = self.cli("leader", "transfer", aba, "--to", node.name, "-o", "json", to=self.others(node))
+            done = self.cli("leader", "transfer", aba, "--to", node.name, "--force", "-o", "json", to=self.others(node))
             return done.returncode == 0 and json.loads(done.stdout)["outcome"] in ("TRANSFERRED", "ALREADY_LEADER")
 
         until(f"{node.name} leads {aba}", move, every=0.1)

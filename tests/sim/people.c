@@ -428,6 +428,7 @@ static void transfer_one(void *arg)
     if (s->people.resting) {
         return;
     }
+    arg_add(&r, args, "force", span_str("true")); /* At the worst of moments. */
     (void)sim_at(s, NULL, sim_gap_us(s, s->plan.transfer_every_ms), transfer_one, s);
     if (sim_below(s, 3) > 0) {
         (void)snprintf(to, sizeof to, "n%u", 1 + (unsigned)sim_below(s, s->plan.nodes));

@@ -381,6 +381,15 @@ struct mem_kv *node_world_disk(struct node_world *w, size_t node, size_t lane)
     return w->machines[node].disks[lane];
 }
 
+void node_world_set_wall(struct node_world *w, int64_t unix_ms)
+{
+    for (size_t i = 0; i < w->count; i++) {
+        if (w->machines[i].p != NULL) {
+            test_loop_set_wall(w->machines[i].p->loop, unix_ms);
+        }
+    }
+}
+
 bool node_world_is_fatal(const struct node_world *w, size_t node)
 {
     return w->machines[node].p != NULL && w->machines[node].p->fatal;

@@ -37,6 +37,8 @@ void node_world_swap(struct node_world *w, size_t a, size_t b);
 void node_world_cut(struct node_world *w, size_t a, size_t b, bool cut);
 
 void node_world_advance(struct node_world *w, uint64_t ms);
+/* The wall clocks of all that are up jump. */
+void node_world_set_wall(struct node_world *w, int64_t unix_ms);
 /* Until done(arg); its last answer. */
 bool node_world_until(struct node_world *w, bool (*done)(void *arg), void *arg, uint64_t limit_ms);
 /* All that are up run, and the catalog knows all nodes. */

@@ -229,6 +229,7 @@ static void options_become_arguments(void **state)
           NULL},
          "transfers list 231380104 limit=9 from=5 state=pending reveal=true"},
         {{"leader", "transfer", "231380104", "--to", "n2", NULL}, "leader transfer 231380104 to=n2"},
+        {{"leader", "transfer", "231380104", "--force", NULL}, "leader transfer 231380104 force=true"},
         {{"windows", "close", "231380104", "--window", "ND", "--reason", "x", NULL},
          "windows close 231380104 window=ND reason=x"},
         {{"log", "dump", "231380104", "--from", "2", "--to", "3", NULL}, "log dump 231380104 from=2 to=3"},

@@ -378,57 +378,6 @@ static void leaving_answers_every_call(void **state)
     node_world_free(w);
 }
 
-static void leadership_moves_when_asked(void **state)
-{
-    (void)state;
-    struct node_world *w = node_check_serving(2);
-    for (size_t i = 0; i < 3; i++) {
-        char to[4];
-        (void)snprintf(to, sizeof to, "n%zu", i + 1);
-        const struct reply *r =
-            node_world_verb(w, 0, REQUEST_LEADER_TRANSFER, ABA_B, (const char *const[]){"to", to, NULL});
-        node_check_ok(r);
-        assert_true(node_check_has(r->json, "TRANSFERRED") || node_check_has(r->json, "ALREADY_LEADER"));
-        assert_int_equal(node_world_leader(w, ABA_B, 100), i);
-    }
-    node_check_refused(
-        node_world_verb(w, 0, REQUEST_LEADER_TRANSFER, ABA_B, (const char *const[]){"to", "n9", NULL}),
-        SG_NOTFOUND, "there is no node n9");
-    node_world_free(w);
-}
-
-static bool drop_of(void *arg, size_t from, size_t to, struct span frame)
-{
-    (void)to, (void)frame;
-    return from != *(size_t *)arg;
-}
-
-static void leadership_waits_for_a_late_target(void **state)
-{
-    (void)state;
-    struct node_world *w = node_check_serving(1);
-    size_t leader = node_world_leader(w, ABA_A, 1);
-    size_t late = (leader + 1) % 3;
-    struct request_arg to = {span_str("to"), span_str(node_world_node(w, late)->self->name)};
-    struct request r = {
-        .kind = REQUEST_LEADER_TRANSFER, .routing_number = {ABA_A}, .args = &to, .args_count = 1};
-
-    node_world_set_filter(w, drop_of, &late);
-    node_world_advance(w, ELECTION_TIMEOUT_MS + 100);
-    const struct reply *silent = node_world_ask(w, leader, &r, ELECTION_TIMEOUT_MS + 100);
-    node_check_ok(silent);
-    assert_true(node_check_has(silent->json, "UNREACHABLE"));
-
-    size_t call = node_world_send(w, leader, &r);
-    node_world_advance(w, ELECTION_TIMEOUT_MS / 2);
-    assert_int_equal(node_world_answers(w, call), 0);
-    node_world_set_filter(w, NULL, NULL);
-    node_world_advance(w, ELECTION_TIMEOUT_MS);
-    node_check_ok(node_world_answer(w, call));
-    assert_true(node_check_has(node_world_answer(w, call)->json, "TRANSFERRED"));
-    node_world_free(w);
-}
-
 /* --- The configuration ------------------------------------------------------------------------------ */
 
 static struct bytes export_of(struct node_world *w, size_t node)
@@ -533,8 +482,6 @@ int main(void)
         cmocka_unit_test(says_busy_above_its_limits),
         cmocka_unit_test(leaving_hands_over),
         cmocka_unit_test(leaving_answers_every_call),
-        cmocka_unit_test(leadership_moves_when_asked),
-        cmocka_unit_test(leadership_waits_for_a_late_target),
         cmocka_unit_test(applies_what_it_exports_as_no_change),
         cmocka_unit_test(apply_names_the_version_it_made),
         cmocka_unit_test(a_refused_configuration_changes_nothing),
