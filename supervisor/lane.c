@@ -383,9 +383,11 @@ out:
 static void slot_prefer(struct slot *s, uint64_t now)
 {
     struct group_status status;
+    char why[128];
 
     if (s->preferred == 0 || s->preferred == s->lane->node->self->id || s->led_since_ms == 0 ||
-        now - s->led_since_ms < PREFERRED_AFTER_MS || !s->lane->linked[s->preferred - 1]) {
+        now - s->led_since_ms < PREFERRED_AFTER_MS || !s->lane->linked[s->preferred - 1] ||
+        shard_is_near_cutoff(s->shard, why, sizeof why)) {
         return;
     }
     group_status(shard_group(s->shard), &status);

@@ -8,6 +8,8 @@
 
 #include "tests/support/node_check.h"
 
+#define CLOSE_MS 1795476600000 /* 2026-11-23 23:30 UTC: the window ND. */
+
 static void leadership_moves_when_asked(void **state)
 {
     (void)state;
@@ -78,14 +80,13 @@ static void leadership_stays_near_a_cutoff(void **state)
         {"it closes now", 0, NULL, "REFUSED_NEAR_CUTOFF"},
         {"it closes soon, and it has to be", CUTOFF_NEAR_MS - 1, "true", "TRANSFERRED"},
     };
-    const int64_t close_ms = 1795476600000; /* 2026-11-23 23:30 UTC. */
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct node_world *w = node_check_serving(1);
         print_message("%s\n", rows[i].reason);
         node_world_advance(w, 1000);
         size_t leader = node_world_leader(w, ABA_A, 1);
-        node_world_set_wall(w, close_ms - rows[i].before_ms);
+        node_world_set_wall(w, CLOSE_MS - rows[i].before_ms);
         const struct reply *r = move_leader(w, leader, rows[i].force);
         node_check_ok(r);
         assert_true(node_check_has(r->json, rows[i].outcome));
@@ -128,6 +129,33 @@ static void leadership_stays_while_a_file_goes_to_the_bank(void **state)
     }
 }
 
+/* It may wait: who leads near a cut-off goes on. */
+static void a_preferred_node_takes_leadership_back(void **state)
+{
+    static const char yaml[] =
+        "endpoints:\n  bank: {kind: directory, drop_dir: in, staging_dir: staging}\n"
+        "shards:\n  \"231380104\":\n    endpoint: bank\n    destination_name: BANK\n"
+        "    origin: \"121042882\"\n    origin_name: ACME\n    preferred: n1\n"
+        "    windows: {zone: UTC, on: every-day, at: [{name: ND, close_at: \"23:30\"}]}\n";
+    (void)state;
+    for (size_t near = 0; near < 2; near++) {
+        struct node_world *w = node_check_formed(3, 1);
+        node_check_ok(node_world_verb(w, 0, REQUEST_APPLY, 0,
+                                      (const char *const[]){"yaml", yaml, "source", "t", NULL}));
+        node_world_advance(w, 1000);
+        assert_int_equal(node_world_leader(w, ABA_A, 1000), 0);
+        node_check_ok(move_leader(w, 0, NULL));
+        node_world_set_wall(w, CLOSE_MS - (near ? 20000 : 60000));
+        node_world_advance(w, 9000);
+        assert_int_equal(node_world_leader(w, ABA_A, 1), 1);
+        node_world_advance(w, 3000);
+        assert_int_equal(node_world_leader(w, ABA_A, 1), near);
+        node_world_advance(w, 10000); /* The window has closed, without any file. */
+        assert_int_equal(node_world_leader(w, ABA_A, 1), 0);
+        node_world_free(w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -135,6 +163,7 @@ int main(void)
         cmocka_unit_test(leadership_waits_for_a_late_target),
         cmocka_unit_test(leadership_stays_near_a_cutoff),
         cmocka_unit_test(leadership_stays_while_a_file_goes_to_the_bank),
+        cmocka_unit_test(a_preferred_node_takes_leadership_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
