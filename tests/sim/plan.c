@@ -133,7 +133,9 @@ static void draw_size(struct sim_plan *p, struct draw *d)
     p->shards = shards[between(d, 0, 6)];
     p->banks = (unsigned)between(d, 1, 3);
     p->storm_ms = between(d, 15000, 50000);
-    p->calm_ms = 400000;
+    /* Three times the longest of thousands of seeds, over which a disk had stalled
+     * 30 s at the storm's end. */
+    p->calm_ms = 100000;
     p->heartbeat_ms = (unsigned)(sometimes(d, 30, 1) != 0 ? 200 : 500);
     p->election_ms = p->heartbeat_ms * 6;
     p->trailing = 256;
@@ -363,8 +365,8 @@ static bool plan_fits(const struct sim_plan *p)
 {
     return (p->nodes == 3 || p->nodes == 5) && p->shards >= 1 && p->shards <= SIM_SHARDS_MAX &&
            p->banks >= 1 && p->banks <= SIM_BANKS_MAX && p->batch_max >= 1 && p->submit_every_ms > 0 &&
-           p->storm_ms > 0 && p->delay_max_us >= p->delay_min_us && p->flush_max_us >= p->flush_min_us &&
-           p->bank_max_us >= p->bank_min_us && p->trailing > 0;
+           p->storm_ms > 0 && p->max_lines >= 1 && p->delay_max_us >= p->delay_min_us &&
+           p->flush_max_us >= p->flush_min_us && p->bank_max_us >= p->bank_min_us && p->trailing > 0;
 }
 
 bool plan_read(struct sim_plan *p, const char *path, char *why, size_t why_size)

@@ -8,6 +8,7 @@
 #define LOOK_US 2000000
 #define QUEUES_US 50000
 #define IDLE_COMMITS_MAX 40
+#define REQUESTS_OF_FILE 10
 #define CALM_LOOK_US 250000
 #define AFTER_US 12000000 /* Late requests may still come to life at a bank. */
 
@@ -65,10 +66,11 @@ static bool level_and_out(struct sim *s, char *why, size_t why_size)
     return rows_all_out(s, why, why_size) && check_level(s, why, why_size);
 }
 
-static void wait_for(struct sim *s, bool (*holds)(struct sim *s, char *why, size_t why_size))
+static void wait_until(struct sim *s, bool (*holds)(struct sim *s, char *why, size_t why_size),
+                       uint64_t limit_us)
 {
     uint64_t from_us = s->now_us;
-    uint64_t until_us = from_us + 1000 * s->plan.calm_ms;
+    uint64_t until_us = from_us + limit_us;
     char why[512] = "";
 
     while (!holds(s, why, sizeof why)) {
@@ -80,6 +82,19 @@ static void wait_for(struct sim *s, bool (*holds)(struct sim *s, char *why, size
     if ((s->now_us - from_us) / 1000 > s->stats.calm_ms) {
         s->stats.calm_ms = (s->now_us - from_us) / 1000;
     }
+}
+
+static void wait_for(struct sim *s, bool (*holds)(struct sim *s, char *why, size_t why_size))
+{
+    wait_until(s, holds, 1000 * s->plan.calm_ms);
+}
+
+/* One request of a shard is under way at a time: for each file that may be left
+ * ten of them, of which none takes longer than the slowest and most far less. */
+static void wait_for_banks(struct sim *s, bool (*holds)(struct sim *s, char *why, size_t why_size))
+{
+    uint64_t files = s->people.total / s->plan.max_lines + s->plan.closes_max + s->plan.windows;
+    wait_until(s, holds, 1000 * s->plan.calm_ms + files * REQUESTS_OF_FILE * s->plan.bank_max_us);
 }
 
 /* All processes start anew: what was kept for nothing is seen by comparing. */
@@ -138,9 +153,9 @@ void sim_run(struct sim *s, const struct sim_plan *plan, bool verbose)
     wait_for(s, everybody_answered);
     people_close_all(s);
     wait_for(s, everybody_answered);
-    wait_for(s, rows_all_out);
+    wait_for_banks(s, rows_all_out);
     must_be_idle(s);
-    wait_for(s, level_and_out);
+    wait_for_banks(s, level_and_out);
     settle(s);
     for (unsigned i = 0; i < s->plan.nodes; i++) {
         heap_check(&s->hosts[i]);

@@ -107,7 +107,7 @@ struct sim_plan {
     char scenario[128];
     unsigned nodes, shards, banks;
     uint64_t storm_ms; /* Faults and work. */
-    uint64_t calm_ms;  /* At most, after everything healed. */
+    uint64_t calm_ms;  /* At most, for each waiting after everything healed; see run.c. */
     unsigned heartbeat_ms, election_ms;
     uint64_t trailing;
     /* Configuration. */
@@ -449,6 +449,7 @@ struct sim {
         uint64_t at_us, numbers[2];
         int host;
         const char *what, *words[2];
+        uint64_t repeats, last_us; /* The same again, and when. */
     } lines[SIM_TRACE_LINES];
     uint64_t lines_count;
     struct sim_host hosts[SIM_NODES_MAX];

@@ -9,6 +9,7 @@
 #include "tests/sim/sim.h"
 
 #define EVENTS_A_SECOND_MAX 300000u
+#define FOLD_LINES 40
 #define TURN_END (1ull << 63) /* In an event's order: after the rest of its moment. */
 
 /* --- Random: splitmix64, small and good enough to choose faults ------------------------- */
@@ -312,18 +313,46 @@ static void line_print(FILE *out, const struct sim_line *l)
         (void)snprintf(who, sizeof who, "n%d", l->host + 1);
     }
     line_text(l, text, sizeof text);
-    (void)fprintf(out, "  %12.6f s  %-3s %s\n", (double)l->at_us / 1e6, who, text);
+    (void)fprintf(out, "  %12.6f s  %-3s %s", (double)l->at_us / 1e6, who, text);
+    if (l->repeats > 0) {
+        (void)fprintf(out, " (%" PRIu64 " times more until %.6f s)", l->repeats, (double)l->last_us / 1e6);
+    }
+    (void)fputc('\n', out);
+}
+
+static bool is_same(const struct sim_line *a, const struct sim_line *b)
+{
+    return a->what == b->what && a->host == b->host && memcmp(a->words, b->words, sizeof a->words) == 0 &&
+           memcmp(a->numbers, b->numbers, sizeof a->numbers) == 0;
+}
+
+/* Answers (those with words) repeat for ever in a cluster that is stuck: one that is
+ * among the last lines is only counted. Of what happens the order matters. */
+static bool line_fold(struct sim *s, const struct sim_line *l)
+{
+    uint64_t lines = l->words[0][0] == '\0' ? 1 : FOLD_LINES;
+    for (uint64_t back = 1; back <= lines && back <= s->lines_count; back++) {
+        struct sim_line *old = &s->lines[(s->lines_count - back) % SIM_TRACE_LINES];
+        if (is_same(old, l)) {
+            old->repeats++;
+            old->last_us = l->at_us;
+            return true;
+        }
+    }
+    return false;
 }
 
 void sim_trace_words(struct sim *s, const struct sim_host *host, const char *what, const char *word,
                      const char *word2, uint64_t a, uint64_t b)
 {
-    struct sim_line *l = &s->lines[s->lines_count++ % SIM_TRACE_LINES];
-    *l = (struct sim_line){.at_us = s->now_us,
-                           .numbers = {a, b},
-                           .host = host == NULL ? -1 : (int)host->index,
-                           .what = what,
-                           .words = {word, word2}};
+    struct sim_line l = {.at_us = s->now_us,
+                         .numbers = {a, b},
+                         .host = host == NULL ? -1 : (int)host->index,
+                         .what = what,
+                         .words = {word, word2}};
+    if (!line_fold(s, &l)) {
+        s->lines[s->lines_count++ % SIM_TRACE_LINES] = l;
+    }
     mix(s, s->now_us);
     mix_text(s, what);
     mix_text(s, word);
@@ -331,7 +360,7 @@ void sim_trace_words(struct sim *s, const struct sim_host *host, const char *wha
     mix(s, a);
     mix(s, b);
     if (s->verbose) {
-        line_print(stderr, l);
+        line_print(stderr, &l);
     }
 }
 
@@ -392,7 +421,7 @@ static void report(struct sim *s, const char *what, const char *why)
     FILE *out = open_memstream(&text, &size);
 
     CHECK(out != NULL);
-    (void)fprintf(out, "seed %" PRIu64 ", its last %" PRIu64 " events:\n", s->plan.seed,
+    (void)fprintf(out, "seed %" PRIu64 ", its last %" PRIu64 " lines of events:\n", s->plan.seed,
                   s->lines_count - first);
     for (uint64_t i = first; i < s->lines_count; i++) {
         line_print(out, &s->lines[i % SIM_TRACE_LINES]);
