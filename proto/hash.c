@@ -6,8 +6,8 @@
 #define CHECKSUM_SMALL_BYTES 1024 /* Up to here the parts are hashed as one stack buffer. */
 
 _Static_assert(SHA256_SIZE == crypto_hash_sha256_BYTES, "sha256");
-_Static_assert(sizeof(crypto_generichash_state) <= sizeof(((struct digester *)0)->state), "digester");
-_Static_assert(_Alignof(crypto_generichash_state) <= _Alignof(struct digester), "digester");
+_Static_assert(sizeof(crypto_generichash_state) + DIGESTER_ALIGN - 1 <= sizeof(struct digester), "digester");
+_Static_assert(_Alignof(crypto_generichash_state) <= DIGESTER_ALIGN, "digester");
 
 void hash_init(void)
 {
@@ -30,7 +30,8 @@ struct digest digest_of(struct span data)
 
 static crypto_generichash_state *digester_state(struct digester *d)
 {
-    return (crypto_generichash_state *)(void *)d->state;
+    size_t over = (uintptr_t)d->room % DIGESTER_ALIGN;
+    return (crypto_generichash_state *)(void *)(d->room + (over == 0 ? 0 : DIGESTER_ALIGN - over));
 }
 
 void digester_init(struct digester *d)

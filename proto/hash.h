@@ -20,9 +20,13 @@ void hash_init(void);
 struct sha256 sha256_of(struct span data);
 struct digest digest_of(struct span data);
 
-/* Streaming form of digest_of(). */
+#define DIGESTER_ALIGN 64
+
+/* Streaming form of digest_of(). It finds its own place for what libsodium wants at
+ * a multiple of 64, so it may lie anywhere, the heap included; and stays there: it
+ * must not be copied. */
 struct digester {
-    _Alignas(64) uint8_t state[384];
+    uint8_t room[384 + DIGESTER_ALIGN - 1];
 };
 void digester_init(struct digester *d);
 void digester_add(struct digester *d, struct span data);
