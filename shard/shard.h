@@ -30,8 +30,9 @@ struct shard_options {
 /* Read what the store has of this group and take part in it. The options are
  * copied; what they point to must outlive the shard. changed() is never called
  * from within.
- * As group_open(): unless SG_OK there is no shard, and why (why_size bytes) is
- * one sentence for people. */
+ * As group_open(), and SG_INVALID: the cluster's name can't be part of a file
+ * name. Unless SG_OK there is no shard, and why (why_size bytes) is one sentence
+ * for people. */
 MUST_USE enum sg_err shard_open(const struct shard_options *options, struct shard **out, char *why,
                                 size_t why_size);
 /* Its group, for messages and the replicas' care; the shard keeps it. */
