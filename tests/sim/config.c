@@ -1,9 +1,10 @@
-/* The configuration that people apply, as the text they would write. */
+/* The configuration that people apply: as the text they would write, and when. */
 #include "proto/check.h"
 #include "shard/ach/zone.h"
 #include "tests/sim/sim.h"
 
 #define FIRST_EIGHT 11000000u
+#define APPLY_TRIES 6u
 #define STEP 10007u /* Far enough apart that no typo leads from one to another. */
 
 struct aba sim_shard_aba(unsigned shard)
@@ -70,7 +71,7 @@ static void shard_text(struct sim *s, unsigned shard, unsigned generation, struc
     windows_text(s, shard, generation, out);
 }
 
-void config_text(struct sim *s, unsigned shards, unsigned generation, struct bytes *out)
+static void config_text(struct sim *s, unsigned shards, unsigned generation, struct bytes *out)
 {
     bytes_printf(out, "endpoints:\n");
     for (unsigned i = 0; i < s->plan.banks; i++) {
@@ -86,4 +87,48 @@ void config_text(struct sim *s, unsigned shards, unsigned generation, struct byt
     for (unsigned i = 0; i < shards; i++) {
         shard_text(s, i, generation, out);
     }
+}
+
+/* --- Applying it --------------------------------------------------------------------------- */
+
+static void applied(struct client_call *c, const struct reply *r)
+{
+    char text[512];
+    c->sim->people.apply_open--;
+    if (r != NULL && r->err != SG_OK) {
+        sim_fail(c->sim, "I-13", "a good configuration is refused: %s",
+                 span_cstr(r->text, text, sizeof text));
+    }
+}
+
+void config_apply(struct sim *s, unsigned tries)
+{
+    struct bytes text = BYTES_NONE;
+    struct request_arg args[2];
+    struct request r = {.kind = REQUEST_APPLY, .args = args, .args_count = 2};
+
+    config_text(s, s->people.shards_applied, s->people.generation, &text);
+    args[0] = (struct request_arg){span_str("yaml"), span_bytes(&text)};
+    args[1] = (struct request_arg){span_str("source"), span_str("cluster.yaml")};
+    s->people.apply_open++;
+    (void)client_send(s, &r, tries, false, applied, NULL);
+    bytes_release(&text);
+}
+
+void config_apply_more(void *arg)
+{
+    struct sim *s = arg;
+    if (s->people.resting) {
+        return;
+    }
+    (void)sim_at(s, NULL, sim_gap_us(s, s->plan.apply_every_ms), config_apply_more, s);
+    if (s->people.apply_open > 0) {
+        return; /* Two at once would take turns to undo each other. */
+    }
+    if (s->people.shards_applied < s->plan.shards) {
+        s->people.shards_applied++;
+    } else {
+        s->people.generation++;
+    }
+    config_apply(s, APPLY_TRIES);
 }

@@ -10,6 +10,7 @@
 #define TRIES 6u
 #define TRIES_CALM 400u
 #define FIRST_SHARDS_MAX 3u
+#define CLOSE_AGAIN_US 1000000
 
 /* --- Promises ---------------------------------------------------------------------------- */
 
@@ -391,8 +392,7 @@ static void look(void *arg)
 
 static void close_send(struct sim *s, unsigned shard, const char *window, unsigned tries)
 {
-    /* Each is a window of its own; in the calm, one too many does no harm. */
-    bool once = window[0] == '\0' && !s->calm;
+    bool once = window[0] == '\0'; /* Each is a window of its own. */
     struct request_arg args[2];
     struct request r = {.kind = REQUEST_WINDOWS_CLOSE, .routing_number = sim_shard_aba(shard)};
     arg_add(&r, args, "window", span_str(window));
@@ -477,50 +477,6 @@ void people_resolve(struct sim *s, unsigned shard, uint64_t file, bool as_upload
     (void)client_send(s, &r, TRIES_CALM, false, looked, NULL);
 }
 
-/* --- Configuration -------------------------------------------------------------------------------- */
-
-static void applied(struct client_call *c, const struct reply *r)
-{
-    char text[512];
-    c->sim->people.apply_open--;
-    if (r != NULL && r->err != SG_OK) {
-        sim_fail(c->sim, "I-13", "a good configuration is refused: %s",
-                 span_cstr(r->text, text, sizeof text));
-    }
-}
-
-static void apply_send(struct sim *s, unsigned tries)
-{
-    struct bytes text = BYTES_NONE;
-    struct request_arg args[2];
-    struct request r = {.kind = REQUEST_APPLY};
-
-    config_text(s, s->people.shards_applied, s->people.generation, &text);
-    arg_add(&r, args, "yaml", span_bytes(&text));
-    arg_add(&r, args, "source", span_str("cluster.yaml"));
-    s->people.apply_open++;
-    (void)client_send(s, &r, tries, false, applied, NULL);
-    bytes_release(&text);
-}
-
-static void apply_more(void *arg)
-{
-    struct sim *s = arg;
-    if (s->people.resting) {
-        return;
-    }
-    (void)sim_at(s, NULL, sim_gap_us(s, s->plan.apply_every_ms), apply_more, s);
-    if (s->people.apply_open > 0) {
-        return; /* Two at once would take turns to undo each other. */
-    }
-    if (s->people.shards_applied < s->plan.shards) {
-        s->people.shards_applied++;
-    } else {
-        s->people.generation++;
-    }
-    apply_send(s, TRIES);
-}
-
 /* --- The whole ----------------------------------------------------------------------------------------- */
 
 static void begin(struct sim *s, uint64_t every_ms, uint64_t after_ms, void (*run)(void *arg))
@@ -539,14 +495,14 @@ void people_start(struct sim *s)
     if (p->apply_every_ms == 0) {
         s->people.shards_applied = p->shards;
     }
-    apply_send(s, 40);
+    config_apply(s, 40);
     begin(s, p->submit_every_ms, 500, submit_some);
     begin(s, p->cancel_every_ms, 2000, cancel_one);
     begin(s, p->read_every_ms, 1000, look);
     begin(s, p->close_every_ms, 2000, close_one);
     begin(s, p->transfer_every_ms, 2000, transfer_one);
     begin(s, p->file_cancel_every_ms, 4000, file_cancel_one);
-    begin(s, p->apply_every_ms, 2000, apply_more);
+    begin(s, p->apply_every_ms, 2000, config_apply_more);
     begin(s, p->resolve_every_ms, 4000, resolve_one);
 }
 
@@ -554,7 +510,7 @@ void people_rest(struct sim *s)
 {
     s->people.resting = true;
     s->people.shards_applied = s->plan.shards;
-    apply_send(s, TRIES_CALM);
+    config_apply(s, TRIES_CALM);
 }
 
 void people_repeat_all(struct sim *s)
@@ -574,9 +530,36 @@ void people_repeat_all(struct sim *s)
     }
 }
 
+struct last_close {
+    struct sim *sim;
+    unsigned shard;
+};
+
+static void last_close_send(void *arg);
+
+/* Leaders move in the calm, too, and find damage: who is not told "done" asks again,
+ * and a window too many does no harm. */
+static void last_closed(struct client_call *c, const struct reply *r)
+{
+    if (r == NULL || r->err != SG_OK) {
+        (void)sim_at(c->sim, NULL, CLOSE_AGAIN_US, last_close_send, c->impl);
+    } else {
+        mem_free(c->impl);
+    }
+}
+
+static void last_close_send(void *arg)
+{
+    struct last_close *l = arg;
+    struct request r = {.kind = REQUEST_WINDOWS_CLOSE, .routing_number = sim_shard_aba(l->shard)};
+    (void)client_send(l->sim, &r, TRIES_CALM, false, last_closed, l);
+}
+
 void people_close_all(struct sim *s)
 {
     for (unsigned shard = 0; shard < s->plan.shards; shard++) {
-        close_send(s, shard, "", TRIES_CALM);
+        struct last_close *l = mem_zalloc(1, sizeof *l);
+        *l = (struct last_close){s, shard};
+        last_close_send(l);
     }
 }

@@ -439,8 +439,10 @@ static bool shard_out(struct rows_read *r, char *why, size_t why_size)
                                     ? people_promise(r->host->sim, r->shard, t.id)
                                     : NULL;
             out = p != NULL && p->may_wait;
-            (void)snprintf(why, why_size, "transfer %" PRIu64 " of shard %u is pending", rows[i].seq,
-                           r->shard);
+            if (!out) {
+                (void)snprintf(why, why_size, "transfer %" PRIu64 " of shard %u is pending", rows[i].seq,
+                               r->shard);
+            }
         }
     }
     return out;

@@ -267,8 +267,9 @@ unsigned bank_of_shard(const struct sim *s, unsigned shard);
 struct aba sim_shard_aba(unsigned shard);
 /* SIM_SHARDS_MAX: none of them. */
 unsigned sim_shard_of(uint64_t group);
-/* The configuration with this many shards; a generation changes settings. */
-void config_text(struct sim *s, unsigned shards, unsigned generation, struct bytes *out);
+/* Apply what people want now; and from then on, again and again, more shards or other settings. */
+void config_apply(struct sim *s, unsigned tries);
+void config_apply_more(void *sim);
 
 /* --- client.c --------------------------------------------------------------------------------- */
 
