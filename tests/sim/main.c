@@ -144,6 +144,18 @@ static bool plan_make(const struct options *o, uint64_t seed, struct sim_plan *p
     return true;
 }
 
+#ifdef SHARDGATE_COVERAGE
+void __gcov_dump(void);
+#endif
+
+_Noreturn static void end(int status)
+{
+#ifdef SHARDGATE_COVERAGE
+    __gcov_dump(); /* scripts/coverage counts lines; _Exit() would lose the counts. */
+#endif
+    _Exit(status);
+}
+
 _Noreturn static void child(const struct options *o, uint64_t seed, int fd)
 {
     static struct sim s;
@@ -160,9 +172,9 @@ _Noreturn static void child(const struct options *o, uint64_t seed, int fd)
     line.hash = s.trace_hash;
     line.stats = s.stats;
     if (write(fd, &line, sizeof line) != (ssize_t)sizeof line) {
-        _Exit(2);
+        end(2);
     }
-    _Exit(0);
+    end(0);
 }
 
 static void job_start(const struct options *o, struct job *j, uint64_t seed)

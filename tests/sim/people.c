@@ -499,6 +499,7 @@ void people_start(struct sim *s)
     begin(s, p->submit_every_ms, 500, submit_some);
     begin(s, p->cancel_every_ms, 2000, cancel_one);
     begin(s, p->read_every_ms, 1000, look);
+    begin(s, p->read_every_ms, 3000, readers_look);
     begin(s, p->close_every_ms, 2000, close_one);
     begin(s, p->transfer_every_ms, 2000, transfer_one);
     begin(s, p->file_cancel_every_ms, 4000, file_cancel_one);

@@ -505,3 +505,26 @@ uint64_t rows_open_file(struct sim *s, unsigned shard)
     read_end(&r);
     return f.seal.file;
 }
+
+bool rows_is_as_sealed(struct sim *s, unsigned shard, uint64_t file, struct span data)
+{
+    const struct sealed *was = sealed_of(s, shard, file);
+    struct sha256 got = sha256_of(data);
+    return !was->known || memcmp(&was->sha256, &got, sizeof got) == 0;
+}
+
+uint64_t rows_sealed_file(struct sim *s, unsigned shard)
+{
+    struct ledger *l = ledger_of(s);
+    uint64_t count = 0;
+    for (uint64_t i = 1; i < l->cap[shard]; i++) {
+        count += l->files[shard][i].known;
+    }
+    uint64_t left = sim_below(s, count + 1);
+    for (uint64_t i = 1; i < l->cap[shard]; i++) {
+        if (l->files[shard][i].known && left-- == 0) {
+            return i;
+        }
+    }
+    return count + 1;
+}

@@ -419,6 +419,16 @@ void rows_resolve_one(struct sim *s, unsigned shard);
 /* The number of a file that has not ended yet; 0: none. */
 uint64_t rows_open_file(struct sim *s, unsigned shard);
 
+/* The number of a file that was sealed, or now and then of one that is not there yet. */
+uint64_t rows_sealed_file(struct sim *s, unsigned shard);
+/* Nobody knows of another content of this file, or the file. */
+bool rows_is_as_sealed(struct sim *s, unsigned shard, uint64_t file, struct span data);
+
+/* --- readers.c ------------------------------------------------------------------------------------- */
+
+/* Somebody looks into a file, and from then on again and again. */
+void readers_look(void *sim);
+
 /* --- cutoffs.c ------------------------------------------------------------------------------------- */
 
 /* Each window whose time has come was closed or missed, as the shard's policy says: I-16. */
