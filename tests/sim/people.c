@@ -273,6 +273,14 @@ static void submit_some(void *arg)
 
 /* --- Cancelling and looking ------------------------------------------------------------------ */
 
+/* A catalog leader that was replaced while it was paused does not know yet what was
+ * applied meanwhile: a question, which may be answered from the past. */
+static bool is_of_old_catalog(const struct reply *r)
+{
+    char text[256];
+    return strstr(span_cstr(r->text, text, sizeof text), "no shard has the routing number") != NULL;
+}
+
 static void cancelled(struct client_call *c, const struct reply *r)
 {
     struct promise *p = c->impl;
@@ -290,7 +298,7 @@ static void cancelled(struct client_call *c, const struct reply *r)
                      span_cstr(r->text, text, sizeof text));
         }
         p->cancel = CANCEL_LATE;
-    } else if (r->err == SG_NOTFOUND) {
+    } else if (r->err == SG_NOTFOUND && !is_of_old_catalog(r)) {
         sim_fail(c->sim, "I-5", "transfer %s was accepted and cannot be cancelled: %s", p->id,
                  span_cstr(r->text, text, sizeof text));
     }
