@@ -168,6 +168,7 @@ struct client_call *client_send(struct sim *s, struct request *r, unsigned tries
                               .tries_left = tries,
                               .timeout_us = CLIENT_LIMIT_US,
                               .try_number = 1,
+                              .began_us = s->now_us,
                               .answered = answered,
                               .shard = shard,
                               .impl = impl};

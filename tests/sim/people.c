@@ -290,14 +290,18 @@ static void cancelled(struct client_call *c, const struct reply *r)
         return;
     }
     if (r->err == SG_OK) {
-        c->sim->stats.cancelled += p->cancel != CANCEL_DONE;
+        if (p->cancel != CANCEL_DONE) {
+            c->sim->stats.cancelled++;
+            p->cancelled_us = c->sim->now_us;
+        }
         p->cancel = CANCEL_DONE;
     } else if (r->err == SG_CONFLICT) {
-        if (p->cancel == CANCEL_DONE) {
+        /* Of two that are under way, the first may be answered last: a file is cancelled in between. */
+        if (p->cancel == CANCEL_DONE && c->began_us > p->cancelled_us) {
             sim_fail(c->sim, "I-5", "transfer %s was cancelled, and now it is %s", p->id,
                      span_cstr(r->text, text, sizeof text));
         }
-        p->cancel = CANCEL_LATE;
+        p->cancel = p->cancel == CANCEL_DONE ? CANCEL_DONE : CANCEL_LATE;
     } else if (r->err == SG_NOTFOUND && !is_of_old_catalog(r)) {
         sim_fail(c->sim, "I-5", "transfer %s was accepted and cannot be cancelled: %s", p->id,
                  span_cstr(r->text, text, sizeof text));

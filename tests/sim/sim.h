@@ -278,7 +278,8 @@ struct client_call {
     struct bytes request;
     enum request_kind kind;
     unsigned tries_left;
-    bool once;           /* May not be repeated when it may have happened. */
+    bool once; /* May not be repeated when it may have happened. */
+    uint64_t began_us;
     uint64_t timeout_us; /* The client's own, of one try. */
     uint64_t try_number;
     struct sim_event *timer;
@@ -310,7 +311,8 @@ struct promise {
     bool heard_accepted; /* Not folded: once only. */
     uint64_t index;
     enum cancel_said cancel;
-    unsigned files; /* Of the bank that hold it. */
+    uint64_t cancelled_us; /* When that was heard first. */
+    unsigned files;        /* Of the bank that hold it. */
 };
 
 struct people {
