@@ -9,7 +9,7 @@
  * that fits its fields, a well-formed odfi and origin, limits that allow at
  * least one entry, a file name template that name_check() accepts, windows with
  * names and closes of their own, originators that exist, and balanced: false
- * (offset entries are not implemented).
+ * (offset entries, which would balance a file, are not built).
  *
  * For apply -f and for the catalog. SG_INVALID: why (why_size bytes) is one
  * sentence naming the key as people write it. */

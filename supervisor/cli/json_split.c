@@ -79,8 +79,17 @@ static enum json_form form_of(struct span text)
     return JSON_FORM_LINES;
 }
 
+/* RFC 8259, 8.1: a parser may pass over it, and some editors write one. */
+static struct span skip_mark(struct span text)
+{
+    static const uint8_t mark[] = {0xef, 0xbb, 0xbf};
+    bool has_one = text.n >= sizeof mark && memcmp(text.p, mark, sizeof mark) == 0;
+    return has_one ? span_of(text.p + sizeof mark, text.n - sizeof mark) : text;
+}
+
 void json_split_init(struct json_split *s, struct span text)
 {
+    text = skip_mark(text);
     *s = (struct json_split){.text = text, .form = form_of(text), .line = 1};
     s->ended = s->form == JSON_FORM_EMPTY;
     if (s->form == JSON_FORM_ARRAY) {

@@ -26,7 +26,8 @@ struct json_piece {
     const char *fault; /* Why nothing behind this piece can be found; NULL: fine. */
 };
 
-/* Looks at the whole text to tell which form it is. text is borrowed. */
+/* Looks at the whole text to tell which form it is, behind a byte order mark if it
+ * begins with one. text is borrowed. */
 void json_split_init(struct json_split *s, struct span text);
 /* The next value, or what stands in the place of one. false: the end. */
 bool json_split_next(struct json_split *s, struct json_piece *out);

@@ -7,6 +7,8 @@
 #include "proto/mem.h"
 #include "tests/support/ach_sample.h"
 
+#define SETTINGS_MS 1000 /* Enough for a leader to bring them into the log. */
+
 struct world_entry {
     struct world_leader *leader;
     struct proposal *proposal;
@@ -208,6 +210,13 @@ size_t world_delivered(struct world *w, uint64_t file, size_t *others)
     return whole;
 }
 
+void world_must_deliver_once(struct world *w, uint64_t file)
+{
+    size_t others;
+    CHECK(world_delivered(w, file, &others) == 1);
+    CHECK(others == 0);
+}
+
 /* --- Leaders -------------------------------------------------------------------------------- */
 
 static const struct zone *on_zone(void *impl, struct span name)
@@ -355,6 +364,14 @@ void world_apply_settings(struct world *w, uint64_t version)
     struct command c = {.kind = COMMAND_SETTINGS};
     c.settings.encoded = span_bytes(&w->catalog);
     must(world_apply(w, &c));
+}
+
+void world_change_settings(struct world *w, uint64_t version)
+{
+    world_settings(w, version);
+    duty_wake(&w->current->duties.env, DUTY_CONFIGURE);
+    world_run(w, SETTINGS_MS);
+    CHECK(w->current->duties.env.settings->s.version == version);
 }
 
 void world_submit_samples(struct world *w, const char *prefix)

@@ -98,6 +98,8 @@ enum sg_err world_apply(struct world *w, struct command *c);
 void world_settings(struct world *w, uint64_t version);
 /* The same, and they are applied. */
 void world_apply_settings(struct world *w, uint64_t version);
+/* The same, but it is left to the leader to bring them into the log: within a second. */
+void world_change_settings(struct world *w, uint64_t version);
 /* The sample's four transfers with ids "<prefix>1".. . */
 void world_submit_samples(struct world *w, const char *prefix);
 /* CLOSE by hand with this name, today. */
@@ -145,6 +147,8 @@ bool world_window(struct world *w, const char *name, struct day day, struct wind
 /* How often this file was delivered whole, taken or still in the drop
  * directory; *others counts anything else that is or was there. */
 size_t world_delivered(struct world *w, uint64_t file, size_t *others);
+/* The bank has this file once, whole, and nothing else. */
+void world_must_deliver_once(struct world *w, uint64_t file);
 size_t world_events(struct world *w, const char *kind);
 
 #endif

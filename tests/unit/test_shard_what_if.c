@@ -27,22 +27,6 @@ static struct world *world_with_file(void)
     return w;
 }
 
-/* The catalog has new settings: the leader brings them into the shard's log. */
-static void change_settings(struct world *w, uint64_t version)
-{
-    world_settings(w, version);
-    duty_wake(&w->current->duties.env, DUTY_CONFIGURE);
-    world_run(w, SECOND_MS);
-    assert_int_equal(w->current->duties.env.settings->s.version, version);
-}
-
-static void assert_delivered_once(struct world *w, uint64_t file)
-{
-    size_t others;
-    assert_int_equal(world_delivered(w, file, &others), 1);
-    assert_int_equal(others, 0);
-}
-
 /* --- Another endpoint while a file is on its way ----------------------------------------- */
 
 /* The first request of this kind waits at the server while the settings change. */
@@ -99,7 +83,7 @@ static void another_endpoint_under_way(void **state)
         world_run(w, SECOND_MS);
         assert_null(moment);
         w->settings->endpoint.staging_dir = span_str("staging-2");
-        change_settings(w, 2);
+        world_change_settings(w, 2);
         assert_int_equal(world_release(w), 1);
         world_purge(w, BANK_STAGING); /* What it had is not in the new directory. */
         world_run(w, 10 * MINUTE_MS);
@@ -146,12 +130,12 @@ static void a_wrong_endpoint_taken_back(void **state)
     world_run(w, SECOND_MS);
     assert_null(moment);
     w->settings->endpoint.staging_dir = right;
-    change_settings(w, 3);
+    world_change_settings(w, 3);
     assert_int_equal(world_release(w), 1);
     hide_staging(w, false);
     world_run(w, MINUTE_MS);
     assert_int_equal(world_file_state(w, 1), FILE_UPLOADED);
-    assert_delivered_once(w, 1);
+    world_must_deliver_once(w, 1);
     world_free(w);
 }
 
@@ -190,7 +174,7 @@ static void another_file_name_under_way(void **state)
         world_run(w, SECOND_MS);
         name_of(w, 1, name);
         assert_string_equal(name, before);
-        assert_delivered_once(w, 1);
+        world_must_deliver_once(w, 1);
         world_submit_samples(w, "u");
         world_close(w, "M2");
         duty_wake(&w->current->duties.env, DUTY_SEALING);
@@ -217,7 +201,7 @@ static void payments_of_a_removed_originator(void **state)
     assert_int_equal(world_file_state(w, 1), 0);
     assert_int_equal(world_events(w, "alert"), 1);
     w->settings->shard.originators_count = originators;
-    change_settings(w, 3);
+    world_change_settings(w, 3);
     world_close(w, "M2");
     duty_wake(&w->current->duties.env, DUTY_SEALING);
     world_run(w, MINUTE_MS);
@@ -238,7 +222,7 @@ static void a_zone_that_this_node_lacks(void **state)
     assert_int_equal(world_file_state(w, 1), 0);
     assert_int_equal(world_events(w, "alert"), 1);
     w->settings->shard.zone = span_str("America/New_York");
-    change_settings(w, 3);
+    world_change_settings(w, 3);
     world_run(w, MINUTE_MS);
     assert_int_equal(world_file_state(w, 1), FILE_UPLOADED);
     world_free(w);
@@ -274,7 +258,7 @@ static void a_cancel_and_the_cut_off_at_once(void **state)
         assert_int_equal(world_file_row(w, 1, &a).seal.totals.entries,
                          ACH_SAMPLE_TRANSFERS - (cancel_first != 0 ? 1 : 0));
         arena_release(&a);
-        assert_delivered_once(w, 1);
+        world_must_deliver_once(w, 1);
         assert_int_equal(cancel(w, "t1"), cancel_first != 0 ? SG_OK : SG_CONFLICT);
         world_free(w);
     }
@@ -342,7 +326,7 @@ static void a_file_of_prenotes_alone(void **state)
     assert_int_equal(file.seal.totals.credit.n + file.seal.totals.debit.n, 0);
     assert_int_equal(file.seal.totals.hash, t.rdfi.n / 10);
     arena_release(&a);
-    assert_delivered_once(w, 1);
+    world_must_deliver_once(w, 1);
     world_free(w);
 }
 
@@ -371,7 +355,7 @@ static void the_bank_is_down_for_days(void **state)
     w->on_request = NULL;
     world_run(w, 2 * MINUTE_MS);
     assert_int_equal(world_file_state(w, 1), FILE_UPLOADED);
-    assert_delivered_once(w, 1);
+    world_must_deliver_once(w, 1);
     world_free(w);
 }
 

@@ -18,22 +18,6 @@
 #define MINUTE_MS (60 * SECOND_MS)
 #define HOUR_MS (60 * MINUTE_MS)
 
-/* The catalog has new settings: the leader brings them into the shard's log. */
-static void change_settings(struct world *w, uint64_t version)
-{
-    world_settings(w, version);
-    duty_wake(&w->current->duties.env, DUTY_CONFIGURE);
-    world_run(w, SECOND_MS);
-    assert_int_equal(w->current->duties.env.settings->s.version, version);
-}
-
-static void assert_delivered_once(struct world *w, uint64_t file)
-{
-    size_t others;
-    assert_int_equal(world_delivered(w, file, &others), 1);
-    assert_int_equal(others, 0);
-}
-
 /* --- The calendar and the clock -------------------------------------------------------- */
 
 static void set_windows(struct world *w, int first_minute, int second_minute)
@@ -118,7 +102,7 @@ static void windows_around_midnight(void **state)
     assert_int_equal(file.seal.creation_day.n, day_of(2026, 11, 24).n);
     assert_int_equal(file.seal.modifier, 'A');
     arena_release(&a);
-    assert_delivered_once(w, 1);
+    world_must_deliver_once(w, 1);
     world_run(w, 12 * HOUR_MS);
     assert_int_equal(world_events(w, "window.closed"), 2);
     world_free(w);
@@ -145,7 +129,7 @@ static void a_clock_a_day_ahead(void **state)
     duty_wake(&w->current->duties.env, DUTY_SEALING);
     world_run(w, MINUTE_MS);
     assert_int_equal(world_file_state(w, 1), FILE_UPLOADED);
-    assert_delivered_once(w, 1);
+    world_must_deliver_once(w, 1);
     world_free(w);
 }
 
@@ -197,7 +181,7 @@ static void settings_by_a_clock_that_was_ahead(void **state)
         world_run(w, SECOND_MS);
         w->settings->shard.windows_count = 2;
         w->settings->shard.missed = MISSED_HOLD;
-        change_settings(w, 2);
+        world_change_settings(w, 2);
         world_submit_samples(w, "t");
         world_set_clock(w, 23, 10, 0, 0);
         world_run(w, MINUTE_MS);
@@ -208,7 +192,7 @@ static void settings_by_a_clock_that_was_ahead(void **state)
         world_run(w, 20 * MINUTE_MS);
         assert_true(world_window(w, "SD1", day_of(2026, 11, 23), &row));
         assert_false(row.late);
-        assert_delivered_once(w, 1);
+        world_must_deliver_once(w, 1);
         world_run(w, 6 * HOUR_MS);
         assert_true(world_window(w, "ND", day_of(2026, 11, 23), &row));
         assert_int_equal(world_events(w, "window.closed"), 2);
@@ -238,7 +222,7 @@ static void a_cut_off_that_is_moved(void **state)
         (void)world_elect(w);
         world_run(w, 2 * HOUR_MS);
         w->settings->shard.windows[rows[i].window].close_minute = rows[i].moved_to;
-        change_settings(w, 3);
+        world_change_settings(w, 3);
         world_run(w, 10 * HOUR_MS);
         assert_int_equal(world_events(w, "window.closed"), rows[i].closed_today);
         world_run(w, 20 * HOUR_MS);

@@ -65,6 +65,16 @@ static void all_accepted_is_done(void **state)
     json_decref(submit(f, TRANSFER("a", "231380104", "2"), CLI_DONE));
 }
 
+static void a_byte_order_mark_is_passed_over(void **state)
+{
+    json_t *o = submit(*state, "\xef\xbb\xbf" TRANSFER("a", "231380104", "2"), CLI_DONE);
+    assert_result(o, 0, "a", "accepted", 2);
+    json_decref(o);
+    o = submit(*state, "\xef\xbb" TRANSFER("a", "231380104", "2"), CLI_FAILED); /* Not one. */
+    assert_result(o, 0, "", "rejected", 0);
+    json_decref(o);
+}
+
 static void a_refused_request_rejects_one_by_one(void **state)
 {
     struct cli_run *f = *state;
@@ -154,6 +164,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(results_come_in_the_order_of_the_input, cli_run_make, cli_run_drop),
         cmocka_unit_test_setup_teardown(all_accepted_is_done, cli_run_make, cli_run_drop),
+        cmocka_unit_test_setup_teardown(a_byte_order_mark_is_passed_over, cli_run_make, cli_run_drop),
         cmocka_unit_test_setup_teardown(a_refused_request_rejects_one_by_one, cli_run_make, cli_run_drop),
         cmocka_unit_test_setup_teardown(what_may_come_again_is_not_rejected, cli_run_make, cli_run_drop),
         cmocka_unit_test_setup_teardown(unknown_is_not_a_rejection, cli_run_make, cli_run_drop),
