@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "catalog.pb-c.h"
-#include "proto/arena_pb.h"
+#include "proto/base/arena_pb.h"
 
 #define SCHEMA_VERSION 1
 

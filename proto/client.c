@@ -1,6 +1,6 @@
 #include "proto/client.h"
 
-#include "proto/arena_pb.h"
+#include "proto/base/arena_pb.h"
 #include "proto/transfer_pb.h"
 #include "client.pb-c.h"
 

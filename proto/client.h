@@ -7,8 +7,8 @@
 #ifndef PROTO_CLIENT_H
 #define PROTO_CLIENT_H
 
-#include "proto/err.h"
-#include "proto/limits.h"
+#include "proto/base/err.h"
+#include "proto/base/limits.h"
 #include "proto/transfer.h"
 
 #define CLIENT_VERSION 1

@@ -3,7 +3,7 @@
 #define PROTO_COMMAND_WIRE_H
 
 #include "proto/command.h"
-#include "proto/wire.h"
+#include "proto/base/wire.h"
 
 /* Without members. */
 void seal_encode(const struct command_seal *s, struct bytes *out);

@@ -2,10 +2,10 @@
 
 #include <string.h>
 
-#include "proto/arena_pb.h"
-#include "proto/hash.h"
-#include "proto/limits.h"
-#include "proto/units.h"
+#include "proto/base/arena_pb.h"
+#include "proto/base/hash.h"
+#include "proto/base/limits.h"
+#include "proto/base/units.h"
 #include "frame.pb-c.h"
 
 /* Field 15, length-delimited: the tag before each message of a frame. */

@@ -8,9 +8,9 @@
 #ifndef PROTO_FRAME_H
 #define PROTO_FRAME_H
 
-#include "proto/arena.h"
-#include "proto/limits.h"
-#include "proto/err.h"
+#include "proto/base/arena.h"
+#include "proto/base/limits.h"
+#include "proto/base/err.h"
 
 #define IDENTITY_SIZE 16
 

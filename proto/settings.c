@@ -1,6 +1,6 @@
 #include "proto/settings.h"
 
-#include "proto/arena_pb.h"
+#include "proto/base/arena_pb.h"
 #include "settings.pb-c.h"
 
 #define SETTINGS_VERSION 1

@@ -6,9 +6,9 @@
 #ifndef PROTO_SETTINGS_H
 #define PROTO_SETTINGS_H
 
-#include "proto/arena.h"
-#include "proto/limits.h"
-#include "proto/units.h"
+#include "proto/base/arena.h"
+#include "proto/base/limits.h"
+#include "proto/base/units.h"
 
 enum endpoint_kind { ENDPOINT_NONE, ENDPOINT_DIRECTORY, ENDPOINT_SFTP, ENDPOINT_FTP };
 enum missed_policy { MISSED_NEXT_WINDOW = 1, MISSED_UPLOAD_LATE_UNTIL, MISSED_HOLD };

@@ -1,6 +1,6 @@
 #include "proto/transfer.h"
 
-#include "proto/limits.h"
+#include "proto/base/limits.h"
 #include "proto/transfer_pb.h"
 
 #define TRANSFER_VERSION 1

@@ -4,9 +4,9 @@
 #ifndef PROTO_TRANSFER_H
 #define PROTO_TRANSFER_H
 
-#include "proto/arena.h"
-#include "proto/hash.h"
-#include "proto/units.h"
+#include "proto/base/arena.h"
+#include "proto/base/hash.h"
+#include "proto/base/units.h"
 
 /* Numbers are stored and sent: append only. */
 enum sec { SEC_NONE, SEC_PPD, SEC_CCD, SEC_CTX, SEC_WEB, SEC_TEL, SECS };

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <strings.h>
 
-#include "proto/limits.h"
+#include "proto/base/limits.h"
 
 struct why {
     char *text;

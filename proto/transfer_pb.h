@@ -2,7 +2,7 @@
 #ifndef PROTO_TRANSFER_PB_H
 #define PROTO_TRANSFER_PB_H
 
-#include "proto/arena_pb.h"
+#include "proto/base/arena_pb.h"
 #include "proto/transfer.h"
 #include "transfer.pb-c.h"
 

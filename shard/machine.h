@@ -9,7 +9,7 @@
 #ifndef SHARD_MACHINE_H
 #define SHARD_MACHINE_H
 
-#include "proto/hash.h"
+#include "proto/base/hash.h"
 #include "storage/kv.h"
 
 /* A group's rows in a transaction: for apply (writes allowed) or for a query. */

@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "proto/fault.h"
-#include "proto/mem.h"
-#include "shard/duties.h"
+#include "proto/base/fault.h"
+#include "proto/base/mem.h"
+#include "shard/duties/duties.h"
 
 struct shard {
     struct shard_options options;

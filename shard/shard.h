@@ -8,7 +8,7 @@
 
 #include "proto/client.h"
 #include "shard/ach/zone.h"
-#include "shard/bank.h"
+#include "shard/upload/bank.h"
 #include "shard/engine/group.h"
 #include "shard/state/state.h"
 

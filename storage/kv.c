@@ -3,11 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "proto/fault.h"
-#include "proto/hash.h"
-#include "proto/limits.h"
-#include "proto/logger.h"
-#include "proto/mem.h"
+#include "proto/base/fault.h"
+#include "proto/base/hash.h"
+#include "proto/base/limits.h"
+#include "proto/base/logger.h"
+#include "proto/base/mem.h"
 
 /* A stored value is the caller's value followed by its checksum. */
 #define CHECKSUM_SIZE 8

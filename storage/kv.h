@@ -20,8 +20,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-#include "proto/bytes.h"
-#include "proto/err.h"
+#include "proto/base/bytes.h"
+#include "proto/base/err.h"
 
 enum kv_table {
     KV_META,  /* Of this data directory: identity, members, groups, hard state, snapshot marks. */

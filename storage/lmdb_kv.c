@@ -7,8 +7,8 @@
 
 #include <lmdb.h>
 
-#include "proto/logger.h"
-#include "proto/mem.h"
+#include "proto/base/logger.h"
+#include "proto/base/mem.h"
 
 #define READER_CHECK_BEGINS 1024
 #define IDLE_READERS 16 /* Kept at most. */

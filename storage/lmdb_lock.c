@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "proto/mem.h"
+#include "proto/base/mem.h"
 
 struct lmdb_lock {
     struct lmdb_lock *next;

@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "proto/check.h"
-#include "proto/err.h"
+#include "proto/base/check.h"
+#include "proto/base/err.h"
 
 struct lmdb_lock;
 

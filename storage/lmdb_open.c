@@ -10,9 +10,9 @@
 
 #include <lmdb.h>
 
-#include "proto/limits.h"
-#include "proto/logger.h"
-#include "proto/mem.h"
+#include "proto/base/limits.h"
+#include "proto/base/logger.h"
+#include "proto/base/mem.h"
 #include "storage/lmdb_store.h"
 
 #define LOCK_NAME "writer.lock"

@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-#include "proto/limits.h"
+#include "proto/base/limits.h"
 
 #define ENTRY_KEY_SIZE 16
 #define ENTRY_HEAD_SIZE 9

@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#include "proto/limits.h"
-#include "proto/mem.h"
+#include "proto/base/limits.h"
+#include "proto/base/mem.h"
 #include "storage/mem_tree.h"
 
 struct snapshot {

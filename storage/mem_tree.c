@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "proto/mem.h"
+#include "proto/base/mem.h"
 
 #define HEAD_BYTES 16u
 

@@ -7,7 +7,7 @@
 #ifndef STORAGE_MEM_TREE_H
 #define STORAGE_MEM_TREE_H
 
-#include "proto/bytes.h"
+#include "proto/base/bytes.h"
 
 struct mem_node;
 

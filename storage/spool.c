@@ -8,8 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "proto/limits.h"
-#include "proto/mem.h"
+#include "proto/base/limits.h"
+#include "proto/base/mem.h"
 
 struct spool {
     char *dir; /* NULL: never a file. */

@@ -4,8 +4,8 @@
 #ifndef STORAGE_SPOOL_H
 #define STORAGE_SPOOL_H
 
-#include "proto/bytes.h"
-#include "proto/err.h"
+#include "proto/base/bytes.h"
+#include "proto/base/err.h"
 
 struct spool;
 

@@ -2,9 +2,9 @@
 
 #include <stddef.h>
 
-#include "proto/fault.h"
-#include "proto/limits.h"
-#include "proto/mem.h"
+#include "proto/base/fault.h"
+#include "proto/base/limits.h"
+#include "proto/base/mem.h"
 
 struct job_queue {
     struct writer_job *head;

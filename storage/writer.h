@@ -26,7 +26,7 @@
 #ifndef STORAGE_WRITER_H
 #define STORAGE_WRITER_H
 
-#include "proto/loop.h"
+#include "proto/base/loop.h"
 #include "storage/kv.h"
 
 struct writer_job {

@@ -2,7 +2,7 @@
 
 #include <jansson.h>
 
-#include "proto/mem.h"
+#include "proto/base/mem.h"
 #include "shard/engine/group.h"
 
 void memory_begin(void)

@@ -1,8 +1,8 @@
-/* One policy for memory in the whole program: proto/mem.h's. */
+/* One policy for memory in the whole program: proto/base/mem.h's. */
 #ifndef SUPERVISOR_MEMORY_H
 #define SUPERVISOR_MEMORY_H
 
-/* libraft and jansson allocate by proto/mem.h from here on. By themselves they
+/* libraft and jansson allocate by proto/base/mem.h from here on. By themselves they
  * go on without what they got no memory for: jansson with a document that lacks
  * a member. For programs, before anything else of these libraries; again is no
  * harm. libyaml and LMDB take no allocator; they report errors. */

@@ -4,7 +4,7 @@
 An include goes only to the left: proto <- storage <- shard <- supervisor. Each
 third-party header stays in its adapter. Code that runs on a lane reaches time,
 threads, disk and network only through the seams. Every limit stands in
-proto/limits.h.
+proto/base/limits.h.
 
 usage: layers.py [ROOT]
 """
@@ -33,7 +33,7 @@ THIRD_PARTY = [
     ("yaml.h", ["supervisor/*.c"], 1),
     ("cyaml/*", ["supervisor/*.c"], 1),
     ("jansson.h", ["supervisor/*.[ch]", "tests/unit/test_sup_*.c", "tests/bench/*.[ch]"], None),
-    ("sodium.h", ["proto/hash.c"], 1),
+    ("sodium.h", ["proto/base/hash.c"], 1),
     ("protobuf-c/*", ["proto/*.[ch]", "tests/unit/test_proto_*.c"], None),
     ("*.pb-c.h", ["proto/*.c", "proto/*_pb.h"], None),
     ("cmocka.h", ["tests/*"], None),
@@ -49,7 +49,7 @@ SYSTEM = """arpa/inet dirent fcntl fnmatch getopt libgen linux/fs netdb netinet/
 # Where the world may be touched directly: the adapters under the seams, and
 # what stands outside the lanes.
 NOT_LANE = [
-    "proto/check.c", "proto/fault.c", "proto/hash.c", "proto/logger.c", "proto/mem.c",
+    "proto/base/check.c", "proto/base/fault.c", "proto/base/hash.c", "proto/base/logger.c", "proto/base/mem.c",
     "storage/lmdb_*.c", "storage/writer*.c", "storage/spool*.c", "storage/lock_*.c",
     "storage/inspect*.c",
     "supervisor/*", "tests/*",
@@ -57,12 +57,12 @@ NOT_LANE = [
 LANE_AGAIN = ["supervisor/catalog/*"]
 
 SEAM = {
-    "the clock": ("proto/loop.h", """time clock clock_gettime gettimeofday timespec_get localtime_r gmtime_r
+    "the clock": ("proto/base/loop.h", """time clock clock_gettime gettimeofday timespec_get localtime_r gmtime_r
         mktime timegm"""),
-    "chance": ("proto/loop.h", "getrandom getentropy arc4random arc4random_uniform randombytes_buf"),
-    "threads": ("proto/loop.h or storage/writer.h", r"""pthread_\w+ thrd_\w+ mtx_\w+ cnd_\w+ sem_wait sem_post
+    "chance": ("proto/base/loop.h", "getrandom getentropy arc4random arc4random_uniform randombytes_buf"),
+    "threads": ("proto/base/loop.h or storage/writer.h", r"""pthread_\w+ thrd_\w+ mtx_\w+ cnd_\w+ sem_wait sem_post
         fork kill"""),
-    "files": ("storage/kv.h or shard/bank.h", """open openat creat fopen fdopen fread fwrite read pread write pwrite
+    "files": ("storage/kv.h or shard/upload/bank.h", """open openat creat fopen fdopen fread fwrite read pread write pwrite
         close rename unlink fsync fdatasync mmap opendir stat fstat mkdir"""),
     "the network": ("shard/transport.h", "socket connect bind listen accept send sendto recv recvfrom poll select"),
     "the environment": ("a parameter", "getenv secure_getenv"),
@@ -70,23 +70,23 @@ SEAM = {
 
 # Nowhere, and what to use instead.
 BANNED = {
-    r"rand|srand|random|srandom|drand48": "loop_random() (proto/loop.h)",
-    r"sleep|usleep|nanosleep|clock_nanosleep|thrd_sleep": "an event or a timer (proto/loop.h)",
-    r"malloc|calloc|realloc|strdup|strndup|reallocarray": "proto/mem.h",
+    r"rand|srand|random|srandom|drand48": "loop_random() (proto/base/loop.h)",
+    r"sleep|usleep|nanosleep|clock_nanosleep|thrd_sleep": "an event or a timer (proto/base/loop.h)",
+    r"malloc|calloc|realloc|strdup|strndup|reallocarray": "proto/base/mem.h",
     r"sprintf|vsprintf": "snprintf",
-    r"strcpy|strcat|strncpy|strncat|stpcpy|gets": "proto/bytes.h, memcpy or snprintf",
+    r"strcpy|strcat|strncpy|strncat|stpcpy|gets": "proto/base/bytes.h, memcpy or snprintf",
     r"atoi|atol|atoll|atof|sscanf": "a parser that reports overflow",
     r"strtok|localtime|gmtime|ctime|asctime|getpwnam|gethostbyname": "the _r variant",
     r"setenv|putenv|unsetenv": "a parameter",
     r"alloca|system|popen|tmpnam|mktemp|longjmp|vfork": "nothing: leave it out",
-    r"assert": "CHECK (proto/check.h), which stays on in release builds",
+    r"assert": "CHECK (proto/base/check.h), which stays on in release builds",
 }
 BANNED_BUT = [
-    ("proto/mem.c", "malloc calloc realloc"),
+    ("proto/base/mem.c", "malloc calloc realloc"),
     ("tests/*", "malloc calloc realloc setenv unsetenv atoi"),
     ("tests/*", "sscanf"),
     ("tests/sim/anomaly/memory.c", "longjmp"),  # A node ends here, and the program it is in does not.
-    ("supervisor/upload/directory_file.c", "clock_nanosleep"),  # A rate limit is time that passes, off the lane.
+    ("supervisor/daemon/banks/directory_file.c", "clock_nanosleep"),  # A rate limit is time that passes, off the lane.
     ("tests/unit/test_sup_uv_loop.c", "nanosleep"),  # Time that really passes is what it tests.
 ]
 
@@ -196,7 +196,7 @@ def check_calls(name, text):
 
 
 def check_limits(name, text):
-    if name == "proto/limits.h" or layer_of(name) is None:
+    if name == "proto/base/limits.h" or layer_of(name) is None:
         return
     for match in LIMIT.finditer(text):
         value = match.group(2)
@@ -204,7 +204,7 @@ def check_limits(name, text):
         derived = re.search(r"[A-Z][A-Z0-9]*_(?:MAX|MIN|SIZE|LIMIT)|sizeof", value)
         if re.search(r"\d", value) and not derived and match.group(1) not in FACTS:
             line = text.count("\n", 0, match.start()) + 1
-            yield name, line, f"{match.group(1)}: limits stand in proto/limits.h"
+            yield name, line, f"{match.group(1)}: limits stand in proto/base/limits.h"
 
 
 def check_log_lines(name, text):

@@ -13,7 +13,7 @@ import re
 
 import source
 
-TOP = ("proto", "storage", "shard", "supervisor", "tests", "scripts", "docs", "cmake")
+TOP = ("proto", "storage", "shard", "supervisor", "tests", "scripts", "docs")
 LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]*)?\)")
 QUOTE = re.compile(r"`([^`\n]+)`")
 NAME = re.compile(r"^([a-z][a-z0-9]*(?:_[a-z0-9]+)+)(\(\))?$")

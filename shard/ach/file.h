@@ -3,7 +3,7 @@
 #ifndef SHARD_ACH_FILE_H
 #define SHARD_ACH_FILE_H
 
-#include "proto/limits.h"
+#include "proto/base/limits.h"
 #include "proto/settings.h"
 #include "proto/transfer.h"
 

@@ -5,7 +5,7 @@
  * two of them can be laid one upon the other. */
 #include <string.h>
 
-#include "proto/limits.h"
+#include "proto/base/limits.h"
 #include "shard/ach/name.h"
 
 #define CELLS_MAX ((size_t)2 * FILE_NAME_SIZE_MAX)

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/mem.h"
+#include "proto/base/mem.h"
 
 /* Most windows have few batches and many entries. So: give each distinct batch
  * key a number (hash table), sort the keys, and scatter the entries by the rank

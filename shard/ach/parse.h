@@ -9,8 +9,8 @@
 #ifndef SHARD_ACH_PARSE_H
 #define SHARD_ACH_PARSE_H
 
-#include "proto/arena.h"
-#include "proto/units.h"
+#include "proto/base/arena.h"
+#include "proto/base/units.h"
 #include "shard/ach/records.h"
 
 /* One record of a file. */

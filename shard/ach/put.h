@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "proto/bytes.h"
+#include "proto/base/bytes.h"
 
 /* size digits with leading zeros. A number is never cut off: too large stops the
  * program. */

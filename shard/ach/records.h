@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "proto/limits.h"
+#include "proto/base/limits.h"
 
 enum ach_record_kind {
     ACH_FILE_HEADER,

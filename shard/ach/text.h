@@ -2,8 +2,8 @@
 #ifndef SHARD_ACH_TEXT_H
 #define SHARD_ACH_TEXT_H
 
-#include "proto/bytes.h"
-#include "proto/err.h"
+#include "proto/base/bytes.h"
+#include "proto/base/err.h"
 
 /* Is s, written in upper case, this text? */
 bool text_is_upper(struct span s, const char *upper);

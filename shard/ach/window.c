@@ -1,6 +1,6 @@
 #include "shard/ach/window.h"
 
-#include "proto/limits.h"
+#include "proto/base/limits.h"
 #include "shard/ach/calendar.h"
 
 /* A clock outside of these days is wrong; nothing is due by it. */

@@ -6,8 +6,8 @@
 #ifndef SHARD_ACH_ZONE_H
 #define SHARD_ACH_ZONE_H
 
-#include "proto/arena.h"
-#include "proto/units.h"
+#include "proto/base/arena.h"
+#include "proto/base/units.h"
 
 /* When a rule changes, in a year: as in POSIX TZ. */
 struct zone_change {

@@ -2,7 +2,7 @@
 
 #define DAY_S 86400
 #define CHANGE_TIME_DEFAULT_S 7200
-#define YEAR_MIN 1970 /* The calendar of proto/units.h. */
+#define YEAR_MIN 1970 /* The calendar of proto/base/units.h. */
 #define YEAR_MAX 9998
 
 /* What is left of the text. */

@@ -1,7 +1,7 @@
 /* Committed entries to the machine, in the writer's transaction (I-2). One job
  * of a group runs at a time; what commits meanwhile makes the next one. */
-#include "proto/fault.h"
-#include "proto/mem.h"
+#include "proto/base/fault.h"
+#include "proto/base/mem.h"
 #include "shard/engine/engine.h"
 
 struct apply_item {

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "proto/mem.h"
+#include "proto/base/mem.h"
 
 #define CACHE_CAP_MIN 8
 #define CACHE_CAP_KEPT 64 /* A larger ring is given back when it is empty. */

@@ -6,7 +6,7 @@
 #ifndef SHARD_ENGINE_CACHE_H
 #define SHARD_ENGINE_CACHE_H
 
-#include "proto/bytes.h"
+#include "proto/base/bytes.h"
 
 struct entry {
     uint32_t refs;

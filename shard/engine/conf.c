@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "proto/mem.h"
+#include "proto/base/mem.h"
 #include "shard/engine/engine.h"
 #include "shard/engine/guards.h"
 

@@ -1,7 +1,7 @@
 /* The output gate (I-1): a message leaves only after every term and vote that
  * was queued before it is durable. */
-#include "proto/fault.h"
-#include "proto/mem.h"
+#include "proto/base/fault.h"
+#include "proto/base/mem.h"
 #include "shard/engine/engine.h"
 
 bool gate_is_open(const struct group *g)

@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "proto/mem.h"
+#include "proto/base/mem.h"
 #include "shard/engine/engine.h"
 #include "shard/engine/guards.h"
 #include "shard/engine/load.h"

@@ -13,8 +13,8 @@
 #define SHARD_ENGINE_GROUP_H
 
 #include "proto/frame.h"
-#include "proto/logger.h"
-#include "proto/loop.h"
+#include "proto/base/logger.h"
+#include "proto/base/loop.h"
 #include "shard/machine.h"
 #include "shard/transport.h"
 #include "storage/writer.h"
@@ -39,7 +39,7 @@ struct group_options {
     uint32_t *snapshot_senders; /* Count of running senders on this lane; shared, <= SNAPSHOT_SENDERS_MAX. */
 };
 
-/* libraft allocates by proto/mem.h from here on: by itself it is left half
+/* libraft allocates by proto/base/mem.h from here on: by itself it is left half
  * changed when it gets no memory. Once in a process, before the first group and
  * while no other thread uses libraft. */
 void group_use_memory(void);

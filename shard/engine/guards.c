@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "proto/fault.h"
-#include "proto/limits.h"
+#include "proto/base/fault.h"
+#include "proto/base/limits.h"
 #include "shard/engine/trail.h"
 
 bool guard_g1_is_stale(const struct raft *r, const struct raft_message *m)

@@ -2,7 +2,7 @@
  * would lose money or stop a group (docs/raft.md).
  *
  * Pure functions over libraft's public structures; nothing here is kept. In a
- * test build the planted bug "guard-gN" (proto/fault.h) switches guard N off. */
+ * test build the planted bug "guard-gN" (proto/base/fault.h) switches guard N off. */
 #ifndef SHARD_ENGINE_GUARDS_H
 #define SHARD_ENGINE_GUARDS_H
 
@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "proto/bytes.h"
+#include "proto/base/bytes.h"
 
 /* G1 (N1): is message from an older term, so that its reply tells nothing? Ask before the step. */
 bool guard_g1_is_stale(const struct raft *r, const struct raft_message *m);

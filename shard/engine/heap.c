@@ -1,7 +1,7 @@
 #include <stdlib.h>
 
-#include "proto/check.h"
-#include "proto/mem.h"
+#include "proto/base/check.h"
+#include "proto/base/mem.h"
 #include "shard/engine/engine.h"
 
 static void *heap_malloc(void *data, size_t size)

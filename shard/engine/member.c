@@ -1,5 +1,5 @@
 /* Who replicates the group: one server at a time into it, up, down or out. */
-#include "proto/mem.h"
+#include "proto/base/mem.h"
 #include "shard/engine/engine.h"
 #include "shard/engine/guards.h"
 

@@ -1,5 +1,5 @@
-#include "proto/fault.h"
-#include "proto/mem.h"
+#include "proto/base/fault.h"
+#include "proto/base/mem.h"
 #include "shard/engine/engine.h"
 
 #define ENTRY_OVERHEAD_BYTES 64 /* What an entry costs the store besides its payload. */

@@ -1,7 +1,7 @@
 /* Who leads, and may this replica act (I-8). */
 #include <inttypes.h>
 
-#include "proto/fault.h"
+#include "proto/base/fault.h"
 #include "shard/engine/engine.h"
 
 uint64_t role_leader(const struct group *g)

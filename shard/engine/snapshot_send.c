@@ -1,5 +1,5 @@
-#include "proto/fault.h"
-#include "proto/mem.h"
+#include "proto/base/fault.h"
+#include "proto/base/mem.h"
 #include "shard/engine/snapshot.h"
 
 /* One to a peer: libraft asks for it again with every heartbeat. */

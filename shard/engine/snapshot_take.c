@@ -1,6 +1,6 @@
 /* Taking a snapshot costs nothing but a mark: the rows are the state. What it
  * buys is that the log before it can go. */
-#include "proto/mem.h"
+#include "proto/base/mem.h"
 #include "shard/engine/engine.h"
 #include "shard/engine/trail.h"
 

@@ -1,4 +1,4 @@
-#include "proto/fault.h"
+#include "proto/base/fault.h"
 #include "shard/engine/engine.h"
 #include "shard/engine/guards.h"
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "proto/fault.h"
+#include "proto/base/fault.h"
 #include "shard/state/counters.h"
 
 CHECK_STATIC(EVENT_TEXT_SIZE_MAX > REASON_SIZE_MAX, "an event can quote a reason");

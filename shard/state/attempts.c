@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "proto/wire.h"
+#include "proto/base/wire.h"
 #include "shard/state/store.h"
 
 #define ATTEMPT_VERSION 1

@@ -1,4 +1,4 @@
-#include "proto/fault.h"
+#include "proto/base/fault.h"
 #include "shard/state/apply.h"
 #include "shard/state/counters.h"
 #include "shard/state/life.h"

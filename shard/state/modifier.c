@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "proto/limits.h"
+#include "proto/base/limits.h"
 
 static const char modifiers[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 CHECK_STATIC(sizeof(modifiers) == FILE_MODIFIERS + 1, "every modifier has a bit");

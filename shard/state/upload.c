@@ -1,6 +1,6 @@
 #include <inttypes.h>
 
-#include "proto/fault.h"
+#include "proto/base/fault.h"
 #include "shard/state/apply.h"
 #include "shard/state/attempts.h"
 #include "shard/state/counters.h"

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/mem.h"
+#include "proto/base/mem.h"
 #include "supervisor/catalog/rows.h"
 
 size_t catalog_row_key(enum catalog_kind kind, struct span name, uint8_t key[CATALOG_KEY_SIZE_MAX])

@@ -1,7 +1,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "proto/mem.h"
+#include "proto/base/mem.h"
 #include "supervisor/catalog/rows.h"
 
 CHECK_STATIC(offsetof(struct endpoint_settings, name) == 0, "catalog_find() looks there");

@@ -10,8 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "proto/err.h"
-#include "proto/limits.h"
+#include "proto/base/err.h"
+#include "proto/base/limits.h"
 
 /* name, letter (0: none), name of the value (NULL: a flag), help */
 #define OPTION_TABLE(X)                                                                                  \

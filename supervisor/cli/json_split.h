@@ -3,7 +3,7 @@
 #ifndef SUPERVISOR_CLI_JSON_SPLIT_H
 #define SUPERVISOR_CLI_JSON_SPLIT_H
 
-#include "proto/bytes.h"
+#include "proto/base/bytes.h"
 
 enum json_form {
     JSON_FORM_EMPTY,

@@ -12,8 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "proto/logger.h"
-#include "proto/mem.h"
+#include "proto/base/logger.h"
+#include "proto/base/mem.h"
 #include "supervisor/cli/args.h"
 #include "supervisor/cli/table.h"
 

@@ -8,7 +8,7 @@
 #include "storage/log.h"
 #include "supervisor/cli/offline.h"
 #include "supervisor/cli/args.h"
-#include "supervisor/view/view.h"
+#include "supervisor/verbs/view.h"
 
 #define WHY_SIZE 512
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/mem.h"
+#include "proto/base/mem.h"
 #include "supervisor/cli/transfer_json.h"
 #include "supervisor/cli/verbs.h"
 #include "supervisor/client/client.h"

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "proto/limits.h"
-#include "proto/units.h"
+#include "proto/base/limits.h"
+#include "proto/base/units.h"
 
 #define GAP "  "
 #define KEY_SIZE 128

@@ -7,7 +7,7 @@
 
 #include <jansson.h>
 
-#include "proto/bytes.h"
+#include "proto/base/bytes.h"
 
 /* NUMBER and CENTS stand to the right. CENTS is money, printed in dollars. TIME
  * is RFC 3339 in UTC, printed in the local zone. ID is a transfer's: one that is

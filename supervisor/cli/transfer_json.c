@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/limits.h"
-#include "proto/mem.h"
+#include "proto/base/limits.h"
+#include "proto/base/mem.h"
 #include "supervisor/cli/json_split.h"
 #include "supervisor/config/words.h"
 

@@ -7,7 +7,7 @@
 #ifndef SUPERVISOR_CLI_TRANSFER_JSON_H
 #define SUPERVISOR_CLI_TRANSFER_JSON_H
 
-#include "proto/arena.h"
+#include "proto/base/arena.h"
 #include "proto/transfer.h"
 
 struct transfer_item {

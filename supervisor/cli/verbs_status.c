@@ -5,7 +5,7 @@
  * told together. */
 #include <string.h>
 
-#include "proto/limits.h"
+#include "proto/base/limits.h"
 #include "supervisor/cli/verbs.h"
 #include "supervisor/client/client.h"
 

@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "proto/check.h"
-#include "proto/loop.h"
-#include "proto/mem.h"
+#include "proto/base/check.h"
+#include "proto/base/loop.h"
+#include "proto/base/mem.h"
 #include "supervisor/client/connection.h"
 #include "supervisor/client/gather.h"
 #include "supervisor/client/monotonic.h"

@@ -8,9 +8,9 @@
 #include <nng/nng.h>
 #include <nng/protocol/reqrep0/req.h>
 
-#include "proto/check.h"
-#include "proto/mem.h"
-#include "supervisor/net/net_err.h"
+#include "proto/base/check.h"
+#include "proto/base/mem.h"
+#include "supervisor/net_err.h"
 
 #define RECONNECT_FIRST_MS 10
 #define RECONNECT_LAST_MS 500

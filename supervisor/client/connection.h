@@ -6,9 +6,9 @@
 #ifndef SUPERVISOR_CLIENT_CONNECTION_H
 #define SUPERVISOR_CLIENT_CONNECTION_H
 
-#include "proto/bytes.h"
-#include "proto/err.h"
-#include "proto/limits.h"
+#include "proto/base/bytes.h"
+#include "proto/base/err.h"
+#include "proto/base/limits.h"
 
 #define CONNECTION_TICK_MS 20
 

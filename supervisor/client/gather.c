@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "proto/check.h"
-#include "proto/mem.h"
+#include "proto/base/check.h"
+#include "proto/base/mem.h"
 #include "supervisor/client/monotonic.h"
 
 /* One call; on its caller's stack. */

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <time.h>
 
-#include "proto/check.h"
+#include "proto/base/check.h"
 
 static inline uint64_t monotonic_ms(void)
 {

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "proto/check.h"
-#include "proto/mem.h"
+#include "proto/base/check.h"
+#include "proto/base/mem.h"
 #include "supervisor/client/client.h"
 
 CHECK_STATIC((int)SHARDGATE_OK == (int)SG_OK, "the public numbers are ours");

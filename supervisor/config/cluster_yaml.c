@@ -131,7 +131,7 @@ static bool read_calendar(struct yaml_reader *r, const struct yaml_pair *pair, s
 
 /* --- Shards ----------------------------------------------------------------------------------- */
 
-/* The names that closes by hand take (shard/windows.c): a scheduled close of that
+/* The names that closes by hand take (shard/duties/windows.c): a scheduled close of that
  * name would find its window closed already. Only what people bring in is judged:
  * a shard that has such a window goes on. */
 static bool is_name_by_hand(struct span name)

@@ -4,8 +4,8 @@
 #ifndef SUPERVISOR_CONFIG_NODE_CONFIG_H
 #define SUPERVISOR_CONFIG_NODE_CONFIG_H
 
-#include "supervisor/api/server.h"
-#include "supervisor/node.h"
+#include "supervisor/daemon/server.h"
+#include "supervisor/node/node.h"
 
 struct node_config {
     char cluster[NAME_SIZE_MAX + 1];

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <yaml.h>
 
-#include "proto/limits.h"
-#include "proto/mem.h"
+#include "proto/base/limits.h"
+#include "proto/base/mem.h"
 
 /* Keys and values are quoted in messages, and may hold line ends or what a
  * terminal would obey. */

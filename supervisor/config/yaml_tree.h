@@ -6,8 +6,8 @@
 #ifndef SUPERVISOR_CONFIG_YAML_TREE_H
 #define SUPERVISOR_CONFIG_YAML_TREE_H
 
-#include "proto/arena.h"
-#include "proto/units.h"
+#include "proto/base/arena.h"
+#include "proto/base/units.h"
 
 enum yaml_kind { YAML_SCALAR, YAML_MAP, YAML_LIST };
 

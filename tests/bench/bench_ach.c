@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "proto/mem.h"
+#include "proto/base/mem.h"
 #include "shard/ach/build.h"
 #include "shard/ach/order.h"
 #include "shard/ach/parse.h"

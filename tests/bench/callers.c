@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/check.h"
-#include "proto/mem.h"
+#include "proto/base/check.h"
+#include "proto/base/mem.h"
 #include "shardgate/client.h"
 #include "tests/bench/latency.h"
 

@@ -18,8 +18,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "proto/bytes.h"
-#include "proto/mem.h"
+#include "proto/base/bytes.h"
+#include "proto/base/mem.h"
 #include "tests/bench/latency.h"
 
 #define ENDPOINTS_MAX 16

@@ -9,7 +9,7 @@
 
 #include <jansson.h>
 
-#include "proto/check.h"
+#include "proto/base/check.h"
 
 #define LATENCY_SUB_BITS 5
 #define LATENCY_BUCKETS (40 << LATENCY_SUB_BITS)

@@ -13,8 +13,8 @@
 #include <string.h>
 
 #include "proto/client.h"
-#include "proto/loop.h"
-#include "proto/mem.h"
+#include "proto/base/loop.h"
+#include "proto/base/mem.h"
 #include "supervisor/client/connection.h"
 #include "tests/bench/latency.h"
 

@@ -24,9 +24,9 @@ def header(path, body=""):
 
 
 GOOD = {
-    "proto/limits.h": header("proto/limits.h", "#define ROWS_MAX 16\n"),
-    "proto/a.c": '#include "proto/limits.h"\n',
-    "shard/state/b.c": '#include <string.h>\n\n#include "proto/limits.h"\n',
+    "proto/base/limits.h": header("proto/base/limits.h", "#define ROWS_MAX 16\n"),
+    "proto/a.c": '#include "proto/base/limits.h"\n',
+    "shard/state/b.c": '#include <string.h>\n\n#include "proto/base/limits.h"\n',
 }
 
 LAYERS = [
@@ -71,8 +71,8 @@ LAYERS = [
     ("a sleep, anywhere", {"tests/unit/x.c": "int x = usleep(5);\n"}, "usleep(): use an event"),
     ("an assertion that release builds drop", {"proto/x.c": "void f(void)\n{\n    assert(0);\n}\n"},
      "assert(): use CHECK"),
-    ("memory outside proto/mem.h", {"shard/x.c": "void *p = malloc(5);\n"}, "malloc(): use proto/mem.h"),
-    ("a limit elsewhere", {"shard/x.c": "#define QUEUE_MAX 64\n"}, "QUEUE_MAX: limits stand in proto/limits.h"),
+    ("memory outside proto/base/mem.h", {"shard/x.c": "void *p = malloc(5);\n"}, "malloc(): use proto/base/mem.h"),
+    ("a limit elsewhere", {"shard/x.c": "#define QUEUE_MAX 64\n"}, "QUEUE_MAX: limits stand in proto/base/limits.h"),
     ("a limit elsewhere, with a unit", {"shard/x.c": "#define QUEUE_MAX_BYTES (1u << 20)\n"}, "limits stand in"),
     ("a limit that follows from another", {"shard/x.c": "#define QUEUE_MAX (ROWS_MAX * 2)\n"}, None),
     ("a value in a log line that is quoted and not escaped",
@@ -80,8 +80,8 @@ LAYERS = [
      "shard/x.c:3: logger_line(): quotes are made by LOG_TEXT()"),
     ("a value in a log line that is escaped",
      {"shard/x.c": 'void f(void)\n{\n    logger_line(0, 0, "x", "why=%s", LOG_TEXT("\\""));\n    g("\\"");\n}\n'}, None),
-    ("a wrong include guard", {"proto/limits.h": "#ifndef LIMITS\n#define LIMITS\n#endif\n"},
-     "include guard must be PROTO_LIMITS_H"),
+    ("a wrong include guard", {"proto/base/limits.h": "#ifndef LIMITS\n#define LIMITS\n#endif\n"},
+     "include guard must be PROTO_BASE_LIMITS_H"),
     ("a header nobody includes", {"proto/dead.h": header("proto/dead.h")}, "no file includes this header"),
 ]
 
@@ -130,7 +130,7 @@ FLAGS = """cmake_minimum_required(VERSION 3.25)
 project(flags C)
 set(CMAKE_C_STANDARD 11)
 set(SHARDGATE_WERROR ON)
-include(%s/cmake/ShardgateFlags.cmake)
+include(%s/scripts/cmake/ShardgateFlags.cmake)
 add_library(x OBJECT x.c)
 target_link_libraries(x PRIVATE shardgate_flags)
 """ % ROOT

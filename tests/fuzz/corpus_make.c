@@ -9,7 +9,7 @@
 #include "proto/client.h"
 #include "proto/command.h"
 #include "proto/frame.h"
-#include "proto/hash.h"
+#include "proto/base/hash.h"
 #include "proto/rows.h"
 #include "tests/support/ach_sample.h"
 #include "tests/support/state_rig.h"

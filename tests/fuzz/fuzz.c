@@ -1,7 +1,7 @@
 #include "tests/fuzz/fuzz.h"
 
-#include "proto/hash.h"
-#include "proto/logger.h"
+#include "proto/base/hash.h"
+#include "proto/base/logger.h"
 
 static void quiet(void *impl, enum log_level level, const char *line)
 {

@@ -6,8 +6,8 @@
 #ifndef TESTS_FUZZ_FUZZ_H
 #define TESTS_FUZZ_FUZZ_H
 
-#include "proto/arena.h"
-#include "proto/bytes.h"
+#include "proto/base/arena.h"
+#include "proto/base/bytes.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,8 +1,8 @@
 /* Entries of a shard's log, applied: any bytes are a command or are refused,
  * and two replicas come to the same digest and answer (I-3). The input is a list
  * of entries: size (2 bytes, big endian), bytes. */
-#include "proto/hash.h"
-#include "proto/mem.h"
+#include "proto/base/hash.h"
+#include "proto/base/mem.h"
 #include "shard/state/state.h"
 #include "storage/mem_kv.h"
 #include "tests/fuzz/fuzz.h"

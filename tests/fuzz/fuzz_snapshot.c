@@ -2,7 +2,7 @@
  * and checksum are right, so that it gets as far as the rows. A replica that
  * takes it must have the applied row it was promised; any other stays as it was
  * or stops. */
-#include "proto/hash.h"
+#include "proto/base/hash.h"
 #include "shard/engine/engine.h"
 #include "shard/engine/snapshot.h"
 #include "tests/fuzz/fuzz.h"

@@ -6,8 +6,8 @@
  * lives, and its answer travels back, or is lost (BANK_DOUBT). */
 #include <string.h>
 
-#include "proto/fault.h"
-#include "proto/mem.h"
+#include "proto/base/fault.h"
+#include "proto/base/mem.h"
 #include "tests/sim/bank.h"
 
 struct errand {

@@ -2,7 +2,7 @@
  * strangers' files. And what of it is evidence. */
 #include <string.h>
 
-#include "proto/mem.h"
+#include "proto/base/mem.h"
 #include "tests/sim/bank.h"
 
 #define STRANGER_MAX_MS 20000

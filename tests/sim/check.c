@@ -5,9 +5,9 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "proto/mem.h"
+#include "proto/base/mem.h"
 #include "shard/engine/trail.h"
-#include "supervisor/parts.h"
+#include "supervisor/node/parts.h"
 #include "tests/sim/check.h"
 
 #define FOLLOWERS_EVERY_US 1000000

@@ -2,7 +2,7 @@
  * and changes come as they must. */
 #include <inttypes.h>
 
-#include "proto/mem.h"
+#include "proto/base/mem.h"
 #include "shard/engine/trail.h"
 #include "tests/sim/check.h"
 

@@ -2,7 +2,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "supervisor/parts.h"
+#include "supervisor/node/parts.h"
 #include "tests/sim/check.h"
 
 bool check_is_excused(struct sim_host *h, unsigned number)

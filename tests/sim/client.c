@@ -1,6 +1,6 @@
 /* Calls as a client makes them: to any node, with a time limit, repeated with
  * the same ids until there is an answer. */
-#include "proto/mem.h"
+#include "proto/base/mem.h"
 #include "tests/sim/sim.h"
 
 #define SERVER_LIMIT_MS 5000u

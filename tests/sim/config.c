@@ -1,5 +1,5 @@
 /* The configuration that people apply: as the text they would write, and when. */
-#include "proto/check.h"
+#include "proto/base/check.h"
 #include "shard/ach/zone.h"
 #include "tests/sim/sim.h"
 

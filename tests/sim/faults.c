@@ -1,6 +1,6 @@
 /* Who breaks what, when. Each fault is a loop of its own with a mean time
  * between two, so that scenarios can stack them. */
-#include "proto/mem.h"
+#include "proto/base/mem.h"
 #include "shard/engine/engine.h"
 #include "storage/log.h"
 #include "tests/sim/sim.h"

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/mem.h"
-#include "supervisor/parts.h"
+#include "proto/base/mem.h"
+#include "supervisor/node/parts.h"
 #include "tests/sim/check.h"
 
 struct block {

@@ -1,8 +1,8 @@
 /* One node's process: its loop, its store's thread, its disk and its clocks. */
 #include <string.h>
 
-#include "proto/fault.h"
-#include "proto/mem.h"
+#include "proto/base/fault.h"
+#include "proto/base/mem.h"
 #include "tests/sim/sim.h"
 
 #define CALM_FLUSH_MAX_US 20000 /* A slow disk is a fault too. */

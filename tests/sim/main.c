@@ -8,8 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "proto/hash.h"
-#include "proto/logger.h"
+#include "proto/base/hash.h"
+#include "proto/base/logger.h"
 #include "tests/sim/sim.h"
 
 #define JOBS_MAX 64

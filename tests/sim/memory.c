@@ -1,12 +1,12 @@
 /* What a node allocates, counted for each process.
  *
- * The linker puts these in front of proto/mem.h's functions (CMakeLists.txt).
+ * The linker puts these in front of proto/base/mem.h's functions (CMakeLists.txt).
  * What runs as a host's event belongs to it, wherever it is freed; what the world
- * allocates, which sees proto/mem.h under other names, belongs to nobody. */
+ * allocates, which sees proto/base/mem.h under other names, belongs to nobody. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/mem.h"
+#include "proto/base/mem.h"
 #include "tests/sim/sim.h"
 
 void *counted_alloc(size_t size) __asm__("__wrap_mem_alloc");

@@ -6,8 +6,8 @@
  * calm every group gets back the replicas it began with. */
 #include <inttypes.h>
 
-#include "proto/mem.h"
-#include "supervisor/parts.h"
+#include "proto/base/mem.h"
+#include "supervisor/node/parts.h"
 #include "tests/sim/check.h"
 
 #define ASK_AGAIN_MAX 12

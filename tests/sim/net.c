@@ -1,12 +1,12 @@
 /* Links between nodes: lost, repeated, delayed, reordered, cut off, parted.
  *
- * A link's contract (supervisor/link.h) promises order while a connection
+ * A link's contract (supervisor/node/link.h) promises order while a connection
  * stands; the world here is harsher, since the product must not lean on it for
  * safety. Connections break when a node dies, when a reset is drawn, and
  * sometimes when a partition begins. */
 #include <string.h>
 
-#include "proto/mem.h"
+#include "proto/base/mem.h"
 #include "tests/sim/sim.h"
 
 #define CONNECT_US 3000

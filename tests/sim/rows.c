@@ -2,7 +2,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "proto/mem.h"
+#include "proto/base/mem.h"
 #include "shard/ach/parse.h"
 #include "shard/ach/verify.h"
 #include "shard/engine/engine.h"

@@ -2,7 +2,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "proto/mem.h"
+#include "proto/base/mem.h"
 #include "tests/sim/sim.h"
 
 #define LOOK_US 2000000

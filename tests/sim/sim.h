@@ -3,7 +3,7 @@
  *
  * Everything that happens is an event on one heap; what happens at random comes
  * from one generator. So a seed gives the same run to the last event. The
- * nodes are the product's own (supervisor/node.h); only what is behind the
+ * nodes are the product's own (supervisor/node/node.h); only what is behind the
  * seams is made here:
  *
  *   world.c    events, time, random numbers, the trace
@@ -32,11 +32,11 @@
 #include <stdio.h>
 
 #include "proto/client.h"
-#include "proto/hash.h"
-#include "proto/loop.h"
-#include "shard/bank.h"
+#include "proto/base/hash.h"
+#include "proto/base/loop.h"
+#include "shard/upload/bank.h"
 #include "storage/mem_kv.h"
-#include "supervisor/node.h"
+#include "supervisor/node/node.h"
 
 #define SIM_NODES_MAX 5
 #define SIM_SHARDS_MAX 16

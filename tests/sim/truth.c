@@ -2,7 +2,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "proto/mem.h"
+#include "proto/base/mem.h"
 #include "shard/engine/trail.h"
 #include "tests/sim/check.h"
 

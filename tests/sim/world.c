@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "proto/mem.h"
+#include "proto/base/mem.h"
 #include "tests/sim/sim.h"
 
 #define EVENTS_A_SECOND_MAX 300000u

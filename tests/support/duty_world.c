@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "proto/fault.h"
-#include "proto/mem.h"
+#include "proto/base/fault.h"
+#include "proto/base/mem.h"
 #include "tests/support/ach_sample.h"
 
 #define SETTINGS_MS 1000 /* Enough for a leader to bring them into the log. */

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "proto/mem.h"
+#include "proto/base/mem.h"
 #include "tests/support/duty_world.h"
 
 struct world_request {

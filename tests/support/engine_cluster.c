@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "proto/mem.h"
+#include "proto/base/mem.h"
 
 /* A crashed process's memory is gone in reality; here it must stay reachable. */
 static struct process *dead_processes;

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "proto/mem.h"
+#include "proto/base/mem.h"
 #include "tests/support/engine_cluster_impl.h"
 
 void cluster_violate(struct cluster *c, const char *fmt, ...)

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "proto/limits.h"
-#include "proto/mem.h"
+#include "proto/base/limits.h"
+#include "proto/base/mem.h"
 
 /* --- The machine: counts ------------------------------------------------------------ */
 

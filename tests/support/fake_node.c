@@ -3,9 +3,9 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#include "proto/mem.h"
-#include "supervisor/api/server.h"
-#include "supervisor/uv_loop.h"
+#include "proto/base/mem.h"
+#include "supervisor/daemon/server.h"
+#include "supervisor/daemon/uv_loop.h"
 
 #define SLOW_MS 20
 

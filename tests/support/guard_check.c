@@ -10,8 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "proto/fault.h"
-#include "proto/logger.h"
+#include "proto/base/fault.h"
+#include "proto/base/logger.h"
 
 static void quiet(void *impl, enum log_level level, const char *line)
 {

@@ -1,6 +1,6 @@
 #include <stdio.h>
 
-#include "proto/mem.h"
+#include "proto/base/mem.h"
 #include "tests/support/node_world_impl.h"
 
 /* A killed process's memory is gone in reality; here it must stay reachable. */

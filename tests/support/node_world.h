@@ -13,7 +13,7 @@
 #define TESTS_SUPPORT_NODE_WORLD_H
 
 #include "storage/mem_kv.h"
-#include "supervisor/parts.h"
+#include "supervisor/node/parts.h"
 #include "tests/support/test_loop.h"
 
 struct node_world;

@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "proto/mem.h"
+#include "proto/base/mem.h"
 #include "tests/support/node_world_impl.h"
 
 static struct world_stored *stored_find(struct node_world *w, enum bank_place place, const char *name)

@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "proto/mem.h"
+#include "proto/base/mem.h"
 #include "tests/support/node_world_impl.h"
 
 static void on_reply(void *token, struct bytes *reply)

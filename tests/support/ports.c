@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "proto/check.h"
+#include "proto/base/check.h"
 
 unsigned test_free_port(void)
 {

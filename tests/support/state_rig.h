@@ -6,7 +6,7 @@
 #ifndef TESTS_SUPPORT_STATE_RIG_H
 #define TESTS_SUPPORT_STATE_RIG_H
 
-#include "proto/hash.h"
+#include "proto/base/hash.h"
 #include "shard/state/state.h"
 #include "storage/mem_kv.h"
 

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "proto/check.h"
+#include "proto/base/check.h"
 
 void test_dir_make(struct test_dir *d)
 {

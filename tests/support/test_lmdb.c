@@ -9,7 +9,7 @@
 
 #include <stdio.h>
 
-#include "proto/mem.h"
+#include "proto/base/mem.h"
 #include "storage/lmdb_kv.h"
 
 int test_lmdb_make(void **state)

@@ -1,7 +1,7 @@
 #include "tests/support/test_loop.h"
 
-#include "proto/check.h"
-#include "proto/mem.h"
+#include "proto/base/check.h"
+#include "proto/base/mem.h"
 
 #define TURNS_MAX 100000
 #define UNTIL_TURNS_MAX 10000000

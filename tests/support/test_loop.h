@@ -17,7 +17,7 @@
 
 #include <stddef.h>
 
-#include "proto/loop.h"
+#include "proto/base/loop.h"
 
 struct test_loop;
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/mem.h"
+#include "proto/base/mem.h"
 
 #define TRUNCATIONS_MAX 1000
 

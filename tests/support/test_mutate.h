@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#include "proto/bytes.h"
+#include "proto/base/bytes.h"
 
 typedef void (*test_decode)(struct span data, void *arg);
 

@@ -1,9 +1,9 @@
-/* A small shard to look at through supervisor/view: its rows, a view over them, and
+/* A small shard to look at through the views of supervisor/verbs: its rows, a view over them, and
  * short ways to what a view answers. Whatever goes wrong fails the test. */
 #ifndef TESTS_SUPPORT_VIEW_RIG_H
 #define TESTS_SUPPORT_VIEW_RIG_H
 
-#include "supervisor/view/view.h"
+#include "supervisor/verbs/view.h"
 #include "tests/support/state_rig.h"
 
 #define NOT_TEXT "\xff\xfe\x01 bytes" /* What people gave as reasons. */

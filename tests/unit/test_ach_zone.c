@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "proto/mem.h"
+#include "proto/base/mem.h"
 #include "shard/ach/zone.h"
 #include "tests/support/test_mutate.h"
 

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "proto/fault.h"
+#include "proto/base/fault.h"
 #include "shard/engine/engine.h"
 #include "tests/support/engine_rig.h"
 #include "tests/support/guard_check.h"

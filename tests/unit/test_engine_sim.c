@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "proto/fault.h"
+#include "proto/base/fault.h"
 #include "tests/support/engine_cluster.h"
 
 #define SEEDS_DEFAULT 100

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "proto/arena.h"
-#include "proto/mem.h"
+#include "proto/base/arena.h"
+#include "proto/base/mem.h"
 
 static void test_span_order(void **state)
 {

@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include "proto/client.h"
-#include "proto/mem.h"
+#include "proto/base/mem.h"
 #include "tests/support/test_mutate.h"
 
 #define TEXT(literal)                                   \

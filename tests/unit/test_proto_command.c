@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "proto/command.h"
-#include "proto/hash.h"
-#include "proto/wire.h"
+#include "proto/base/hash.h"
+#include "proto/base/wire.h"
 #include "tests/support/test_mutate.h"
 
 /* Of the generated code, which only codecs see. */

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "proto/err.h"
+#include "proto/base/err.h"
 
 #define NAME(name, text) #name,
 static const char *const names[SG_ERRS] = {SG_ERR_TABLE(NAME)};

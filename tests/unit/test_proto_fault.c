@@ -9,7 +9,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "proto/fault.h"
+#include "proto/base/fault.h"
 
 #ifdef SHARDGATE_FAULTS
 

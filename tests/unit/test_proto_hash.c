@@ -5,8 +5,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "proto/hash.h"
-#include "proto/mem.h"
+#include "proto/base/hash.h"
+#include "proto/base/mem.h"
 
 /* Taken from the first version; see test_checksum_is_fixed(). */
 #define CHECKSUM_SMALL 0xf1d1a022539b4e02ull

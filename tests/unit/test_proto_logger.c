@@ -8,7 +8,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "proto/logger.h"
+#include "proto/base/logger.h"
 
 struct capture {
     char line[4096];

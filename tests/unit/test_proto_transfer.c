@@ -5,7 +5,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "proto/limits.h"
+#include "proto/base/limits.h"
 #include "proto/transfer.h"
 #include "tests/support/test_mutate.h"
 

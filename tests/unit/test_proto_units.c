@@ -6,7 +6,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "proto/units.h"
+#include "proto/base/units.h"
 #include "tests/support/test_mutate.h"
 
 static void test_cents_add(void **state)

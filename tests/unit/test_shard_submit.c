@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "proto/mem.h"
+#include "proto/base/mem.h"
 #include "tests/support/ach_sample.h"
 #include "tests/support/duty_world.h"
 

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "shard/upload_steps.h"
+#include "shard/upload/steps.h"
 #include "tests/support/duty_world.h"
 
 #define SECOND_MS UINT64_C(1000)

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "proto/logger.h"
+#include "proto/base/logger.h"
 #include "shard/state/counters.h"
 #include "shard/state/store.h"
 #include "tests/support/ach_sample.h"

@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/mem.h"
+#include "proto/base/mem.h"
 #include "tests/support/ach_sample.h"
 #include "tests/support/state_rig.h"
 #include "tests/support/test_random.h"

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/mem.h"
+#include "proto/base/mem.h"
 #include "tests/support/state_script.h"
 
 static const struct script_verb *find_verb(const struct script_verb *verbs, const char *name)

@@ -9,10 +9,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "proto/hash.h"
-#include "proto/limits.h"
-#include "proto/logger.h"
-#include "proto/mem.h"
+#include "proto/base/hash.h"
+#include "proto/base/limits.h"
+#include "proto/base/logger.h"
+#include "proto/base/mem.h"
 #include "storage/kv.h"
 #include "storage/lmdb_kv.h"
 #include "storage/mem_kv.h"

@@ -14,9 +14,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "proto/hash.h"
-#include "proto/logger.h"
-#include "proto/mem.h"
+#include "proto/base/hash.h"
+#include "proto/base/logger.h"
+#include "proto/base/mem.h"
 #include "tests/support/test_lmdb.h"
 
 static void drop_line(void *impl, enum log_level level, const char *line)

@@ -19,9 +19,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "proto/hash.h"
-#include "proto/limits.h"
-#include "proto/logger.h"
+#include "proto/base/hash.h"
+#include "proto/base/limits.h"
+#include "proto/base/logger.h"
 #include "storage/lmdb_kv.h"
 #include "storage/log.h"
 #include "tests/support/test_lmdb.h"

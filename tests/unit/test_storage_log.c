@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "proto/hash.h"
-#include "proto/logger.h"
-#include "proto/mem.h"
+#include "proto/base/hash.h"
+#include "proto/base/logger.h"
+#include "proto/base/mem.h"
 #include "storage/log.h"
 #include "storage/mem_kv.h"
 

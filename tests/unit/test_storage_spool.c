@@ -8,8 +8,8 @@
 
 #include <dirent.h>
 
-#include "proto/limits.h"
-#include "proto/mem.h"
+#include "proto/base/limits.h"
+#include "proto/base/mem.h"
 #include "storage/spool.h"
 #include "tests/support/test_dir.h"
 #include "tests/support/test_random.h"

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "proto/mem.h"
+#include "proto/base/mem.h"
 #include "storage/mem_kv.h"
 #include "supervisor/catalog/catalog.h"
 #include "supervisor/config/cluster_yaml.h"

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "proto/mem.h"
+#include "proto/base/mem.h"
 #include "shardgate/client.h"
 #include "supervisor/client/client.h"
 #include "tests/support/fake_node.h"

@@ -21,10 +21,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "proto/fault.h"
-#include "proto/mem.h"
-#include "supervisor/upload/bank_agent.h"
-#include "supervisor/upload/directory.h"
+#include "proto/base/fault.h"
+#include "proto/base/mem.h"
+#include "supervisor/daemon/banks/bank_agent.h"
+#include "supervisor/daemon/banks/directory.h"
 #include "tests/support/test_dir.h"
 #include "tests/support/test_loop.h"
 

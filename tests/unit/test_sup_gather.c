@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "proto/mem.h"
+#include "proto/base/mem.h"
 #include "supervisor/client/client.h"
 #include "tests/support/fake_node.h"
 

@@ -8,8 +8,8 @@
 
 #include <string.h>
 
-#include "proto/mem.h"
-#include "supervisor/outbox.h"
+#include "proto/base/mem.h"
+#include "supervisor/node/outbox.h"
 #include "tests/support/test_loop.h"
 
 enum { FRAMES_MAX = 64 };

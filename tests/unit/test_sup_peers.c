@@ -19,9 +19,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "proto/mem.h"
-#include "supervisor/net/peers.h"
-#include "supervisor/uv_loop.h"
+#include "proto/base/mem.h"
+#include "supervisor/daemon/peers.h"
+#include "supervisor/daemon/uv_loop.h"
 #include "tests/support/ports.h"
 
 #define LIMIT_MS 20000 /* For an event that comes in milliseconds unless the machine stalls. */

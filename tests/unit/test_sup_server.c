@@ -15,12 +15,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "proto/loop.h"
-#include "proto/mem.h"
-#include "supervisor/api/server.h"
+#include "proto/base/loop.h"
+#include "proto/base/mem.h"
+#include "supervisor/daemon/server.h"
 #include "supervisor/client/connection.h"
 #include "supervisor/client/probe.h"
-#include "supervisor/uv_loop.h"
+#include "supervisor/daemon/uv_loop.h"
 #include "tests/support/fake_node.h"
 
 #define LIMIT_S 20

@@ -12,10 +12,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "proto/mem.h"
+#include "proto/base/mem.h"
 #include "shard/shard.h"
 #include "storage/mem_kv.h"
-#include "supervisor/upload/bank_agent.h"
+#include "supervisor/daemon/banks/bank_agent.h"
 #include "tests/support/ach_sample.h"
 #include "tests/support/test_dir.h"
 #include "tests/support/test_loop.h"

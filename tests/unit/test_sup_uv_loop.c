@@ -11,8 +11,8 @@
 #include <stdatomic.h>
 #include <time.h>
 
-#include "proto/mem.h"
-#include "supervisor/uv_loop.h"
+#include "proto/base/mem.h"
+#include "supervisor/daemon/uv_loop.h"
 
 struct probe {
     struct task task;

@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
-#include "proto/limits.h"
-#include "supervisor/zoneinfo.h"
+#include "proto/base/limits.h"
+#include "supervisor/daemon/zoneinfo.h"
 
 #define THREADS 4
 

@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "proto/mem.h"
+#include "proto/base/mem.h"
 #include "tests/support/test_loop.h"
 
 struct probe {

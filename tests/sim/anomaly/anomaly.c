@@ -8,8 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "proto/hash.h"
-#include "proto/logger.h"
+#include "proto/base/hash.h"
+#include "proto/base/logger.h"
 #include "supervisor/memory.h"
 
 #define CHILD_LIMIT_S 120

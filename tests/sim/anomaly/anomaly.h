@@ -8,7 +8,7 @@
  *
  *   anomaly.c    options, children, figures
  *   memory.c     the N-th allocation of a node: the node ends, by policy
- *                (proto/mem.h), and starts anew on its disk
+ *                (proto/base/mem.h), and starts anew on its disk
  *   store.c      the N-th operation of a node's store: an I/O error, a damaged
  *                record, a full disk */
 #ifndef TESTS_SIM_ANOMALY_ANOMALY_H

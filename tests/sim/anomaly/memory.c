@@ -3,7 +3,7 @@
  *
  * The program's own malloc() stands in front of the C library's. What the
  * simulated world allocates for itself (its files are compiled with other
- * names for proto/mem.h, see CMakeLists.txt) never fails: it is not a node. */
+ * names for proto/base/mem.h, see CMakeLists.txt) never fails: it is not a node. */
 #include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,10 +17,10 @@ static jmp_buf *process; /* Where the process that ends is left. */
 
 /* --- The product's policy, with a node in the place of the process ------------------------- */
 
-/* Instead of proto/check.c's: a node's end is not this program's. */
+/* Instead of proto/base/check.c's: a node's end is not this program's. */
 _Noreturn void check_failed(const char *file, int line, const char *condition)
 {
-    static const char policy[] = "proto/mem.c";
+    static const char policy[] = "proto/base/mem.c";
     size_t n = strlen(file);
     char text[512];
     int size;
@@ -158,7 +158,7 @@ void free(void *p)
 
 #endif
 
-/* --- The world's own: proto/mem.h under other names ----------------------------------------------- */
+/* --- The world's own: proto/base/mem.h under other names ----------------------------------------------- */
 
 void *world_alloc(size_t size);
 void *world_zalloc(size_t count, size_t size);

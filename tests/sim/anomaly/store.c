@@ -10,9 +10,9 @@
  * and has to come level with the others. */
 #include <string.h>
 
-#include "proto/mem.h"
+#include "proto/base/mem.h"
 #include "shard/engine/engine.h"
-#include "supervisor/parts.h"
+#include "supervisor/node/parts.h"
 #include "tests/sim/anomaly/anomaly.h"
 
 #define LOOK_AFTER_US 3000000

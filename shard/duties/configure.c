@@ -1,0 +1,81 @@
+#include "shard/duties/configure.h"
+
+#include <stdio.h>
+
+static void on_timer(struct task *t)
+{
+    configure_look(CONTAINER_OF(t, struct configure, timer));
+}
+
+void configure_init(struct configure *c, struct duty_env *env, struct windows *windows)
+{
+    *c = (struct configure){.env = env, .windows = windows};
+    c->timer.run = on_timer;
+}
+
+void configure_start(struct configure *c)
+{
+    configure_stop(c);
+    c->refused_version = 0;
+    c->tries = 0;
+}
+
+void configure_stop(struct configure *c)
+{
+    loop_cancel(c->env->loop, &c->timer);
+    c->busy = false;
+}
+
+static void refused(struct configure *c, const struct command_result *result)
+{
+    char reason[160], text[256];
+    (void)snprintf(text, sizeof text, "settings version %llu refused: %s",
+                   (unsigned long long)c->proposed_version, span_cstr(result->reason, reason, sizeof reason));
+    c->refused_version = c->proposed_version;
+    duty_alert(c->env, 0, text);
+}
+
+static void on_applied(void *owner, enum sg_err err, const struct command_result *result)
+{
+    struct configure *c = owner;
+    c->busy = false;
+    if (err != SG_OK) {
+        c->tries++;
+        loop_after(c->env->loop, &c->timer, duty_backoff_ms(c->env, c->tries));
+        return;
+    }
+    c->tries = 0;
+    if (result->err != SG_OK) {
+        refused(c, result);
+        return;
+    }
+    err = duty_settings_load(c->env);
+    if (err != SG_OK) {
+        struct log_scope scope = duty_scope(c->env);
+        duty_judge(c->env, err, kv_damage());
+        logger_line(LOG_ERROR, &scope, "settings.unreadable", "why=%s", LOG_TEXT(sg_err_text(err)));
+        return;
+    }
+    windows_settings_changed(c->windows, c->proposed_ms);
+    duty_wake(c->env, DUTY_WINDOWS | DUTY_SEALING | DUTY_UPLOADS | DUTY_RETRY | DUTY_SUBMIT);
+}
+
+void configure_look(struct configure *c)
+{
+    struct duty_env *e = c->env;
+    if (!e->is_ready || c->busy || !windows_none_overdue(c->windows)) {
+        return;
+    }
+    uint64_t version = 0;
+    struct span encoded = e->catalog_settings(e->names_impl, e->routing_number, &version);
+    uint64_t applied = e->settings != NULL ? e->settings->s.version : 0;
+    if (encoded.n == 0 || version <= applied || version == c->refused_version) {
+        return;
+    }
+    c->busy = true;
+    c->proposed_version = version;
+    c->proposed_ms = loop_wall_ms(e->loop);
+    struct command command = {.kind = COMMAND_SETTINGS, .time_ms = c->proposed_ms};
+    command.settings.encoded = encoded;
+    duty_propose(e, &command, on_applied, c);
+}

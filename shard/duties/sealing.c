@@ -1,0 +1,236 @@
+#include "shard/duties/sealing.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "proto/base/fault.h"
+#include "proto/base/mem.h"
+
+/* Work elsewhere, freed when it is back. */
+struct sealing_work {
+    struct work work;
+    struct sealing *sealing;
+    uint64_t term;
+    struct sealing_job job;
+    struct window_id parked[SEALING_PARKED_MAX];
+    char node_name[NAME_SIZE_MAX + 1];
+};
+
+static void on_timer(struct task *t)
+{
+    sealing_look(CONTAINER_OF(t, struct sealing, timer));
+}
+
+void sealing_init(struct sealing *s, struct duty_env *env)
+{
+    *s = (struct sealing){.env = env, .used_up_day = DAY_NONE};
+    s->timer.run = on_timer;
+}
+
+void sealing_start(struct sealing *s)
+{
+    sealing_stop(s);
+    s->tries = 0;
+    s->parked_count = 0;
+    s->used_up_day = DAY_NONE;
+}
+
+void sealing_unpark(struct sealing *s)
+{
+    s->parked_count = 0;
+}
+
+void sealing_stop(struct sealing *s)
+{
+    loop_cancel(s->env->loop, &s->timer);
+    s->busy = false;
+}
+
+static void retry_later(struct sealing *s, const char *why)
+{
+    struct log_scope scope = duty_scope(s->env);
+    s->tries++;
+    logger_line(LOG_WARN, &scope, "file.seal-retry", "why=%s tries=%u", LOG_TEXT(why), s->tries);
+    loop_after(s->env->loop, &s->timer, duty_backoff_ms(s->env, s->tries));
+}
+
+static void park(struct sealing *s, const struct window_id *id, const char *why)
+{
+    char day[DAY_TEXT_SIZE], text[384];
+    (void)snprintf(text, sizeof text, "window %s of %s can't be sealed: %s", id->name, day_text(id->day, day),
+                   why);
+    if (s->parked_count < SEALING_PARKED_MAX) {
+        s->parked[s->parked_count++] = *id;
+        duty_alert(s->env, 0, text);
+        duty_wake(s->env, DUTY_SEALING);
+    } else {
+        retry_later(s, text);
+    }
+}
+
+/* Before WINDOW_DONE: a leader that dies in between tells it again. */
+static void tell_unfit(struct sealing *s, const struct sealing_job *j)
+{
+    char day[DAY_TEXT_SIZE], text[448];
+    if (j->unfit_count == 0) {
+        return;
+    }
+    (void)snprintf(text, sizeof text,
+                   "window %s of %s leaves %llu due transfers behind, they wait for other settings or a "
+                   "cancel; the first: %s",
+                   j->window.name, day_text(j->window.day, day), (unsigned long long)j->unfit_count, j->why);
+    duty_alert(s->env, 0, text);
+}
+
+/* Every creation date has 36 modifiers; the next file waits for the next date. */
+static void wait_for_day(struct sealing *s, struct day creation_day)
+{
+    if (s->used_up_day.n != creation_day.n) {
+        char day[DAY_TEXT_SIZE], text[160];
+        s->used_up_day = creation_day;
+        (void)snprintf(text, sizeof text,
+                       "all %d file ID modifiers of %s are used: further files wait for the next day",
+                       FILE_MODIFIERS, day_text(creation_day, day));
+        duty_alert(s->env, 0, text);
+    }
+    loop_after(s->env->loop, &s->timer, UPLOAD_RETRY_MAX_MS);
+}
+
+/* --- The command ---------------------------------------------------------------- */
+
+static void on_applied(void *owner, enum sg_err err, const struct command_result *result)
+{
+    struct sealing *s = owner;
+    s->busy = false;
+    if (err != SG_OK) {
+        retry_later(s, sg_err_text(err));
+        return;
+    }
+    if (result->err != SG_OK) {
+        char why[256];
+        (void)span_cstr(result->reason, why, sizeof why);
+        if (s->tries < UPLOAD_ALERT_TRIES) {
+            retry_later(s, why); /* The rows moved on under the work. */
+        } else {
+            s->tries = 0;
+            park(s, &s->sealing, why);
+        }
+        return;
+    }
+    if (result->file != 0) {
+        FAULT_POINT("file.sealed");
+    }
+    s->tries = 0;
+    duty_wake(s->env, DUTY_SEALING | DUTY_UPLOADS);
+}
+
+/* As duty_propose(), of a command that was encoded elsewhere. */
+static void propose(struct sealing *s, const struct sealing_job *j)
+{
+    struct arena a = ARENA_INIT;
+    struct command c;
+    enum sg_err err = command_decode(span_bytes(&j->command), &a, &c);
+    CHECK(err == SG_OK);
+    s->busy = true;
+    s->sealing = j->window;
+    duty_propose(s->env, &c, on_applied, s);
+    arena_release(&a);
+}
+
+static void finish(struct sealing *s, const struct sealing_job *j)
+{
+    switch (j->outcome) {
+    case SEALING_NOTHING:
+        break; /* The rest is parked. */
+    case SEALING_WINDOW_DONE:
+        tell_unfit(s, j);
+        propose(s, j);
+        break;
+    case SEALING_FILE:
+        propose(s, j);
+        break;
+    case SEALING_NO_MODIFIER:
+        wait_for_day(s, j->creation_day);
+        break;
+    case SEALING_BROKEN:
+        park(s, &j->window, j->why);
+        break;
+    case SEALING_ERROR:
+        duty_judge(s->env, j->err, j->why);
+        retry_later(s, j->why);
+        break;
+    }
+}
+
+/* --- Work elsewhere ---------------------------------------------------------------- */
+
+static void work_run(struct work *work)
+{
+    sealing_run(&CONTAINER_OF(work, struct sealing_work, work)->job);
+}
+
+static void work_done(struct work *work)
+{
+    struct sealing_work *w = CONTAINER_OF(work, struct sealing_work, work);
+    struct sealing *s = w->sealing;
+    s->env->outstanding_count--;
+    if (duty_is_current(s->env, w->term)) {
+        s->busy = false;
+        finish(s, &w->job);
+    }
+    bytes_release(&w->job.command);
+    mem_free(w);
+}
+
+static void start(struct sealing *s)
+{
+    struct duty_env *e = s->env;
+    struct sealing_work *w = mem_zalloc(1, sizeof *w);
+    w->work.run = work_run;
+    w->work.done = work_done;
+    w->sealing = s;
+    w->term = e->term;
+    memcpy(w->parked, s->parked, sizeof w->parked);
+    (void)snprintf(w->node_name, sizeof w->node_name, "%s", e->node_name);
+    w->job = (struct sealing_job){.group = e->routing_number.n, .kv = e->kv, .node_name = w->node_name};
+    w->job.parked = w->parked;
+    w->job.parked_count = s->parked_count;
+    w->job.time_ms = loop_wall_ms(e->loop);
+    struct zone_time local = zone_local(e->settings->zone, w->job.time_ms);
+    w->job.creation_day = local.day;
+    w->job.creation_minute = local.minute;
+    s->busy = true;
+    e->outstanding_count++;
+    loop_elsewhere(e->loop, WORKER_READ, &w->work);
+}
+
+static enum sg_err open_windows(struct duty_env *e, size_t *count)
+{
+    struct duty_read r;
+    enum sg_err err = duty_read_begin(&r, e->kv, e->routing_number.n);
+    if (err != SG_OK) {
+        return err;
+    }
+    struct arena a = ARENA_INIT;
+    struct window_row *rows;
+    err = state_windows_open_work(&r.rows, &a, &rows, count);
+    arena_release(&a);
+    duty_read_end(&r);
+    return err;
+}
+
+void sealing_look(struct sealing *s)
+{
+    struct duty_env *e = s->env;
+    if (!e->is_ready || s->busy || e->settings == NULL || e->settings->zone == NULL) {
+        return;
+    }
+    size_t count = 0;
+    enum sg_err err = open_windows(e, &count);
+    if (err != SG_OK) {
+        duty_judge(s->env, err, kv_damage());
+        retry_later(s, sg_err_text(err));
+    } else if (count > 0) {
+        start(s);
+    }
+}

@@ -1,0 +1,68 @@
+/* Closed windows into sealed files. Private to shard/.
+ *
+ * For each closed window that is not done, oldest first: on WORKER_READ, in a
+ * read transaction of its own, take the members in the file's order, as many as
+ * fit one file, build it, read it back with the independent parser and compare;
+ * on the loop, propose SEAL with everything that makes the bytes; again, until
+ * no member is left: WINDOW_DONE. No members, no file.
+ *
+ * Creation day and minute come from the SEAL command's own time, modifier and
+ * trace numbers from the rows. A file that does not pass its check is never
+ * sealed: its window is parked, people are alerted, the other windows go on.
+ * People are also alerted of transfers that are due and that the window's settings
+ * take no more (their originator was removed, a limit was lowered): these wait. */
+#ifndef SHARD_DUTIES_SEALING_H
+#define SHARD_DUTIES_SEALING_H
+
+#include "shard/duties/duty.h"
+
+struct sealing {
+    struct duty_env *env;
+    struct task timer;
+    bool busy;                                   /* Work elsewhere or a command is under way. */
+    uint32_t tries;                              /* Failures in a row. */
+    struct window_id parked[SEALING_PARKED_MAX]; /* Cannot be sealed for now; alerted. */
+    size_t parked_count;
+    struct day used_up_day;   /* Creation day whose 36 modifiers are used; alerted. */
+    struct window_id sealing; /* The window at work. */
+};
+
+void sealing_init(struct sealing *s, struct duty_env *env);
+void sealing_start(struct sealing *s);
+void sealing_stop(struct sealing *s);
+/* Seal what can be sealed. */
+void sealing_look(struct sealing *s);
+/* A person changed something: try the parked windows again. */
+void sealing_unpark(struct sealing *s);
+
+/* --- One file; pure but for the read transaction. Separate for its test. ----- */
+
+enum sealing_outcome {
+    SEALING_NOTHING = 1, /* No window to work on. */
+    SEALING_FILE,        /* command is a SEAL. */
+    SEALING_WINDOW_DONE, /* command is a WINDOW_DONE. */
+    SEALING_NO_MODIFIER, /* All of the creation day are used. */
+    SEALING_BROKEN,      /* The file failed its check, or fits nowhere: why. */
+    SEALING_ERROR        /* The rows could not be read: err. */
+};
+
+struct sealing_job {
+    uint64_t group;
+    struct kv *kv;
+    int64_t time_ms;         /* Stamped by the loop: the command's time. */
+    struct day creation_day; /* That time in the shard's zone. */
+    int creation_minute;
+    const char *node_name;
+    const struct window_id *parked;
+    size_t parked_count;
+    /* The outcome. */
+    enum sealing_outcome outcome;
+    enum sg_err err;
+    struct window_id window;
+    struct bytes command; /* Encoded; release it. */
+    uint64_t unfit_count; /* SEALING_WINDOW_DONE: due, and left behind; why: the first of them. */
+    char why[256];
+};
+void sealing_run(struct sealing_job *j);
+
+#endif

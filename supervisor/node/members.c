@@ -1,0 +1,78 @@
+/* The other nodes: their heartbeats and what they say of themselves. */
+#include <stdio.h>
+
+#include "supervisor/node/parts.h"
+#include "supervisor/version.h"
+
+/* Silent for this long and linked or not: not counted on. */
+#define MEMBER_SILENT_MS (4ull * NODE_HEARTBEAT_MS)
+
+/* By whom we refused a moment ago (it asks again and again). */
+#define MEMBER_REFUSED_MS 5000
+
+bool member_is_alive(const struct node *n, uint64_t id)
+{
+    const struct node_member *m;
+
+    if (id == n->self->id) {
+        return n->state == NODE_RUNNING;
+    }
+    m = &n->members[id - 1];
+    return m->is_linked && m->heard_ms != 0 && loop_now_ms(n->lanes[0].loop) - m->heard_ms < MEMBER_SILENT_MS;
+}
+
+const char *member_state_name(const struct node *n, uint64_t id)
+{
+    const struct node_member *m = &n->members[id - 1];
+    uint64_t now = loop_now_ms(n->lanes[0].loop);
+
+    if (id == n->self->id) {
+        return n->state == NODE_RUNNING ? "up" : node_state_name(n->state);
+    }
+    if (m->is_linked && m->refusal_sent_ms != 0 && now - m->refusal_sent_ms < MEMBER_REFUSED_MS) {
+        return "refused";
+    }
+    if (!member_is_alive(n, id)) {
+        return "down";
+    }
+    return !m->has_status ? "starting" : m->status.leaving ? "leaving" : "up";
+}
+
+/* What a process said of itself ends with its connection. */
+void members_peer_down(struct node *n, uint64_t peer)
+{
+    struct node_member *m = &n->members[peer - 1];
+    m->is_linked = false;
+    m->is_usable = false;
+    m->has_status = false;
+    m->status = (struct message_node_status){.version = SPAN_NONE};
+    m->version[0] = '\0';
+}
+
+void members_tick(struct node *n)
+{
+    struct message m = {.kind = MESSAGE_NODE_STATUS};
+
+    if (n->state != NODE_RUNNING && n->state != NODE_LEAVING) {
+        return;
+    }
+    m.node_status.started_ms = n->started_wall_ms;
+    m.node_status.leaving = n->state == NODE_LEAVING;
+    m.node_status.version = span_str(SHARDGATE_VERSION_TEXT);
+    lane_counts(n, &m.node_status);
+    for (size_t i = 0; i < n->options.founders_count; i++) {
+        if (n->members[i].founder != n->self) {
+            transport_send(&n->lanes[0].transport, i + 1, &m);
+        }
+    }
+}
+
+void members_status(struct node *n, uint64_t from, const struct message_node_status *status)
+{
+    struct node_member *m = &n->members[from - 1];
+    m->status = *status;
+    (void)node_clean_text(span_cstr(status->version, m->version, sizeof m->version));
+    m->status.version = span_str(m->version);
+    m->has_status = true;
+    node_member_usable(n, m);
+}

@@ -1,0 +1,27 @@
+/* Small helpers for verbs that answer with JSON. Private to supervisor/verbs. */
+#ifndef SUPERVISOR_VERBS_JSON_H
+#define SUPERVISOR_VERBS_JSON_H
+
+#include <jansson.h>
+
+#include "supervisor/node/route.h"
+#include "supervisor/verbs/view.h"
+
+/* Ends the call with the document; takes the reference. */
+void call_document(struct call *c, json_t *document);
+/* Sets up a view on a group of this lane; false: the call has been answered.
+ * Ends with call_view_end(). */
+struct call_view {
+    struct view view;
+    struct rows rows;
+    struct kv_txn *txn;
+    struct lane *lane;
+};
+bool call_view_begin(struct call *c, struct call_view *v, struct lane *lane, uint64_t group);
+void call_view_end(struct call_view *v);
+/* A decimal argument; fallback when absent. false: malformed, the call has been answered. */
+bool call_number(struct call *c, const char *name, uint64_t fallback, uint64_t *out);
+/* "true" or absent. */
+bool call_flag(const struct call *c, const char *name);
+
+#endif

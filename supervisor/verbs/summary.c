@@ -1,0 +1,213 @@
+#include "supervisor/verbs/summary.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proto/base/mem.h"
+
+struct gather;
+
+struct lane_part {
+    struct task task;
+    struct gather *gather;
+    struct lane *lane;
+    struct shard_summary *shards;
+    size_t shards_count;
+};
+
+struct gather {
+    struct call *call;
+    void (*done)(struct call *c, const struct summary *s);
+    struct lane_part parts[LANES_MAX];
+    size_t left;
+};
+
+/* Every trouble is counted, the first ones are told. */
+static void PRINTF_LIKE(3, 4) trouble(struct shard_summary *out, const char *kind, const char *fmt, ...)
+{
+    if (out->trouble_count < SUMMARY_TROUBLE_MAX) {
+        struct shard_trouble *t = &out->trouble[out->trouble_count];
+        va_list args;
+        t->kind = kind;
+        va_start(args, fmt);
+        (void)vsnprintf(t->text, sizeof t->text, fmt, args);
+        va_end(args);
+    }
+    out->trouble_count++;
+}
+
+static void fill_uploads(struct shard_summary *out, const struct shard_status *st)
+{
+    for (size_t i = 0; i < st->uploads_count; i++) {
+        const struct shard_upload_status *u = &st->uploads[i];
+        if (u->tries >= UPLOAD_ALERT_TRIES) {
+            trouble(out, "upload", "file %llu: step %s failed %u times: %s", (unsigned long long)u->file,
+                    u->step, u->tries, u->last_error);
+        }
+    }
+}
+
+static enum sg_err fill_holds(struct shard_summary *out, struct rows *rows, struct arena *a)
+{
+    struct file_row *files;
+    size_t count = 0;
+    enum sg_err err = state_files_open_work(rows, a, &files, &count);
+
+    for (size_t i = 0; err == SG_OK && i < count; i++) {
+        char reason[REASON_SIZE_MAX + 1];
+        if (files[i].state == FILE_HOLD) {
+            trouble(out, "upload", "file %llu is on hold: %s: ask the bank, then 'shardgate files resolve'",
+                    (unsigned long long)files[i].seal.file,
+                    span_cstr(files[i].reason, reason, sizeof reason));
+        }
+    }
+    return err;
+}
+
+static enum sg_err fill_overdue(struct shard_summary *out, struct rows *rows, struct arena *a, int64_t now_ms)
+{
+    struct owed *owed;
+    size_t count = 0;
+    enum sg_err err = state_owed(rows, a, &owed, &count);
+
+    for (size_t i = 0; err == SG_OK && i < count; i++) {
+        char text[OWED_TEXT_SIZE];
+        if (owed[i].upload_by_ms <= now_ms) {
+            trouble(out, "overdue", "%s", owed_text(&owed[i], text));
+        }
+    }
+    return err;
+}
+
+/* Files that wait for a person or are late. The rows know, also on a follower and after a restart. */
+static void fill_files(struct shard_summary *out, struct rows *rows, int64_t now_ms)
+{
+    struct arena a = ARENA_INIT;
+    enum sg_err err = fill_holds(out, rows, &a);
+
+    if (err == SG_OK) {
+        err = fill_overdue(out, rows, &a, now_ms);
+    }
+    if (err != SG_OK) {
+        (void)snprintf(out->why, sizeof out->why, "its files cannot be read");
+    }
+    arena_release(&a);
+}
+
+static void fill(struct shard_summary *out, struct slot *s, struct rows *rows, int64_t now_ms)
+{
+    struct counters_row counters;
+
+    out->group = s->group;
+    (void)snprintf(out->why, sizeof out->why, "%s", s->why);
+    if (s->shard == NULL) {
+        return;
+    }
+    struct shard_status st;
+    shard_status(s->shard, &st);
+    out->leader = st.group.leader;
+    out->term = st.group.term;
+    out->commit_index = st.group.commit_index;
+    out->applied_index = st.group.applied_index;
+    out->next_close_ms = st.next_close_ms;
+    rows->group = s->group;
+    fill_files(out, rows, now_ms);
+    fill_uploads(out, &st);
+    if (state_counters(rows, &counters) == SG_OK) {
+        out->pending_count = counters.pending_count;
+        out->pending_debit = counters.pending_debit;
+        out->pending_credit = counters.pending_credit;
+    } else if (out->why[0] == '\0' && out->applied_index > 1) {
+        (void)snprintf(out->why, sizeof out->why, "its counters cannot be read");
+    }
+}
+
+static void lane_fill(struct lane_part *p)
+{
+    struct lane *l = p->lane;
+    struct rows rows;
+    struct kv_txn *txn;
+
+    p->shards = mem_zalloc(l->slots_count, sizeof *p->shards);
+    p->shards_count = l->slots_count;
+    if (kv_begin(l->kv, false, &txn) != SG_OK) {
+        for (size_t i = 0; i < l->slots_count; i++) {
+            p->shards[i].group = l->slots[i]->group;
+            (void)snprintf(p->shards[i].why, sizeof p->shards[i].why, "its store cannot be read");
+        }
+        return;
+    }
+    rows_init(&rows, l->kv, txn, 0);
+    for (size_t i = 0; i < l->slots_count; i++) {
+        fill(&p->shards[i], l->slots[i], &rows, loop_wall_ms(l->loop));
+    }
+    rows_release(&rows);
+    kv_abort(l->kv, txn);
+}
+
+static int by_group(const void *a, const void *b)
+{
+    const struct shard_summary *x = a;
+    const struct shard_summary *y = b;
+    return x->group < y->group ? -1 : x->group > y->group;
+}
+
+static void gather_done(struct gather *g)
+{
+    struct summary s = {NULL, 0};
+    size_t lanes = g->call->node->options.lanes_count;
+
+    for (size_t i = 0; i < lanes; i++) {
+        s.shards_count += g->parts[i].shards_count;
+    }
+    s.shards = mem_zalloc(s.shards_count, sizeof *s.shards);
+    s.shards_count = 0;
+    for (size_t i = 0; i < lanes; i++) {
+        for (size_t k = 0; k < g->parts[i].shards_count; k++) {
+            s.shards[s.shards_count++] = g->parts[i].shards[k];
+        }
+        mem_free(g->parts[i].shards);
+    }
+    if (s.shards_count > 0) {
+        qsort(s.shards, s.shards_count, sizeof *s.shards, by_group);
+    }
+    g->done(g->call, &s);
+    mem_free(s.shards);
+    mem_free(g);
+}
+
+static void part_back(struct task *t)
+{
+    struct lane_part *p = CONTAINER_OF(t, struct lane_part, task);
+    if (--p->gather->left == 0) {
+        gather_done(p->gather);
+    }
+}
+
+static void part_run(struct task *t)
+{
+    struct lane_part *p = CONTAINER_OF(t, struct lane_part, task);
+    lane_fill(p);
+    p->task.run = part_back;
+    loop_post(p->lane->node->lanes[0].loop, &p->task);
+}
+
+void summary_gather(struct call *c, void (*done)(struct call *c, const struct summary *s))
+{
+    struct gather *g = mem_zalloc(1, sizeof *g);
+
+    g->call = c;
+    g->done = done;
+    g->left = c->node->options.lanes_count;
+    for (size_t i = 0; i < c->node->options.lanes_count; i++) {
+        g->parts[i].gather = g;
+        g->parts[i].lane = &c->node->lanes[i];
+    }
+    for (size_t i = 1; i < c->node->options.lanes_count; i++) {
+        g->parts[i].task.run = part_run;
+        loop_post(c->node->lanes[i].loop, &g->parts[i].task);
+    }
+    lane_fill(&g->parts[0]);
+    part_back(&g->parts[0].task);
+}

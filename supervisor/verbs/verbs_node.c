@@ -1,0 +1,228 @@
+/* Verbs that any node answers from what it knows itself. */
+#include <stdio.h>
+#include <string.h>
+
+#include "proto/base/mem.h"
+#include "supervisor/verbs/json.h"
+#include "supervisor/verbs/summary.h"
+#include "supervisor/config/cluster_yaml.h"
+#include "supervisor/version.h"
+
+static void verb_ping(struct call *c)
+{
+    const struct node *n = c->node;
+    call_document(c, json_pack("{s:i,s:s,s:s,s:s,s:s,s:b}", "v", 1, "cluster", n->cluster, "node",
+                               n->self->name, "state", node_state_name(n->state), "why", n->refusal, "up",
+                               n->state == NODE_RUNNING));
+}
+
+static json_t *member_json(const struct node *n, size_t i)
+{
+    const struct node_member *m = &n->members[i];
+    struct message_node_status s = m->status;
+    uint64_t now = loop_now_ms(n->lanes[0].loop);
+    bool is_self = m->founder == n->self;
+    char identity[2 * IDENTITY_SIZE + 1];
+
+    if (is_self) {
+        s = (struct message_node_status){.started_ms = n->started_wall_ms};
+        lane_counts((struct node *)(uintptr_t)n, &s);
+    }
+    return json_pack("{s:s,s:s,s:i,s:i,s:i,s:s,s:s,s:s,s:s,s:o,s:o}", "name", m->founder->name, "state",
+                     member_state_name(n, i + 1), "leaders", (int)s.leaders, "replicas", (int)s.replicas,
+                     "stopped", (int)s.stopped_groups, "peer", m->founder->peer, "client", m->founder->client,
+                     "version", is_self ? SHARDGATE_VERSION_TEXT : m->version, "identity",
+                     m->has_identity || is_self
+                         ? hex_text(span_of(is_self ? n->identity.b : m->identity.b, IDENTITY_SIZE), identity)
+                         : "",
+                     "started", view_time((int64_t)s.started_ms), "age_ms",
+                     is_self            ? json_integer(0)
+                     : m->heard_ms == 0 ? json_null()
+                                        : json_integer((json_int_t)(now - m->heard_ms)));
+}
+
+static json_t *members_json(const struct node *n)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < n->options.founders_count; i++) {
+        view_append(list, member_json(n, i));
+    }
+    return list;
+}
+
+static void verb_nodes_list(struct call *c)
+{
+    call_document(c, json_pack("{s:i,s:s,s:s,s:o}", "v", 1, "cluster", c->node->cluster, "answered_by",
+                               c->node->self->name, "nodes", members_json(c->node)));
+}
+
+/* The configuration as a file: the same form that apply takes. */
+static void verb_export(struct call *c)
+{
+    struct bytes yaml = BYTES_NONE;
+    struct reply r = {.err = SG_OK};
+
+    cluster_yaml_print(&c->node->model->cluster, &yaml);
+    r.data = span_bytes(&yaml);
+    call_reply(c, &r);
+    bytes_release(&yaml);
+}
+
+/* --- status ------------------------------------------------------------------------- */
+
+static void attention(json_t *list, const char *kind, const char *subject, const char *text)
+{
+    view_append(list, json_pack("{s:s,s:s,s:o}", "kind", kind, "subject", subject, "text",
+                                view_text(span_str(text))));
+}
+
+static void attention_disk(const struct node *n, json_t *list)
+{
+    for (size_t i = 0; i < n->options.lanes_count; i++) {
+        const struct kv *kv = n->options.lanes[i].kv;
+        uint64_t free_bytes = kv->ops->free_bytes(kv->impl);
+        if (free_bytes < STORE_FREE_SPACE_MIN_BYTES) {
+            char text[160];
+            (void)snprintf(text, sizeof text,
+                           "the disk of %s has %llu MiB left: it takes no payments until it has %llu",
+                           kv->name, (unsigned long long)(free_bytes >> 20),
+                           (unsigned long long)(STORE_FREE_SPACE_MIN_BYTES >> 20));
+            attention(list, "disk", n->self->name, text);
+        }
+    }
+}
+
+static void attention_nodes(const struct node *n, json_t *list, size_t *down)
+{
+    if (n->state != NODE_RUNNING) {
+        attention(list, "node", n->self->name,
+                  n->refusal[0] != '\0' ? n->refusal : node_state_name(n->state));
+        ++*down;
+    }
+    for (size_t i = 0; i < n->options.founders_count; i++) {
+        const struct node_member *m = &n->members[i];
+        if (m->founder != n->self && !member_is_alive(n, i + 1)) {
+            char text[128];
+            (void)snprintf(text, sizeof text, "%s; its shards go on with the other nodes",
+                           strcmp(member_state_name(n, i + 1), "refused") == 0
+                               ? "has another data directory than the one it joined with, and is refused"
+                               : "does not answer");
+            attention(list, "node", m->founder->name, text);
+            ++*down;
+        } else if (m->founder != n->self && m->status.stopped_groups > 0) {
+            char text[448];
+            (void)snprintf(text, sizeof text,
+                           "%u of its replicas are stopped: its log and 'shardgate --connect %s shards list' "
+                           "say why",
+                           (unsigned)m->status.stopped_groups, m->founder->client);
+            attention(list, "node", m->founder->name, text);
+        }
+    }
+}
+
+static void attention_shard(const struct shard_summary *s, json_t *list)
+{
+    char aba[ABA_TEXT_SIZE];
+    (void)aba_text((struct aba){(uint32_t)s->group}, aba);
+    if (s->why[0] != '\0') {
+        attention(list, "shard", aba, s->why);
+    } else if (s->leader == 0) {
+        attention(list, "shard", aba, "has no leader that this node knows of");
+    }
+    for (size_t i = 0; i < s->trouble_count && i < SUMMARY_TROUBLE_MAX; i++) {
+        attention(list, s->trouble[i].kind, aba, s->trouble[i].text);
+    }
+    if (s->trouble_count > SUMMARY_TROUBLE_MAX) {
+        char text[96];
+        (void)snprintf(text, sizeof text, "%zu more of these: 'shardgate files list %s' shows them",
+                       s->trouble_count - SUMMARY_TROUBLE_MAX, aba);
+        attention(list, "upload", aba, text);
+    }
+}
+
+static void status_done(struct call *c, const struct summary *s)
+{
+    struct node *n = c->node;
+    json_t *list = json_array();
+    size_t down = 0;
+    size_t without_leader = 0;
+    const char *health;
+
+    attention_nodes(n, list, &down);
+    attention_disk(n, list);
+    for (size_t i = 0; i < s->shards_count; i++) {
+        without_leader += s->shards[i].leader == 0;
+        attention_shard(&s->shards[i], list);
+    }
+    if (n->catalog_failed) {
+        attention(list, "catalog", n->self->name,
+                  "its replica of the catalog is damaged; its shards go on, see the node's log");
+    } else if (n->state == NODE_RUNNING && n->catalog_leader == 0) {
+        attention(list, "catalog", "catalog", "has no leader: the configuration cannot be changed");
+    }
+    health = down > n->options.founders_count / 2 || n->state != NODE_RUNNING ? "unavailable"
+             : json_array_size(list) > 0                                      ? "degraded"
+                                                                              : "healthy";
+    call_document(c, json_pack("{s:i,s:s,s:s,s:s,s:o,s:{s:I,s:I},s:o}", "v", 1, "cluster", n->cluster,
+                               "answered_by", n->self->name, "health", health, "nodes", members_json(n),
+                               "shards", "total", (json_int_t)s->shards_count, "without_leader",
+                               (json_int_t)without_leader, "attention", list));
+}
+
+/* --- shards list ----------------------------------------------------------------------- */
+
+static void shards_done(struct call *c, const struct summary *s)
+{
+    json_t *list = json_array();
+    struct span node = request_arg(&c->request, "node");
+    bool unhealthy = call_flag(c, "unhealthy");
+
+    for (size_t i = 0; i < s->shards_count; i++) {
+        const struct shard_summary *one = &s->shards[i];
+        const struct founder *leader = node_founder(c->node, one->leader);
+        char aba[ABA_TEXT_SIZE];
+        bool healthy = one->why[0] == '\0' && one->leader != 0 && one->trouble_count == 0;
+        if ((unhealthy && healthy) || (node.n > 0 && (leader == NULL || !span_is(node, leader->name)))) {
+            continue;
+        }
+        view_append(list, json_pack("{s:s,s:s?,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:o,s:o}", "routing_number",
+                                    aba_text((struct aba){(uint32_t)one->group}, aba), "leader",
+                                    leader == NULL ? NULL : leader->name, "term", (json_int_t)one->term,
+                                    "commit_index", (json_int_t)one->commit_index, "applied_index",
+                                    (json_int_t)one->applied_index, "pending_entries",
+                                    (json_int_t)one->pending_count, "pending_debit_cents",
+                                    (json_int_t)one->pending_debit.n, "pending_credit_cents",
+                                    (json_int_t)one->pending_credit.n, "state",
+                                    one->why[0] != '\0' ? "stopped"
+                                    : one->leader == 0  ? "no-leader"
+                                                        : "ok",
+                                    "why", view_text(span_str(one->why)), "next_close",
+                                    view_time(one->next_close_ms)));
+    }
+    call_document(c, json_pack("{s:i,s:s,s:o}", "v", 1, "answered_by", c->node->self->name, "shards", list));
+}
+
+static void verb_status(struct call *c)
+{
+    summary_gather(c, status_done);
+}
+
+static void verb_shards_list(struct call *c)
+{
+    summary_gather(c, shards_done);
+}
+
+void verb_node(struct call *c)
+{
+    static void (*const verbs[REQUEST_KINDS])(struct call * c) = {
+        [REQUEST_PING] = verb_ping,     [REQUEST_NODES_LIST] = verb_nodes_list,
+        [REQUEST_STATUS] = verb_status, [REQUEST_SHARDS_LIST] = verb_shards_list,
+        [REQUEST_EXPORT] = verb_export,
+    };
+    if (verbs[c->request.kind] == NULL) {
+        call_fail(c, SG_UNSUPPORTED, "node %s does not know the request '%s'", c->node->self->name,
+                  request_kind_name(c->request.kind));
+        return;
+    }
+    verbs[c->request.kind](c);
+}
