@@ -9,7 +9,7 @@
 #include "proto/rows.h"
 #include "supervisor/cli/verbs.h"
 #include "supervisor/client/client.h"
-#include "supervisor/memory.h"
+#include "supervisor/base/memory.h"
 
 #define COMMON_OPTIONS                                                                     \
     (OPTION_BIT(OPTION_CONNECT) | OPTION_BIT(OPTION_TIMEOUT) | OPTION_BIT(OPTION_OUTPUT) | \

@@ -10,7 +10,7 @@
 
 #include "proto/base/check.h"
 #include "proto/base/mem.h"
-#include "supervisor/net_err.h"
+#include "supervisor/base/net_err.h"
 
 #define RECONNECT_FIRST_MS 10
 #define RECONNECT_LAST_MS 500

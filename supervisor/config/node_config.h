@@ -4,8 +4,11 @@
 #ifndef SUPERVISOR_CONFIG_NODE_CONFIG_H
 #define SUPERVISOR_CONFIG_NODE_CONFIG_H
 
-#include "supervisor/daemon/server.h"
-#include "supervisor/node/node.h"
+#include <stddef.h>
+
+#include "proto/base/check.h"
+#include "proto/base/err.h"
+#include "supervisor/config/founder.h"
 
 struct node_config {
     char cluster[NAME_SIZE_MAX + 1];

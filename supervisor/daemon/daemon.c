@@ -11,10 +11,12 @@
 #include "proto/base/logger.h"
 #include "proto/base/mem.h"
 #include "storage/lmdb_kv.h"
-#include "supervisor/daemon/peers.h"
 #include "supervisor/daemon/banks/bank_agent.h"
+#include "supervisor/daemon/peers.h"
+#include "supervisor/daemon/server.h"
 #include "supervisor/daemon/uv_loop.h"
 #include "supervisor/daemon/zoneinfo.h"
+#include "supervisor/node/node.h"
 
 #define PATH_SIZE (ADDRESS_SIZE_MAX + 32)
 

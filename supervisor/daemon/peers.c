@@ -10,7 +10,7 @@
 
 #include "proto/base/check.h"
 #include "proto/base/mem.h"
-#include "supervisor/net_err.h"
+#include "supervisor/base/net_err.h"
 
 #define MEMBER_ADDRESS "address of a node"
 #define ENVELOPE_SIZE 8 /* The sender's node id. */

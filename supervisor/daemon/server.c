@@ -10,7 +10,7 @@
 #include "proto/base/check.h"
 #include "proto/client.h"
 #include "proto/base/mem.h"
-#include "supervisor/net_err.h"
+#include "supervisor/base/net_err.h"
 
 /* Contexts beyond those the node may hold: they answer SG_BUSY. */
 #define CONTEXTS_SPARE 64

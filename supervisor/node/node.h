@@ -17,17 +17,10 @@
 #include "shard/ach/zone.h"
 #include "shard/upload/bank.h"
 #include "storage/kv.h"
+#include "supervisor/config/founder.h"
 #include "supervisor/node/link.h"
 
 struct node;
-
-/* A founding member. Ids are 1, 2, ... in the order of names. */
-struct founder {
-    char name[NAME_SIZE_MAX + 1];
-    char peer[ADDRESS_SIZE_MAX + 1];
-    char client[ADDRESS_SIZE_MAX + 1];
-    uint64_t id;
-};
 
 struct lane_seams {
     struct loop *loop;

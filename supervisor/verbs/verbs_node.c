@@ -6,7 +6,7 @@
 #include "supervisor/verbs/json.h"
 #include "supervisor/verbs/summary.h"
 #include "supervisor/config/cluster_yaml.h"
-#include "supervisor/version.h"
+#include "supervisor/base/version.h"
 
 static void verb_ping(struct call *c)
 {

@@ -10,7 +10,7 @@
 
 #include "proto/base/hash.h"
 #include "proto/base/logger.h"
-#include "supervisor/memory.h"
+#include "supervisor/base/memory.h"
 
 #define CHILD_LIMIT_S 120
 #define JOBS_MAX 16

@@ -1,6 +1,6 @@
 /* One policy for memory in the whole program: proto/base/mem.h's. */
-#ifndef SUPERVISOR_MEMORY_H
-#define SUPERVISOR_MEMORY_H
+#ifndef SUPERVISOR_BASE_MEMORY_H
+#define SUPERVISOR_BASE_MEMORY_H
 
 /* libraft and jansson allocate by proto/base/mem.h from here on. By themselves they
  * go on without what they got no memory for: jansson with a document that lacks

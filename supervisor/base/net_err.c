@@ -1,4 +1,4 @@
-#include "supervisor/net_err.h"
+#include "supervisor/base/net_err.h"
 
 #include <stdbool.h>
 #include <stdio.h>

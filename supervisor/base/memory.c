@@ -1,4 +1,4 @@
-#include "supervisor/memory.h"
+#include "supervisor/base/memory.h"
 
 #include <jansson.h>
 

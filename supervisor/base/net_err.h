@@ -1,6 +1,6 @@
 /* NNG's errors in our words, for the few modules that use NNG. */
-#ifndef SUPERVISOR_NET_ERR_H
-#define SUPERVISOR_NET_ERR_H
+#ifndef SUPERVISOR_BASE_NET_ERR_H
+#define SUPERVISOR_BASE_NET_ERR_H
 
 #include <stddef.h>
 
