@@ -59,6 +59,10 @@ struct bank_request {
 struct bank_ops {
     /* On the loop; done() is called on the loop, never before this returns. */
     void (*request)(void *impl, struct bank_request *r);
+    /* On the loop. Requests that have not begun, and later ones, are answered
+     * BANK_FAILED; what is at work goes on to its own answer. For a lane whose
+     * shards have stopped. NULL: no request ever waits here. */
+    void (*cancel)(void *impl);
 };
 
 struct bank {
@@ -69,6 +73,12 @@ struct bank {
 static inline void bank_send(struct bank *b, struct bank_request *r)
 {
     b->ops->request(b->impl, r);
+}
+static inline void bank_cancel(struct bank *b)
+{
+    if (b->ops->cancel != NULL) {
+        b->ops->cancel(b->impl);
+    }
 }
 
 #endif

@@ -24,8 +24,7 @@ struct daemon_lane {
     struct uvloop *loop;
     struct kv kv;
     bool is_open;
-    struct bank_agent *bank;
-    struct bank seam;
+    struct bank *bank;
     struct task give_up;
     struct daemon *daemon;
 };
@@ -33,6 +32,7 @@ struct daemon_lane {
 struct daemon {
     const struct node_config *config;
     struct daemon_lane lanes[LANES_MAX];
+    struct bank_agent *banks; /* On the loop of lane 0, which runs longest. */
     struct peers *peers;
     struct server *server;
     struct node *node;
@@ -166,8 +166,10 @@ static bool lane_make(struct daemon *d, unsigned i)
     }
     l->is_open = true;
     l->loop = uvloop_new(name);
-    l->bank = bank_agent_new(uvloop_seam(l->loop));
-    l->seam = bank_agent_seam(l->bank);
+    if (i == 0) {
+        d->banks = bank_agent_new(uvloop_seam(l->loop));
+    }
+    l->bank = bank_agent_desk(d->banks, uvloop_seam(l->loop));
     return true;
 }
 
@@ -222,7 +224,7 @@ static bool node_make(struct daemon *d)
 
     for (size_t i = 0; i < c->lanes; i++) {
         options.lanes[i] = (struct lane_seams){
-            .loop = uvloop_seam(d->lanes[i].loop), .kv = &d->lanes[i].kv, .bank = &d->lanes[i].seam};
+            .loop = uvloop_seam(d->lanes[i].loop), .kv = &d->lanes[i].kv, .bank = d->lanes[i].bank};
     }
     if (node_new(&options, &d->node, why, sizeof why) != SG_OK) {
         return failed(d, c->data_dir, why);
@@ -275,10 +277,10 @@ static void daemon_close(struct daemon *d)
     if (d->node != NULL) {
         node_free(d->node);
     }
+    if (d->banks != NULL) {
+        bank_agent_free(d->banks);
+    }
     for (size_t i = 0; i < d->config->lanes; i++) {
-        if (d->lanes[i].bank != NULL) {
-            bank_agent_free(d->lanes[i].bank);
-        }
         if (d->lanes[i].loop != NULL) {
             uvloop_free(d->lanes[i].loop);
         }

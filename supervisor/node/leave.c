@@ -48,6 +48,7 @@ static void stop_all(struct lane *l)
     if (l->number == 0 && l->node->catalog != NULL) {
         group_stop(l->node->catalog);
     }
+    bank_cancel(l->bank);
     route_abandon(l);
     l->leaving_stopped = true;
 }

@@ -433,16 +433,16 @@ static void test_agent_shares_workers(void **state)
     (void)state;
     struct test_loop *t = test_loop_new(1);
     struct bank_agent *agent = bank_agent_new(test_loop_seam(t));
-    struct bank bank = bank_agent_seam(agent);
+    struct bank *bank = bank_agent_desk(agent, test_loop_seam(t));
     struct place slow, quick;
     place_make(&slow);
     place_make(&quick);
     struct asked many[40], one;
     test_loop_hold(t, WORKER_BANK);
     for (size_t i = 0; i < 40; i++) {
-        send(&bank, &slow, &many[i], BANK_STAT);
+        send(bank, &slow, &many[i], BANK_STAT);
     }
-    send(&bank, &quick, &one, BANK_STAT);
+    send(bank, &quick, &one, BANK_STAT);
     assert_int_equal(test_loop_waiting(t, WORKER_BANK), BANK_ENDPOINT_WORKERS + 1);
     assert_int_equal(bank_agent_pending(agent), 41);
     assert_int_equal(one.done_count, 0);
@@ -463,16 +463,16 @@ static void test_agent_keeps_the_rate(void **state)
     (void)state;
     struct test_loop *t = test_loop_new(1);
     struct bank_agent *agent = bank_agent_new(test_loop_seam(t));
-    struct bank bank = bank_agent_seam(agent);
+    struct bank *bank = bank_agent_desk(agent, test_loop_seam(t));
     struct place p;
     place_make(&p);
     p.endpoint.rate_limit_bytes = 1u << 20;
     struct asked a[4];
     test_loop_hold(t, WORKER_BANK);
-    send(&bank, &p, &a[0], BANK_CREATE);
-    send(&bank, &p, &a[1], BANK_CREATE);
-    send(&bank, &p, &a[2], BANK_STAT);
-    send(&bank, &p, &a[3], BANK_CREATE);
+    send(bank, &p, &a[0], BANK_CREATE);
+    send(bank, &p, &a[1], BANK_CREATE);
+    send(bank, &p, &a[2], BANK_STAT);
+    send(bank, &p, &a[3], BANK_CREATE);
     assert_int_equal(test_loop_waiting(t, WORKER_BANK), 2);
     test_loop_release(t, WORKER_BANK);
     (void)test_loop_run(t);
@@ -489,27 +489,27 @@ static void test_agent_probes_once(void **state)
     (void)state;
     struct test_loop *t = test_loop_new(1);
     struct bank_agent *agent = bank_agent_new(test_loop_seam(t));
-    struct bank bank = bank_agent_seam(agent);
+    struct bank *bank = bank_agent_desk(agent, test_loop_seam(t));
     struct place p;
     place_make(&p);
     struct asked a;
-    send(&bank, &p, &a, BANK_PROBE);
+    send(bank, &p, &a, BANK_PROBE);
     (void)test_loop_run(t);
     assert_int_equal(a.request.answer, BANK_OK);
     assert_int_equal(rmdir(p.drop), 0);
-    send(&bank, &p, &a, BANK_PROBE);
+    send(bank, &p, &a, BANK_PROBE);
     (void)test_loop_run(t);
     assert_int_equal(a.request.answer, BANK_OK); /* Of a moment ago. */
     test_loop_advance(t, BANK_PROBE_FRESH_MS);
-    send(&bank, &p, &a, BANK_PROBE);
+    send(bank, &p, &a, BANK_PROBE);
     (void)test_loop_run(t);
     assert_text(&a.request, BANK_FAILED, "drop_dir");
     assert_int_equal(mkdir(p.drop, 0700), 0);
-    send(&bank, &p, &a, BANK_PROBE);
+    send(bank, &p, &a, BANK_PROBE);
     (void)test_loop_run(t);
     assert_int_equal(a.request.answer, BANK_OK); /* A failure is not kept. */
     p.endpoint.kind = ENDPOINT_SFTP;
-    send(&bank, &p, &a, BANK_PROBE);
+    send(bank, &p, &a, BANK_PROBE);
     (void)test_loop_run(t);
     assert_text(&a.request, BANK_FAILED, "directories only");
     bank_agent_free(agent);

@@ -41,7 +41,7 @@ struct net {
     struct test_dir dir;
     char staging[TEST_DIR_SIZE + 16], drop[TEST_DIR_SIZE + 16];
     struct bank_agent *agent;
-    struct bank bank;
+    struct bank *bank;
     struct bytes settings;
     uint64_t version;
     struct replica replicas[NODES];
@@ -124,7 +124,7 @@ static void replica_open(struct replica *r)
                   .election_timeout_ms = ELECTION_TIMEOUT_MS,
                   .heartbeat_ms = HEARTBEAT_MS,
                   .snapshot_senders = &r->snapshot_senders},
-        .bank = &r->net->bank,
+        .bank = r->net->bank,
         .cluster = "demo",
         .zone = on_zone,
         .settings = on_settings,
@@ -190,7 +190,7 @@ static struct net *net_new(void)
     (void)snprintf(n->drop, sizeof n->drop, "%s/inbox", n->dir.path);
     assert_int_equal(mkdir(n->drop, 0700), 0);
     n->agent = bank_agent_new(test_loop_seam(n->t));
-    n->bank = bank_agent_seam(n->agent);
+    n->bank = bank_agent_desk(n->agent, test_loop_seam(n->t));
     for (unsigned i = 0; i < NODES; i++) {
         replica_make(n, i);
     }

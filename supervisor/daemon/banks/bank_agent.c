@@ -5,9 +5,20 @@
 #include "proto/base/mem.h"
 #include "supervisor/daemon/banks/directory.h"
 
+/* The way of one lane to the agent. */
+struct desk {
+    struct bank seam;
+    struct bank_agent *agent;
+    struct loop *loop; /* The lane's. */
+    bool is_cancelled; /* On the lane's loop. */
+    bool is_closed;    /* The same, as the agent's loop knows it. */
+    struct task close;
+};
+
 struct job {
     struct work work;
-    struct bank_agent *agent;
+    struct task task; /* Between the desk's loop and the agent's. */
+    struct desk *desk;
     struct queue *queue;
     struct bank_request *request;
     struct job *next;
@@ -26,6 +37,8 @@ struct queue {
 
 struct bank_agent {
     struct loop *loop;
+    struct desk desks[LANES_MAX];
+    size_t desks_count;
     struct queue *queues; /* The next one to take a turn comes first. */
     struct queue **queues_tail;
     unsigned running_count;
@@ -33,6 +46,31 @@ struct bank_agent {
 };
 
 static void pump(struct bank_agent *a);
+
+/* --- Back to the lane ----------------------------------------------------------- */
+
+static void job_answer(struct task *t)
+{
+    struct job *j = CONTAINER_OF(t, struct job, task);
+    struct bank_request *r = j->request;
+    mem_free(j);
+    r->done(r);
+}
+
+static void job_back(struct job *j)
+{
+    j->task.run = job_answer;
+    loop_post(j->desk->loop, &j->task);
+}
+
+/* It has not begun and will not: that is certain. */
+static void job_cancel(struct job *j)
+{
+    j->request->answer = BANK_FAILED;
+    (void)snprintf(j->request->text, sizeof j->request->text, "not tried: the node is going down");
+    j->desk->agent->pending_count--;
+    job_back(j);
+}
 
 /* --- At work ------------------------------------------------------------------ */
 
@@ -62,7 +100,7 @@ static bool is_limited_write(const struct bank_request *r)
 static void work_done(struct work *w)
 {
     struct job *j = CONTAINER_OF(w, struct job, work);
-    struct bank_agent *a = j->agent;
+    struct bank_agent *a = j->desk->agent;
     struct queue *q = j->queue;
     struct bank_request *r = j->request;
     a->running_count--;
@@ -75,8 +113,11 @@ static void work_done(struct work *w)
         q->is_probed = r->answer == BANK_OK;
         q->probed_ms = loop_now_ms(a->loop);
     }
-    mem_free(j);
-    r->done(r);
+    if (j->desk->loop == a->loop) {
+        job_answer(&j->task);
+    } else {
+        job_back(j);
+    }
     pump(a);
 }
 
@@ -87,13 +128,19 @@ static bool is_fresh(const struct bank_agent *a, const struct queue *q)
     return q->is_probed && loop_now_ms(a->loop) - q->probed_ms < BANK_PROBE_FRESH_MS;
 }
 
-static void start(struct bank_agent *a, struct queue *q, struct job **at)
+static struct job *queue_take(struct queue *q, struct job **at)
 {
     struct job *j = *at;
     *at = j->next;
     if (q->tail == &j->next) {
         q->tail = at;
     }
+    return j;
+}
+
+static void start(struct bank_agent *a, struct queue *q, struct job **at)
+{
+    struct job *j = queue_take(q, at);
     q->running_count++;
     a->running_count++;
     q->is_writing |= is_limited_write(j->request);
@@ -175,21 +222,73 @@ static struct queue *queue_of(struct bank_agent *a, const struct endpoint_settin
     return q;
 }
 
-static void agent_request(void *impl, struct bank_request *r)
+/* On the agent's loop, as all that follows except where it says. */
+static void job_arrive(struct task *t)
 {
-    struct bank_agent *a = impl;
-    struct job *j = mem_zalloc(1, sizeof *j);
-    j->work.done = work_done;
-    j->agent = a;
-    j->queue = queue_of(a, r->endpoint);
-    j->request = r;
+    struct job *j = CONTAINER_OF(t, struct job, task);
+    struct bank_agent *a = j->desk->agent;
+
+    a->pending_count++;
+    if (j->desk->is_closed) {
+        job_cancel(j);
+        return;
+    }
+    j->queue = queue_of(a, j->request->endpoint);
     *j->queue->tail = j;
     j->queue->tail = &j->next;
-    a->pending_count++;
     pump(a);
 }
 
-static const struct bank_ops agent_ops = {.request = agent_request};
+static void desk_close(struct task *t)
+{
+    struct desk *d = CONTAINER_OF(t, struct desk, close);
+    d->is_closed = true;
+    for (struct queue *q = d->agent->queues; q != NULL; q = q->next) {
+        for (struct job **at = &q->head; *at != NULL;) {
+            if ((*at)->desk == d) {
+                job_cancel(queue_take(q, at));
+            } else {
+                at = &(*at)->next;
+            }
+        }
+    }
+}
+
+/* Runs task on the agent's loop: now, if this is it. On the desk's loop. */
+static void desk_hand_over(struct desk *d, struct task *task)
+{
+    if (d->loop == d->agent->loop) {
+        task->run(task);
+    } else {
+        loop_post(d->agent->loop, task);
+    }
+}
+
+/* On the desk's loop. */
+static void desk_request(void *impl, struct bank_request *r)
+{
+    struct desk *d = impl;
+    struct job *j = mem_zalloc(1, sizeof *j);
+    j->work.done = work_done;
+    j->task.run = job_arrive;
+    j->desk = d;
+    j->request = r;
+    desk_hand_over(d, &j->task);
+}
+
+/* On the desk's loop. */
+static void desk_cancel(void *impl)
+{
+    struct desk *d = impl;
+    if (d->is_cancelled) {
+        return;
+    }
+    d->is_cancelled = true;
+    d->close.run = desk_close;
+    desk_hand_over(d, &d->close);
+}
+
+static const struct bank_ops desk_ops = {.request = desk_request, .cancel = desk_cancel};
 
 struct bank_agent *bank_agent_new(struct loop *loop)
 {
@@ -199,9 +298,12 @@ struct bank_agent *bank_agent_new(struct loop *loop)
     return a;
 }
 
-struct bank bank_agent_seam(struct bank_agent *a)
+struct bank *bank_agent_desk(struct bank_agent *a, struct loop *loop)
 {
-    return (struct bank){&agent_ops, a};
+    CHECK(a->desks_count < LANES_MAX);
+    struct desk *d = &a->desks[a->desks_count++];
+    *d = (struct desk){.seam = {&desk_ops, d}, .agent = a, .loop = loop};
+    return &d->seam;
 }
 
 size_t bank_agent_pending(const struct bank_agent *a)
