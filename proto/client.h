@@ -41,7 +41,8 @@
     X(REQUEST_LOG_DUMP, "log dump", 'S')               \
     X(REQUEST_APPLY, "apply", 'C')                     \
     X(REQUEST_EXPORT, "export", 'N')                   \
-    X(REQUEST_HASH, "hash", 'S')
+    X(REQUEST_HASH, "hash", 'S')                       \
+    X(REQUEST_NODES_SHOW, "nodes show", 'N')
 
 #define REQUEST_ENUM(name, text, where) name,
 enum request_kind { REQUEST_TABLE(REQUEST_ENUM) REQUEST_KINDS };

@@ -34,6 +34,7 @@ struct writer {
     enum sg_err result;
     uint64_t started_ms;
     struct writer_stats stats;
+    struct meter jobs, commits; /* The worker's to write. */
 };
 
 static void queue_push(struct job_queue *q, struct writer_job *job)
@@ -64,11 +65,13 @@ static struct writer_job *queue_pop(struct job_queue *q)
 /* Run all but the jobs known to meet damage. *bad is the one that failed. */
 static enum sg_err run_jobs(struct writer *w, const struct job_queue *q, struct writer_job **bad)
 {
+    struct stamp from = loop_stamp(w->loop);
     for (struct writer_job *job = q->head; job != NULL; job = job->next) {
         if (job->err != SG_OK) {
             continue;
         }
         enum sg_err err = job->run(job, w->kv, w->txn);
+        from = meter_lap(&w->jobs, from, loop_stamp(w->loop));
         if (err != SG_OK) {
             *bad = job;
             return err;
@@ -143,7 +146,9 @@ static enum sg_err write_batch(struct writer *w)
         loop_post(w->loop, &w->early);
     }
     FAULT_POINT("writer.before_commit");
+    struct stamp from = loop_stamp(w->loop);
     err = kv_commit(w->kv, w->txn);
+    (void)meter_lap(&w->commits, from, loop_stamp(w->loop));
     FAULT_POINT("writer.committed");
     w->txn = NULL;
     w->is_committed = true;
@@ -298,6 +303,16 @@ void writer_submit(struct writer *w, struct writer_job *job)
 size_t writer_pending_bytes(const struct writer *w)
 {
     return w->waiting.size_bytes + w->batch.size_bytes + w->open.size_bytes;
+}
+
+struct meter *writer_job_times(struct writer *w)
+{
+    return &w->jobs;
+}
+
+struct meter *writer_commit_times(struct writer *w)
+{
+    return &w->commits;
 }
 
 bool writer_is_idle(const struct writer *w)

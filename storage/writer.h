@@ -67,6 +67,9 @@ struct writer_stats {
     uint64_t flush_us_total, flush_us_max;
 };
 struct writer_stats writer_stats(const struct writer *w);
+/* How long run() of each job took, and each commit. Any thread may read. */
+struct meter *writer_job_times(struct writer *w);
+struct meter *writer_commit_times(struct writer *w);
 /* Did on_failure come? */
 bool writer_is_failed(const struct writer *w);
 /* Not within a callback of the writer. It must be idle or failed. */

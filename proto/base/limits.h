@@ -8,7 +8,8 @@
 #include "proto/base/check.h"
 
 /* --- Threads ------------------------------------------------------------ */
-#define READ_WORKERS 2 /* Long reads at once on one lane. */
+#define READ_WORKERS 2     /* Long reads at once on one lane. */
+#define TURN_SLOW_US 25000 /* A loop's turn or a writer's job that takes longer is told. */
 
 /* --- Cluster ------------------------------------------------------------ */
 #define NODES_MAX 9    /* Founding and later members. */

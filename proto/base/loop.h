@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "proto/base/meter.h"
+
 /* A timer or deferred call. Memory belongs to the caller and must stay valid
  * while armed; zero it before the first use. */
 struct task {
@@ -52,6 +54,11 @@ struct loop_ops {
     void (*elsewhere)(void *impl, enum worker worker, struct work *work);
     /* Thread-safe: run task on the loop soon. The task must not be armed. */
     void (*post)(void *impl, struct task *task);
+    /* Thread-safe: now, for measuring what something took. Not for decisions. */
+    struct stamp (*stamp)(void *impl);
+    /* What the turns of this loop took: each from the first callback after the
+     * loop woke to the last before it sleeps again. */
+    struct meter *(*turns)(void *impl);
 };
 
 struct loop {
@@ -90,6 +97,14 @@ static inline void loop_elsewhere(struct loop *l, enum worker worker, struct wor
 static inline void loop_post(struct loop *l, struct task *t)
 {
     l->ops->post(l->impl, t);
+}
+static inline struct stamp loop_stamp(struct loop *l)
+{
+    return l->ops->stamp(l->impl);
+}
+static inline struct meter *loop_turns(struct loop *l)
+{
+    return l->ops->turns(l->impl);
 }
 
 #define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))

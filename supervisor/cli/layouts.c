@@ -10,6 +10,17 @@ static const struct column nodes[] = {
     {"VERSION", "version", CELL_TEXT},   {"CLIENT", "client", CELL_TEXT},
     {"STARTED", "started", CELL_TIME},
 };
+static const struct column pace[] = {
+    {"LANE", "lane", CELL_NUMBER},
+    {"TAKES", "what", CELL_TEXT},
+    {"SINCE", "since", CELL_TEXT},
+    {"COUNT", "count", CELL_NUMBER},
+    {"P50_US", "p50_us", CELL_NUMBER},
+    {"P99_US", "p99_us", CELL_NUMBER},
+    {"MAX_US", "max_us", CELL_NUMBER},
+    {"CPU_P99_US", "cpu_p99_us", CELL_NUMBER},
+    {"CPU_MAX_US", "cpu_max_us", CELL_NUMBER},
+};
 static const struct column attention[] = {
     {"KIND", "kind", CELL_TEXT},
     {"SUBJECT", "subject", CELL_TEXT},
@@ -122,6 +133,7 @@ const struct layout layout_record = {.is_record = true};
 const struct layout layout_status = {
     true, {{"nodes", "nodes", COLUMNS(nodes)}, {"attention", "needs attention", COLUMNS(attention)}}, 2};
 const struct layout layout_nodes = {false, {{"nodes", NULL, COLUMNS(nodes)}}, 1};
+const struct layout layout_node = {true, {{"pace", NULL, COLUMNS(pace)}}, 1};
 const struct layout layout_shards = {
     false, {{"shards", NULL, COLUMNS(shards)}, {"damaged", "damaged", COLUMNS(damaged)}}, 2};
 const struct layout layout_shard = {true,

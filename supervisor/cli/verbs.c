@@ -22,6 +22,8 @@ const struct verb verbs[] = {
      "print the configuration in the form that apply takes"},
     {"nodes list", "", 0, 0, 0, VERB_ONLINE, REQUEST_NODES_LIST, run_plain, &layout_nodes,
      "the nodes of the cluster"},
+    {"nodes show", "[NODE]", 0, 1, 0, VERB_ONLINE, REQUEST_NODES_SHOW, run_node_show, &layout_node,
+     "one node, and how long its loops and store writers take"},
     {"shards list", "", 0, 0, OPTION_BIT(OPTION_NODE) | OPTION_BIT(OPTION_UNHEALTHY), VERB_BOTH,
      REQUEST_SHARDS_LIST, run_plain, &layout_shards, "the routing numbers, with leader and what is pending"},
     {"shards show", "ABA", 1, 1, 0, VERB_BOTH, REQUEST_SHARDS_SHOW, run_plain, &layout_shard,
@@ -73,7 +75,6 @@ const size_t verbs_count = sizeof verbs / sizeof verbs[0];
 
 /* Named by the design, and of a later version. */
 static const char *const later[] = {
-    "nodes show",
     "nodes safe-to-stop",
     "nodes add",
     "nodes remove",

@@ -46,14 +46,15 @@ const struct verb *verbs_find(const char *const *words, size_t count, size_t *us
 void verbs_explain(const char *const *words, size_t count, char *why, size_t why_size);
 
 /* Layouts (layouts.c). */
-extern const struct layout layout_record, layout_status, layout_nodes, layout_shards, layout_shard,
-    layout_transfers, layout_trace, layout_windows, layout_files, layout_verify, layout_events, layout_log,
-    layout_hash, layout_submit;
+extern const struct layout layout_record, layout_status, layout_nodes, layout_node, layout_shards,
+    layout_shard, layout_transfers, layout_trace, layout_windows, layout_files, layout_verify, layout_events,
+    layout_log, layout_hash, layout_submit;
 
 /* Functions of verbs. Each has said why when it does not answer CLI_DONE. */
 enum cli_exit run_plain(struct cli *c);  /* [ABA], one request, one answer. */
 enum cli_exit run_status(struct cli *c); /* verbs_status.c */
-enum cli_exit run_ping(struct cli *c);   /* verbs_cluster.c */
+enum cli_exit run_node_show(struct cli *c);
+enum cli_exit run_ping(struct cli *c); /* verbs_cluster.c */
 enum cli_exit run_apply(struct cli *c);
 enum cli_exit run_export(struct cli *c);
 enum cli_exit run_hash(struct cli *c);            /* verbs_hash.c */

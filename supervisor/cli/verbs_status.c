@@ -1,4 +1,4 @@
-/* status.
+/* status; nodes show.
  *
  * Each node knows what the others can not: how its own uploads go, how full its
  * disk is, that it reaches nobody. So all are asked, and what needs a person is
@@ -87,8 +87,8 @@ static void add_attention(const json_t *base, const json_t *other)
     json_array_foreach(json_object_get(other, "attention"), i, item)
     {
         const char *kind = field(item, "kind");
-        bool is_a_view =
-            strcmp(kind, "upload") != 0 && strcmp(kind, "overdue") != 0 && strcmp(kind, "disk") != 0;
+        bool is_a_view = strcmp(kind, "upload") != 0 && strcmp(kind, "overdue") != 0 &&
+                         strcmp(kind, "disk") != 0 && strcmp(kind, "pace") != 0;
         if (!json_is_object(item) || is_listed(list, item)) {
             continue;
         }
@@ -150,6 +150,53 @@ enum cli_exit run_status(struct cli *c)
     health = field(document, "health");
     if (c->args.option[OPTION_CHECK] != NULL && strcmp(health, "healthy") != 0) {
         status = strcmp(health, "unavailable") == 0 ? CLI_UNREACHED : CLI_DEGRADED;
+    }
+    json_decref(document);
+    return status;
+}
+
+/* --- nodes show -------------------------------------------------------------------------------- */
+
+/* Only the node itself knows: its own client address is asked. */
+static enum cli_exit node_ask(struct cli *c, const json_t *row, json_t **out)
+{
+    struct request r = cli_request(c, REQUEST_NODES_SHOW, (struct aba){0});
+    struct client *client;
+    struct reply reply;
+    char why[256];
+    enum sg_err err;
+
+    if (client_new(field(row, "client"), &client, why, sizeof why) != SG_OK) {
+        return cli_fail(c, CLI_FAILED, "node %s: %s", c->args.words[0], why);
+    }
+    err = client_call(client, &r, &c->arena, &reply);
+    client_free(client);
+    if (err != SG_OK) {
+        return cli_fail_err(c, err, reply.text);
+    }
+    *out = cli_document(c, &reply);
+    return *out == NULL ? CLI_FAILED : CLI_DONE;
+}
+
+enum cli_exit run_node_show(struct cli *c)
+{
+    bool is_any = c->args.words_count == 0;
+    struct request r = cli_request(c, is_any ? REQUEST_NODES_SHOW : REQUEST_NODES_LIST, (struct aba){0});
+    json_t *document;
+    enum cli_exit status = cli_fetch(c, &r, &document);
+
+    if (status == CLI_DONE && !is_any) {
+        json_t *list = document;
+        const json_t *row = node_row(list, c->args.words[0]);
+        document = NULL;
+        status = row == NULL
+                     ? cli_fail(c, cli_exit_of(SG_NOTFOUND),
+                                "there is no node %s: 'shardgate nodes list' shows them", c->args.words[0])
+                     : node_ask(c, row, &document);
+        json_decref(list);
+    }
+    if (status == CLI_DONE) {
+        cli_show(c, document);
     }
     json_decref(document);
     return status;

@@ -347,6 +347,7 @@ bool client_is_repeatable(const struct request *r)
     case REQUEST_PING:
     case REQUEST_STATUS:
     case REQUEST_NODES_LIST:
+    case REQUEST_NODES_SHOW:
     case REQUEST_SHARDS_LIST:
     case REQUEST_SHARDS_SHOW:
     case REQUEST_LEADER_SHOW:

@@ -48,6 +48,9 @@ struct uvloop {
     uint64_t order;
     uint64_t random_state[4];
     size_t works_count; /* Handed out and not yet done. */
+    struct meter turns;
+    struct stamp turn_began; /* clock_us 0: nothing ran yet. */
+    uint64_t cpu_us;         /* Of the loop's thread, at the end of the last turn. */
 
     pthread_mutex_t lock; /* Of the three below. */
     struct task_list posted;
@@ -98,6 +101,25 @@ static int64_t seam_wall_ms(void *impl)
     struct timespec now;
     CHECK(clock_gettime(CLOCK_REALTIME, &now) == 0);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static uint64_t clock_us(clockid_t id)
+{
+    struct timespec now;
+    CHECK(clock_gettime(id, &now) == 0);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static struct stamp seam_stamp(void *impl)
+{
+    (void)impl;
+    return (struct stamp){clock_us(CLOCK_MONOTONIC), clock_us(CLOCK_THREAD_CPUTIME_ID)};
+}
+
+static struct meter *seam_turns(void *impl)
+{
+    struct uvloop *u = impl;
+    return &u->turns;
 }
 
 static uint64_t rotate_left(uint64_t x, int bits)
@@ -201,6 +223,24 @@ static void seam_elsewhere(void *impl, enum worker worker, struct work *work)
 
 /* --- A turn ---------------------------------------------------------------- */
 
+/* Before each callback. The thread uses next to no CPU while it sleeps, so the end
+ * of the last turn stands for the beginning of this one: one look at that clock
+ * a turn, which costs a system call. */
+static void turn_begin(struct uvloop *u)
+{
+    if (u->turn_began.clock_us == 0) {
+        u->turn_began = (struct stamp){clock_us(CLOCK_MONOTONIC), u->cpu_us};
+    }
+}
+
+static void turn_end(struct uvloop *u)
+{
+    if (u->turn_began.clock_us != 0) {
+        u->cpu_us = meter_lap(&u->turns, u->turn_began, seam_stamp(u)).cpu_us;
+        u->turn_began.clock_us = 0;
+    }
+}
+
 static void run_timed(struct uvloop *u)
 {
     uint64_t order_end = u->order; /* What is armed from here on waits a turn. */
@@ -210,6 +250,7 @@ static void run_timed(struct uvloop *u)
             return;
         }
         disarm(u, task);
+        turn_begin(u);
         task->run(task);
     }
 }
@@ -220,6 +261,7 @@ static void run_deferred(struct uvloop *u)
     while (u->deferred.head != NULL && TASK_ORDER(u->deferred.head) < order_end) {
         struct task *task = u->deferred.head;
         disarm(u, task);
+        turn_begin(u);
         task->run(task);
     }
 }
@@ -252,6 +294,7 @@ static void on_prepare(uv_prepare_t *handle)
 {
     struct uvloop *u = handle->data;
     run_deferred(u);
+    turn_end(u);
     if (is_done(u)) {
         uv_stop(&u->uv);
         return;
@@ -290,6 +333,7 @@ static void on_async(uv_async_t *handle)
 {
     struct uvloop *u = handle->data;
     struct work_list finished = take_arrivals(u);
+    turn_begin(u);
     while (u->arrived.head != NULL) {
         struct task *task = u->arrived.head;
         disarm(u, task);
@@ -305,6 +349,7 @@ static void on_async(uv_async_t *handle)
 static void on_signal(uv_signal_t *handle, int signo)
 {
     struct signal_watch *w = handle->data;
+    turn_begin(w->u);
     w->u->on_signal(w->u->on_signal_impl, signo);
 }
 
@@ -319,6 +364,8 @@ static const struct loop_ops seam_ops = {
     .cancel = seam_cancel,
     .elsewhere = seam_elsewhere,
     .post = seam_post,
+    .stamp = seam_stamp,
+    .turns = seam_turns,
 };
 
 static void handles_init(struct uvloop *u)
@@ -359,6 +406,7 @@ struct loop *uvloop_seam(struct uvloop *u)
 void uvloop_run(struct uvloop *u)
 {
     uv_update_time(&u->uv);
+    u->cpu_us = clock_us(CLOCK_THREAD_CPUTIME_ID);
     while (!is_done(u)) {
         (void)uv_run(&u->uv, UV_RUN_DEFAULT);
     }

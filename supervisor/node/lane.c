@@ -4,6 +4,7 @@
 
 #include "proto/base/mem.h"
 #include "storage/log.h"
+#include "supervisor/node/pace.h"
 #include "supervisor/node/parts.h"
 
 #define TICK_MS 50
@@ -417,6 +418,7 @@ void lane_tick(struct task *t)
         if (!store_is_there(l)) {
             return;
         }
+        pace_tick(l);
         for (size_t i = 0; !l->leaving && i < l->slots_count; i++) {
             slot_prefer(l->slots[i], now);
         }

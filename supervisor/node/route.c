@@ -462,7 +462,8 @@ static bool call_is_served(struct call *c)
     struct node *n = c->node;
     enum request_kind kind = c->request.kind;
     /* What it knows of itself; of the cluster's shards and settings it knows nothing. */
-    bool is_about_itself = kind == REQUEST_PING || kind == REQUEST_STATUS || kind == REQUEST_NODES_LIST;
+    bool is_about_itself = kind == REQUEST_PING || kind == REQUEST_STATUS || kind == REQUEST_NODES_LIST ||
+                           kind == REQUEST_NODES_SHOW;
 
     if (n->state == NODE_RUNNING || is_about_itself) {
         return true;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "proto/base/mem.h"
+#include "supervisor/node/pace.h"
 #include "supervisor/verbs/json.h"
 #include "supervisor/verbs/summary.h"
 #include "supervisor/config/cluster_yaml.h"
@@ -56,6 +57,39 @@ static void verb_nodes_list(struct call *c)
                                c->node->self->name, "nodes", members_json(c->node)));
 }
 
+static json_t *pace_json(const struct lane *l, enum pace_of of, const char *since,
+                         const struct meter_figures *f)
+{
+    return json_pack("{s:i,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I}", "lane", (int)l->number, "what", pace_name(of),
+                     "since", since, "count", (json_int_t)f->count, "p50_us", (json_int_t)f->p50_us, "p99_us",
+                     (json_int_t)f->p99_us, "max_us", (json_int_t)f->max_us, "cpu_p99_us",
+                     (json_int_t)f->cpu_p99_us, "cpu_max_us", (json_int_t)f->cpu_max_us);
+}
+
+/* This node, and how long its loops and writers take. */
+static void verb_nodes_show(struct call *c)
+{
+    const struct node *n = c->node;
+    json_t *o = member_json(n, (size_t)(n->self->id - 1));
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < n->options.lanes_count; i++) {
+        const struct lane *l = &n->lanes[i];
+        struct stamp now = loop_stamp(n->lanes[0].loop);
+        for (enum pace_of of = PACE_TURN; of < PACE_KINDS; of++) {
+            struct meter_figures all = meter_all(pace_meter(l, of));
+            struct meter_figures recent = meter_recent(pace_meter(l, of), now);
+            view_append(list, pace_json(l, of, "start", &all));
+            view_append(list, pace_json(l, of, "minute", &recent));
+        }
+    }
+    view_add(o, "v", json_integer(1));
+    view_add(o, "cluster", json_string(n->cluster));
+    view_add(o, "lanes", json_integer((json_int_t)n->options.lanes_count));
+    view_add(o, "pace", list);
+    call_document(c, o);
+}
+
 /* The configuration as a file: the same form that apply takes. */
 static void verb_export(struct call *c)
 {
@@ -88,6 +122,25 @@ static void attention_disk(const struct node *n, json_t *list)
                            kv->name, (unsigned long long)(free_bytes >> 20),
                            (unsigned long long)(STORE_FREE_SPACE_MIN_BYTES >> 20));
             attention(list, "disk", n->self->name, text);
+        }
+    }
+}
+
+static void attention_pace(const struct node *n, json_t *list)
+{
+    struct stamp now = loop_stamp(n->lanes[0].loop);
+    for (size_t i = 0; i < n->options.lanes_count; i++) {
+        for (enum pace_of of = PACE_TURN; of < PACE_KINDS; of++) {
+            struct meter_figures recent = meter_recent(pace_meter(&n->lanes[i], of), now);
+            char text[320];
+            if (pace_is_slow(of, &recent)) {
+                (void)snprintf(text, sizeof text,
+                               "a %s of lane %zu used %llu ms of CPU within the last two minutes, and all "
+                               "shards of the lane waited: 'shardgate nodes show %s' has the figures",
+                               pace_name(of), i, (unsigned long long)(recent.cpu_max_us / 1000),
+                               n->self->name);
+                attention(list, "pace", n->self->name, text);
+            }
         }
     }
 }
@@ -150,6 +203,7 @@ static void status_done(struct call *c, const struct summary *s)
 
     attention_nodes(n, list, &down);
     attention_disk(n, list);
+    attention_pace(n, list);
     for (size_t i = 0; i < s->shards_count; i++) {
         without_leader += s->shards[i].leader == 0;
         attention_shard(&s->shards[i], list);
@@ -217,7 +271,7 @@ void verb_node(struct call *c)
     static void (*const verbs[REQUEST_KINDS])(struct call * c) = {
         [REQUEST_PING] = verb_ping,     [REQUEST_NODES_LIST] = verb_nodes_list,
         [REQUEST_STATUS] = verb_status, [REQUEST_SHARDS_LIST] = verb_shards_list,
-        [REQUEST_EXPORT] = verb_export,
+        [REQUEST_EXPORT] = verb_export, [REQUEST_NODES_SHOW] = verb_nodes_show,
     };
     if (verbs[c->request.kind] == NULL) {
         call_fail(c, SG_UNSUPPORTED, "node %s does not know the request '%s'", c->node->self->name,

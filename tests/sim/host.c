@@ -53,6 +53,19 @@ static uint64_t loop_rng(void *impl)
     return z ^ (z >> 31);
 }
 
+/* Virtual time stands still while code runs; what the code asks of the store is
+ * what must not grow with the data, so each such operation counts as a microsecond. */
+static struct stamp loop_stamp_(void *impl)
+{
+    const struct sim_host *h = impl;
+    return (struct stamp){h->sim->now_us + h->store_ops, h->store_ops};
+}
+
+static struct meter *loop_turns_(void *impl)
+{
+    return &host_of(impl)->turns;
+}
+
 /* --- Tasks. priv.ptr[0]: the event; priv.ptr[1]: the host; priv.u64[2]: its life ---------- */
 
 static void task_event(void *arg)
@@ -157,7 +170,9 @@ static void read_run(void *arg)
 {
     struct work *w = arg;
     struct sim_host *h = w->priv.ptr[0];
+    h->reader_is_at_work = true;
     w->run(w);
+    h->reader_is_at_work = false;
     (void)sim_at(h->sim, h, sim_skewed(h->sim, 50, 3000), work_done, w);
 }
 
@@ -196,6 +211,8 @@ static const struct loop_ops host_loop_ops = {
     .cancel = loop_cancel_,
     .elsewhere = loop_elsewhere_,
     .post = loop_post_,
+    .stamp = loop_stamp_,
+    .turns = loop_turns_,
 };
 
 /* --- The disk's faults ------------------------------------------------------------------------------ */
@@ -205,6 +222,8 @@ static enum sg_err disk_fault(void *impl, enum mem_kv_op op)
     struct sim_host *h = impl;
     bool is_commit = op == MEM_KV_COMMIT || op == MEM_KV_COMMITTED;
     check_disk(h, op);
+    h->store_ops++;
+    h->loop_ops += !h->store_is_at_work && !h->reader_is_at_work;
     if (op == MEM_KV_COMMITTED && !h->store_is_at_work) {
         mem_kv_flush(h->disk); /* On the loop, before anything runs: it waits for the flush. */
     }
@@ -304,6 +323,9 @@ static void host_renew(struct sim_host *h)
     h->disk_failed = false;
     h->stall_us = 0;
     h->store_free_us = 0;
+    h->store_ops = 0;
+    h->loop_ops = 0;
+    h->turns = (struct meter){.longest_us = 0};
     h->start_us = s->now_us;
     h->rng = sim_random(s);
     h->drift_ppm = 0;

@@ -377,7 +377,8 @@ static void look(void *arg)
     static const enum request_kind kinds[] = {
         REQUEST_STATUS,      REQUEST_NODES_LIST,   REQUEST_SHARDS_LIST,    REQUEST_SHARDS_SHOW,
         REQUEST_FILES_LIST,  REQUEST_WINDOWS_LIST, REQUEST_TRANSFERS_LIST, REQUEST_EVENTS,
-        REQUEST_LEADER_SHOW, REQUEST_EXPORT,       REQUEST_LOG_DUMP,       REQUEST_PING};
+        REQUEST_LEADER_SHOW, REQUEST_EXPORT,       REQUEST_LOG_DUMP,       REQUEST_PING,
+        REQUEST_NODES_SHOW};
     struct sim *s = arg;
     unsigned shard = any_shard(s);
     struct promise *p = any_promise(s, shard);

@@ -179,7 +179,10 @@ struct sim_host {
     uint64_t rng;
     int64_t wall_offset_ms;
     int32_t drift_ppm;
-    bool store_is_at_work;
+    bool store_is_at_work, reader_is_at_work;
+    uint64_t store_ops;     /* Asked of the disk in this life: the measure of work here. */
+    uint64_t loop_ops;      /* Those of the loop. */
+    struct meter turns;     /* Of the loop, in those. */
     uint64_t stall_us;      /* Of the store's job that runs now. */
     uint64_t store_free_us; /* The store's thread is busy until then. */
     bool disk_will_fail, disk_failed, disk_is_full;

@@ -198,12 +198,14 @@ void sim_enter(struct sim_host *h, void (*run)(void *arg), void *arg)
     }
     s = h->sim;
     s->running = h;
+    struct stamp from = {h->loop_ops, h->loop_ops};
     if (sim_hooks == NULL) {
         run(arg);
     } else {
         sim_hooks->enter(h, run, arg);
     }
     s->running = NULL;
+    (void)meter_lap(&h->turns, from, (struct stamp){h->loop_ops, h->loop_ops});
 }
 
 void sim_stopped(struct sim_host *h, enum sg_err err, const char *why)

@@ -39,6 +39,8 @@ struct test_loop {
     struct work_queue ran[WORKERS];
     bool hold_run[WORKERS];
     bool hold_done[WORKERS];
+    struct meter turns;
+    uint64_t charged_us;
 };
 
 static void array_push(struct task_array *a, struct task *task)
@@ -209,6 +211,24 @@ static void seam_elsewhere(void *impl, enum worker worker, struct work *work)
     queue_push(&t->waiting[worker], work);
 }
 
+/* Nothing takes time here but what a test lets pass or charges. */
+static struct stamp seam_stamp(void *impl)
+{
+    struct test_loop *t = impl;
+    return (struct stamp){t->now_ms * 1000 + t->charged_us, t->charged_us};
+}
+
+void test_loop_charge(struct test_loop *t, uint64_t us)
+{
+    t->charged_us += us;
+}
+
+static struct meter *seam_turns(void *impl)
+{
+    struct test_loop *t = impl;
+    return &t->turns;
+}
+
 static const struct loop_ops seam_ops = {
     .now_ms = seam_now_ms,
     .wall_ms = seam_wall_ms,
@@ -218,6 +238,8 @@ static const struct loop_ops seam_ops = {
     .cancel = seam_cancel,
     .elsewhere = seam_elsewhere,
     .post = seam_post,
+    .stamp = seam_stamp,
+    .turns = seam_turns,
 };
 
 struct test_loop *test_loop_new(uint64_t seed)

@@ -41,6 +41,9 @@ bool test_loop_until(struct test_loop *t, bool (*done)(void *arg), void *arg, ui
 /* Let the wall clock jump; it goes on with virtual time from there. */
 void test_loop_set_wall(struct test_loop *t, int64_t unix_ms);
 
+/* Whoever measures now by loop_stamp() finds that this much CPU was used. */
+void test_loop_charge(struct test_loop *t, uint64_t us);
+
 /* Works of this worker wait before run() until released. */
 void test_loop_hold(struct test_loop *t, enum worker worker);
 /* Works of this worker run, but their done() waits until released. */

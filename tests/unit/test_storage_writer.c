@@ -37,6 +37,7 @@ struct job {
     char name;
     enum sg_err answer; /* Of run(), after it wrote. */
     unsigned runs_count;
+    uint64_t cost_us;     /* Charged by run(). */
     struct job *follower; /* Submitted in done(). */
 };
 
@@ -57,6 +58,7 @@ static enum sg_err job_run(struct writer_job *base, struct kv *kv, struct kv_txn
 {
     struct job *j = CONTAINER_OF(base, struct job, job);
     j->runs_count++;
+    test_loop_charge(j->f->t, j->cost_us);
     enum sg_err err = kv_put(kv, txn, KV_STATE, span_of(&j->name, 1), span_str("x"));
     return err != SG_OK ? err : j->answer;
 }
@@ -113,6 +115,26 @@ static bool is_stored(struct fixture *f, char name)
     kv_abort(&f->kv, txn);
     assert_true(err == SG_OK || err == SG_NOTFOUND);
     return err == SG_OK;
+}
+
+/* Each job by itself, not the batch: what is told is what one caller did. */
+static void test_jobs_and_commits_are_timed(void **state)
+{
+    struct fixture *f = *state;
+    struct job a = job_make(f, 'a');
+    struct job b = job_make(f, 'b');
+    a.cost_us = 30000;
+    b.cost_us = 10;
+    writer_submit(f->w, &a.job);
+    writer_submit(f->w, &b.job);
+    test_loop_run(f->t);
+    struct meter_figures jobs = meter_all(writer_job_times(f->w));
+    assert_int_equal(jobs.count, 2);
+    assert_int_equal(jobs.max_us, 30000);
+    assert_int_equal(jobs.cpu_max_us, 30000);
+    assert_int_equal(jobs.p50_us, 10);
+    assert_int_equal(meter_all(writer_commit_times(f->w)).count, 1);
+    assert_int_equal(meter_all(writer_commit_times(f->w)).max_us, 0);
 }
 
 static void test_a_turn_is_one_commit_in_order(void **state)
@@ -413,6 +435,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_turn_is_one_commit_in_order, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_comes_during_a_batch_is_the_next, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_jobs_and_commits_are_timed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_flush_time_is_measured_by_the_loop, setup, teardown),
         cmocka_unit_test_setup_teardown(test_jobs_submitted_in_done_follow, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_batch_ends_at_its_limits, setup, teardown),

@@ -138,7 +138,8 @@ static void assert_is_refused(struct node_world *w, size_t node, uint64_t limit_
 static void assert_knows_only_itself(struct node_world *w, size_t node, const char *why)
 {
     static const enum request_kind asked[] = {REQUEST_SHARDS_LIST, REQUEST_EXPORT, REQUEST_APPLY};
-    static const enum request_kind itself[] = {REQUEST_PING, REQUEST_STATUS, REQUEST_NODES_LIST};
+    static const enum request_kind itself[] = {REQUEST_PING, REQUEST_STATUS, REQUEST_NODES_LIST,
+                                               REQUEST_NODES_SHOW};
     for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
         node_check_refused(node_world_verb(w, node, asked[i], 0, NULL), SG_UNAVAILABLE, why);
     }

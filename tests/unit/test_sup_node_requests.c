@@ -422,6 +422,39 @@ static void apply_names_the_version_it_made(void **state)
     node_world_free(w);
 }
 
+/* What a loop or a writer spent too long on is told, and figures are shown. */
+static void tells_of_slow_turns(void **state)
+{
+    (void)state;
+    struct node_world *w = node_check_serving(1);
+    struct lane *l = &node_world_node(w, 0)->lanes[0];
+    const struct reply *r = node_world_verb(w, 0, REQUEST_STATUS, 0, NULL);
+    node_check_ok(r);
+    assert_true(node_check_has(r->json, "healthy"));
+    /* By the clock alone: the machine did something else. */
+    struct stamp now = loop_stamp(l->loop);
+    (void)meter_lap(loop_turns(l->loop), now, (struct stamp){now.clock_us + 90000, now.cpu_us + 20000});
+    r = node_world_verb(w, 0, REQUEST_STATUS, 0, NULL);
+    assert_true(node_check_has(r->json, "healthy"));
+    (void)meter_lap(writer_job_times(l->writer), now,
+                    (struct stamp){now.clock_us + 31000, now.cpu_us + 30000});
+    r = node_world_verb(w, 0, REQUEST_STATUS, 0, NULL);
+    assert_true(node_check_has(r->json, "degraded"));
+    assert_true(node_check_has(r->json, "a writer job of lane 0 used 30 ms of CPU"));
+    r = node_world_verb(w, 0, REQUEST_NODES_SHOW, 0, NULL);
+    node_check_ok(r);
+    assert_true(node_check_has(r->json, "\"what\":\"loop turn\",\"since\":\"start\""));
+    assert_true(node_check_has(r->json, "\"max_us\":90000"));
+    assert_true(node_check_has(r->json, "\"cpu_max_us\":30000"));
+    /* Another node knows nothing of it. */
+    r = node_world_verb(w, 1, REQUEST_STATUS, 0, NULL);
+    assert_true(node_check_has(r->json, "healthy"));
+    node_world_advance(w, 3 * METER_RECENT_US / 1000);
+    r = node_world_verb(w, 0, REQUEST_STATUS, 0, NULL);
+    assert_true(node_check_has(r->json, "healthy"));
+    node_world_free(w);
+}
+
 static void a_refused_configuration_changes_nothing(void **state)
 {
     (void)state;
@@ -484,6 +517,7 @@ int main(void)
         cmocka_unit_test(leaving_answers_every_call),
         cmocka_unit_test(applies_what_it_exports_as_no_change),
         cmocka_unit_test(apply_names_the_version_it_made),
+        cmocka_unit_test(tells_of_slow_turns),
         cmocka_unit_test(a_refused_configuration_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

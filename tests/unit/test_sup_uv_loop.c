@@ -53,6 +53,14 @@ static void on_stop(struct task *task)
     uvloop_stop(CONTAINER_OF(task, struct probe, task)->u);
 }
 
+static void on_busy_loop(struct task *task)
+{
+    struct probe *p = CONTAINER_OF(task, struct probe, task);
+    uint64_t from_us = loop_stamp(p->loop).cpu_us;
+    while (loop_stamp(p->loop).cpu_us - from_us < 30000) {
+    }
+}
+
 static struct probe probe_make(struct uvloop *u, char name)
 {
     struct probe p = {.loop = uvloop_seam(u), .u = u, .name = name};
@@ -382,6 +390,27 @@ static void test_a_loop_on_its_own_thread(void **state)
     uvloop_free(u);
 }
 
+/* A turn is what runs between two sleeps: by CPU what it cost, never the sleep. */
+static void test_turns_are_timed(void **state)
+{
+    (void)state;
+    struct uvloop *u = uvloop_new("t");
+    struct probe busy = probe_make(u, 'b');
+    struct probe later = probe_make(u, 'l');
+    struct meter_figures f = meter_all(loop_turns(busy.loop));
+    assert_int_equal(f.count, 0);
+    busy.task.run = on_busy_loop;
+    loop_after(busy.loop, &busy.task, 0);
+    loop_after(later.loop, &later.task, 60);
+    run_for(u, 200);
+    f = meter_recent(loop_turns(busy.loop), loop_stamp(busy.loop));
+    assert_in_range(f.count, 2, 10);
+    assert_true(f.cpu_max_us >= 30000);
+    assert_true(f.cpu_max_us <= f.max_us + 1000);
+    assert_true(f.p50_us < 30000); /* The others, 60 and 140 ms apart, did next to nothing. */
+    uvloop_free(u);
+}
+
 /* The heap against the dumb rule: each timer at its time, cancelled ones never. */
 static void test_many_timers_keep_their_order(void **state)
 {
@@ -431,6 +460,7 @@ int main(void)
         cmocka_unit_test(test_pools_run_beside_each_other),
         cmocka_unit_test(test_signals_arrive_on_the_loop),
         cmocka_unit_test(test_a_loop_on_its_own_thread),
+        cmocka_unit_test(test_turns_are_timed),
         cmocka_unit_test(test_many_timers_keep_their_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
