@@ -4,7 +4,8 @@
  * both print the same. Every function returns a new reference to an object
  * with "v":1, or NULL with *err set (SG_NOTFOUND, SG_CORRUPT, SG_IO) and why.
  *
- * Account numbers are masked to their last four characters unless reveal. */
+ * Unless reveal, an account number is six stars and its last four characters, and
+ * six stars alone if it has fewer than eight. */
 #ifndef SUPERVISOR_VERBS_VIEW_H
 #define SUPERVISOR_VERBS_VIEW_H
 

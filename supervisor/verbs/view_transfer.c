@@ -4,19 +4,22 @@
 
 #include "supervisor/verbs/view_parts.h"
 
-/* "******6789": what a person may see without the right to reveal. */
+#define MASK "******"
+#define MASKED_SIZE_MIN 8 /* Of a shorter account the last four would be most of it. */
+#define MASK_SHOWN 4
+
+/* "******6789": what a person may see without the right to reveal. As many stars
+ * for every account, so that they do not tell its length. */
 static json_t *account_json(const struct view *v, struct span account)
 {
-    char masked[ACCOUNT_SIZE_MAX + 1];
-    size_t n = account.n < ACCOUNT_SIZE_MAX ? account.n : ACCOUNT_SIZE_MAX;
+    char masked[sizeof MASK + MASK_SHOWN];
+    int shown = account.n < MASKED_SIZE_MIN ? 0 : MASK_SHOWN;
 
-    (void)span_cstr(account, masked, sizeof masked);
-    for (size_t i = 0; !v->reveal && i + 4 < n; i++) {
-        masked[i] = '*';
+    if (v->reveal) {
+        return view_text(account);
     }
-    if (!v->reveal && n <= 4) {
-        memset(masked, '*', n);
-    }
+    (void)snprintf(masked, sizeof masked, MASK "%.*s", shown,
+                   shown == 0 ? "" : (const char *)account.p + account.n - MASK_SHOWN);
     return view_text(span_str(masked));
 }
 

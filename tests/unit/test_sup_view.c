@@ -56,11 +56,13 @@ static void masks_accounts(void **state)
     static const struct {
         const char *account, *masked;
     } rows[] = {
-        {"123456789", "*****6789"},
-        {"12345", "*2345"},
-        {"1234", "****"},
-        {"1", "*"},
-        {"12345678901234567", "*************4567"},
+        {"123456789", "******6789"},
+        {"12345678", "******5678"}, /* The shortest that shows its end ... */
+        {"1234567", "******"},      /* ... of a shorter one that would be most of it, */
+        {"12345", "******"},
+        {"1234", "******"},
+        {"1", "******"}, /* and its length must not be told either. */
+        {"12345678901234567", "******4567"},
     };
     struct view_rig s = {0};
     (void)state;
