@@ -1,6 +1,5 @@
-# The two programs, and what a C program needs that embeds a node or a client:
-# public headers, one static library a layer, an exported CMake target and a
-# pkg-config file. libraft goes along, since few systems have this version.
+# The two programs, and what a C program needs that is a client: public headers, the
+# library (shared and as an archive), an exported CMake target and a pkg-config file.
 
 include(CMakePackageConfigHelpers)
 
@@ -15,11 +14,10 @@ if(EXISTS ${CMAKE_SOURCE_DIR}/supervisor/include/shardgate)
         DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 endif()
 
-get_property(layers GLOBAL PROPERTY shardgate_layers)
-install(TARGETS ${layers} EXPORT shardgateTargets
-    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
+install(TARGETS shardgate_client EXPORT shardgateTargets
+    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
     INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-install(FILES ${raft_library} DESTINATION ${CMAKE_INSTALL_LIBDIR} RENAME libshardgate_raft.a)
+install(FILES ${CMAKE_BINARY_DIR}/lib/libshardgate.a DESTINATION ${CMAKE_INSTALL_LIBDIR})
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/shardgate)
 install(EXPORT shardgateTargets NAMESPACE shardgate:: DESTINATION ${package_dir})

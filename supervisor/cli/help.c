@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "supervisor/cli/verbs.h"
-#include "supervisor/base/version.h"
+#include "shardgate/version.h"
 
 #define COMMON                                                                             \
     (OPTION_BIT(OPTION_CONNECT) | OPTION_BIT(OPTION_TIMEOUT) | OPTION_BIT(OPTION_OUTPUT) | \

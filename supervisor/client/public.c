@@ -22,6 +22,21 @@ struct shardgate_client {
     uint32_t timeout_ms;
 };
 
+/* What the structures had in the first version that has sizes: a program has at least these. */
+#define ERROR_SIZE_MIN sizeof(struct shardgate_error)
+#define TRANSFER_SIZE_MIN sizeof(struct shardgate_transfer)
+#define RESULT_SIZE_MIN sizeof(struct shardgate_result)
+
+const char *shardgate_version(void)
+{
+    return SHARDGATE_VERSION_TEXT;
+}
+
+int shardgate_version_number(void)
+{
+    return SHARDGATE_VERSION_NUMBER;
+}
+
 const char *shardgate_err_text(int err)
 {
     return sg_err_text((enum sg_err)err);
@@ -29,7 +44,7 @@ const char *shardgate_err_text(int err)
 
 static int fail(struct shardgate_error *error, enum sg_err err, const char *text)
 {
-    if (error != NULL) {
+    if (error != NULL && error->struct_size >= ERROR_SIZE_MIN) {
         error->code = (int)err;
         (void)snprintf(error->text, sizeof(error->text), "%s", text);
     }
@@ -162,9 +177,55 @@ static void reject(struct shardgate_result *result, const char *why)
     (void)snprintf(result->reason, sizeof(result->reason), "%s", why);
 }
 
+/* Does the program, if its structures are longer, say nothing that this library
+ * does not know? */
+static bool is_known(const struct shardgate_transfer *transfers, size_t count)
+{
+    size_t size = transfers->struct_size;
+    for (size_t i = 0; i < count; i++) {
+        const char *at = (const char *)transfers + i * size;
+        for (size_t k = sizeof(*transfers); k < size; k++) {
+            if (at[k] != 0) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* What the program and this library both know; the rest is 0. */
+static struct shardgate_transfer take_transfer(const struct shardgate_transfer *transfers, size_t i)
+{
+    size_t size = transfers->struct_size;
+    struct shardgate_transfer t = {.struct_size = 0};
+    memcpy(&t, (const char *)transfers + i * size, size < sizeof(t) ? size : sizeof(t));
+    return t;
+}
+
+/* Into the place of a program whose result may be longer or shorter. */
+static void give_result(char *at, size_t struct_size, const struct shardgate_result *result)
+{
+    size_t head = offsetof(struct shardgate_result, outcome);
+    size_t known = struct_size < sizeof(*result) ? struct_size : sizeof(*result);
+    memset(at + head, 0, struct_size - head);
+    memcpy(at + head, (const char *)result + head, known - head);
+}
+
 int shardgate_client_submit(struct shardgate_client *c, const struct shardgate_transfer *transfers,
                             size_t count, struct shardgate_result *results, struct shardgate_error *error)
 {
+    if (count > 0 && (transfers->struct_size < TRANSFER_SIZE_MIN || results->struct_size < RESULT_SIZE_MIN)) {
+        return fail(error, SG_INVALID,
+                    "struct_size of the first transfer or result is not set: begin with "
+                    "SHARDGATE_TRANSFER_INIT and SHARDGATE_RESULT_INIT");
+    }
+    if (count > 0 && !is_known(transfers, count)) {
+        return fail(error, SG_INVALID,
+                    "a transfer says what this version of the library does not know: use the library of the "
+                    "header that the program was compiled with");
+    }
+    size_t result_size = count > 0 ? results->struct_size : 0;
+    char *places = (char *)results;
     struct arena a = ARENA_INIT;
     struct transfer *good = mem_zalloc(count, sizeof(*good));
     size_t *index = mem_zalloc(count, sizeof(*index));
@@ -172,21 +233,22 @@ int shardgate_client_submit(struct shardgate_client *c, const struct shardgate_t
     size_t good_count = 0;
     struct span text = SPAN_NONE;
     for (size_t i = 0; i < count; i++) {
-        char why[sizeof(results->reason)] = "";
-        results[i] = (struct shardgate_result){.outcome = SHARDGATE_NONE};
-        const char *wrong = convert(&transfers[i], &a, &good[good_count], why, sizeof(why));
+        struct shardgate_result result = {.outcome = SHARDGATE_NONE};
+        struct shardgate_transfer t = take_transfer(transfers, i);
+        char why[sizeof(result.reason)] = "";
+        const char *wrong = convert(&t, &a, &good[good_count], why, sizeof(why));
         if (wrong != NULL) {
-            reject(&results[i], wrong);
+            reject(&result, wrong);
         } else {
             index[good_count++] = i;
         }
+        give_result(places + i * result_size, result_size, &result);
     }
     enum sg_err err = client_submit(c->client, good, good_count, c->timeout_ms, &a, answers, &text);
     for (size_t i = 0; i < good_count; i++) {
-        struct shardgate_result *result = &results[index[i]];
-        result->outcome = (int)answers[i].outcome;
-        result->index = answers[i].index;
-        (void)span_cstr(answers[i].reason, result->reason, sizeof(result->reason));
+        struct shardgate_result result = {.outcome = (int)answers[i].outcome, .index = answers[i].index};
+        (void)span_cstr(answers[i].reason, result.reason, sizeof(result.reason));
+        give_result(places + index[i] * result_size, result_size, &result);
     }
     int rc = finish(error, err, text);
     mem_free(answers);

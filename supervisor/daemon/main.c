@@ -6,8 +6,8 @@
 
 #include "proto/base/hash.h"
 #include "supervisor/daemon/daemon.h"
+#include "shardgate/version.h"
 #include "supervisor/base/memory.h"
-#include "supervisor/base/version.h"
 
 #define EXIT_USAGE 2
 

@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "supervisor/node/parts.h"
-#include "supervisor/base/version.h"
+#include "shardgate/version.h"
 
 /* Silent for this long and linked or not: not counted on. */
 #define MEMBER_SILENT_MS (4ull * NODE_HEARTBEAT_MS)

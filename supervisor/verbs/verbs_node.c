@@ -7,7 +7,7 @@
 #include "supervisor/verbs/json.h"
 #include "supervisor/verbs/summary.h"
 #include "supervisor/config/cluster_yaml.h"
-#include "supervisor/base/version.h"
+#include "shardgate/version.h"
 
 static void verb_ping(struct call *c)
 {

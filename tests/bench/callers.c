@@ -34,10 +34,11 @@ struct bench {
 static bool submit_one(struct bench *b, unsigned number, uint64_t sequence)
 {
     char id[64];
-    struct shardgate_result result;
-    struct shardgate_error error;
+    struct shardgate_result result = SHARDGATE_RESULT_INIT;
+    struct shardgate_error error = SHARDGATE_ERROR_INIT;
     (void)snprintf(id, sizeof id, "%s-%u-%" PRIu64, b->prefix, number, sequence);
     const struct shardgate_transfer t = {
+        .struct_size = sizeof t,
         .id = id,
         .routing_number = b->shard,
         .originator = b->originator,
@@ -150,7 +151,7 @@ int main(int argc, char **argv)
 {
     static struct bench b = {
         .originator = "acme", .prefix = "c", .clients = 1, .seconds = 5, .warmup_ms = 500};
-    struct shardgate_error error;
+    struct shardgate_error error = SHARDGATE_ERROR_INIT;
     if (!parse(argc, argv, &b)) {
         (void)fprintf(stderr,
                       "usage: callers --connect ADDRESS[,ADDRESS...] --shard ABA [--clients N (1 to %d)]\n"

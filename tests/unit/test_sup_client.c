@@ -364,6 +364,7 @@ static void test_submit_sorts_by_shard_and_splits(void **state)
 static struct shardgate_transfer sample(const char *id)
 {
     return (struct shardgate_transfer){
+        .struct_size = sizeof(struct shardgate_transfer),
         .id = id,
         .routing_number = "231380104",
         .originator = "acme",
@@ -383,11 +384,11 @@ static void test_public_submit(void **state)
     (void)state;
     struct fake_node n = {.answer = NULL};
     struct shardgate_client *c = NULL;
-    struct shardgate_error error;
+    struct shardgate_error error = SHARDGATE_ERROR_INIT;
     fake_node_open(&n, NULL);
     assert_int_equal(shardgate_client_new(n.address, &c, &error), SHARDGATE_OK);
     struct shardgate_transfer t[4] = {sample("a"), sample("b"), sample("c"), sample("d")};
-    struct shardgate_result results[4];
+    struct shardgate_result results[4] = {SHARDGATE_RESULT_INIT};
     t[1].routing_number = "231380105"; /* Wrong check digit. */
     t[2].side = "sideways";
     t[3].amount_cents = 77;
@@ -413,12 +414,67 @@ static void test_public_submit(void **state)
     shardgate_client_free(c);
 }
 
+/* A program that was compiled with the header of a later version. */
+struct later_transfer {
+    struct shardgate_transfer t;
+    const char *more;
+};
+struct later_result {
+    struct shardgate_result r;
+    uint64_t more;
+};
+
+static void test_structures_may_grow(void **state)
+{
+    (void)state;
+    struct fake_node n = {.answer = NULL};
+    struct shardgate_client *c = NULL;
+    struct shardgate_error error = SHARDGATE_ERROR_INIT;
+    struct later_transfer t[2] = {{sample("a"), NULL}, {sample("b"), NULL}};
+    struct later_result results[2] = {{SHARDGATE_RESULT_INIT, 7}, {SHARDGATE_RESULT_INIT, 7}};
+    fake_node_open(&n, NULL);
+    assert_int_equal(shardgate_client_new(n.address, &c, &error), SHARDGATE_OK);
+    t[0].t.struct_size = sizeof t[0];
+    t[1].t.amount_cents = 88;
+    results[0].r.struct_size = sizeof results[0];
+    assert_int_equal(shardgate_client_submit(c, &t[0].t, 2, &results[0].r, &error), SHARDGATE_OK);
+    assert_int_equal(results[0].r.index, 1250);
+    assert_int_equal(results[1].r.index, 88);
+    assert_int_equal(results[1].more, 0); /* This library has nothing to say there. */
+    assert_int_equal(results[0].r.struct_size, sizeof results[0]);
+
+    /* What would be lost is not sent. */
+    t[1].more = "x";
+    results[0].r.outcome = 42;
+    assert_int_equal(shardgate_client_submit(c, &t[0].t, 2, &results[0].r, &error), SHARDGATE_INVALID);
+    assert_non_null(strstr(error.text, "version"));
+    assert_int_equal(results[0].r.outcome, 42);
+
+    /* Sizes that were not set. */
+    t[1].more = NULL;
+    results[0].r.struct_size = 0;
+    assert_int_equal(shardgate_client_submit(c, &t[0].t, 2, &results[0].r, &error), SHARDGATE_INVALID);
+    assert_non_null(strstr(error.text, "SHARDGATE_RESULT_INIT"));
+    results[0].r.struct_size = sizeof results[0];
+    t[0].t.struct_size = 0;
+    assert_int_equal(shardgate_client_submit(c, &t[0].t, 2, &results[0].r, &error), SHARDGATE_INVALID);
+    struct shardgate_error none = {.struct_size = 0, .code = 42};
+    assert_int_equal(shardgate_client_submit(c, &t[0].t, 2, &results[0].r, &none), SHARDGATE_INVALID);
+    assert_int_equal(none.code, 42);
+    assert_int_equal(n.requests, 1);
+
+    assert_string_equal(shardgate_version(), SHARDGATE_VERSION_TEXT);
+    assert_int_equal(shardgate_version_number(), SHARDGATE_VERSION_NUMBER);
+    shardgate_client_free(c);
+    fake_node_close(&n);
+}
+
 static void test_public_query(void **state)
 {
     (void)state;
     struct fake_node n = {.answer = NULL};
     struct shardgate_client *c = NULL;
-    struct shardgate_error error;
+    struct shardgate_error error = SHARDGATE_ERROR_INIT;
     char *json = NULL;
     void *data = NULL;
     size_t size = 1;
@@ -459,6 +515,7 @@ int main(void)
         cmocka_unit_test(test_bad_addresses_are_named),
         cmocka_unit_test(test_submit_sorts_by_shard_and_splits),
         cmocka_unit_test(test_public_submit),
+        cmocka_unit_test(test_structures_may_grow),
         cmocka_unit_test(test_public_query),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

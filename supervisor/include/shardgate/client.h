@@ -14,12 +14,19 @@
  * Whether a repetition is safe is the library's business: submitting, cancelling
  * a transfer and everything that only reads is repeated until it is answered or
  * the time is over; the rest ends in SHARDGATE_UNKNOWN when a connection breaks
- * after the request left. */
+ * after the request left.
+ *
+ * Structures may grow at their ends in later versions. Each begins with its
+ * struct_size, so that a program and a library of different versions agree on what
+ * both know: set it with the _INIT macros, or to sizeof of the structure, also in
+ * what the library fills. Of an array the first element's holds for all. */
 #ifndef SHARDGATE_CLIENT_H
 #define SHARDGATE_CLIENT_H
 
 #include <stddef.h>
 #include <stdint.h>
+
+#include "shardgate/version.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -48,11 +55,17 @@ enum shardgate_err {
 /* Never NULL. */
 const char *shardgate_err_text(int err);
 
+/* SHARDGATE_VERSION_TEXT and _NUMBER of the library in use. */
+const char *shardgate_version(void);
+int shardgate_version_number(void);
+
 struct shardgate_client;
 
 /* Why a call failed. code is an enum shardgate_err; text is one sentence or
- * two: what, why, what to do next; "" when the call succeeded. */
+ * two: what, why, what to do next; "" when the call succeeded. One whose struct_size
+ * was not set is left alone. */
 struct shardgate_error {
+    size_t struct_size;
     int code;
     char text[512];
 };
@@ -60,6 +73,7 @@ struct shardgate_error {
 /* One payment. All strings are borrowed for the call. Optional strings may be
  * NULL. See docs for the meaning of each field; they are those of the JSON form. */
 struct shardgate_transfer {
+    size_t struct_size;
     const char *id;             /* 1 to 64 printable ASCII characters: the key for repeating. */
     const char *routing_number; /* Nine digits: the bank our file goes to. */
     const char *originator;
@@ -91,10 +105,24 @@ enum shardgate_outcome {
 };
 
 struct shardgate_result {
+    size_t struct_size;
     int outcome;      /* enum shardgate_outcome */
     uint64_t index;   /* Log index of the first acceptance; 0 when rejected. */
     char reason[256]; /* When rejected. */
 };
+
+#define SHARDGATE_ERROR_INIT                          \
+    {                                                 \
+        .struct_size = sizeof(struct shardgate_error) \
+    }
+#define SHARDGATE_TRANSFER_INIT                          \
+    {                                                    \
+        .struct_size = sizeof(struct shardgate_transfer) \
+    }
+#define SHARDGATE_RESULT_INIT                          \
+    {                                                  \
+        .struct_size = sizeof(struct shardgate_result) \
+    }
 
 /* addresses: "tcp://host:port[,tcp://host:port...]", also "ipc:///path"; an
  * address without a scheme is taken as tcp. Starts to connect and does not wait.
@@ -110,19 +138,21 @@ void shardgate_client_free(struct shardgate_client *c);
 void shardgate_client_set_timeout_ms(struct shardgate_client *c, uint32_t timeout_ms);
 
 /* Submit count transfers of any shards; results has count elements, in the same
- * order. Waits until each transfer is accepted, folded or rejected. What several
+ * order, and the struct_size of its first is set. Waits until each transfer is accepted, folded or rejected. What several
  * threads submit through one handle at the same time leaves together, so many
  * threads on one handle are faster than a handle for each.
  *
  * SHARDGATE_OK: every result has an outcome. Anything else: the results
  * that are not SHARDGATE_NONE stand, the others are open; submit those again
  * with the same ids. A transfer whose fields are not even well-formed (a routing
- * number that is none) is SHARDGATE_REJECTED without asking. */
+ * number that is none) is SHARDGATE_REJECTED without asking. SHARDGATE_INVALID: a
+ * struct_size was not set, or this library is too old for what the transfers say;
+ * nothing was sent, and the results are as they were. */
 int shardgate_client_submit(struct shardgate_client *c, const struct shardgate_transfer *transfers,
                             size_t count, struct shardgate_result *results, struct shardgate_error *error);
 
 /* A named argument of a verb. */
-struct shardgate_arg {
+struct shardgate_arg { /* This one does not grow. */
     const char *name;
     const char *value;
 };
