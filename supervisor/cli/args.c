@@ -1,5 +1,6 @@
 #include "supervisor/cli/args.h"
 
+#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,11 +15,9 @@ const struct option_row *args_options(void)
     return rows;
 }
 
+#define LONG_FIRST 256 /* What getopt_long() calls options by, beside letters. */
+
 struct reader {
-    int argc;
-    char *const *argv;
-    int at;
-    bool only_words;
     struct args *out;
     char *why;
     size_t why_size;
@@ -34,36 +33,39 @@ static bool word(struct reader *r, const char *text)
     return true;
 }
 
-/* inline_value: what stood behind "=" or the letter, or NULL. */
-static bool option(struct reader *r, enum option o, const char *inline_value)
+/* What getopt_long() returns or leaves in optopt, as an option; OPTIONS: none. */
+static enum cli_option option_of(int found)
 {
-    const char *value = inline_value;
+    for (unsigned i = 0; i < OPTIONS; i++) {
+        if (found == LONG_FIRST + (int)i || (found != 0 && found == rows[i].letter)) {
+            return (enum cli_option)i;
+        }
+    }
+    return OPTIONS;
+}
 
+static bool needs_value(struct reader *r, enum cli_option o)
+{
+    (void)snprintf(r->why, r->why_size, "--%s needs a value: --%s %s", rows[o].name, rows[o].name,
+                   rows[o].value);
+    return false;
+}
+
+static bool option(struct reader *r, enum cli_option o, const char *value)
+{
     if (r->out->option[o] != NULL) {
         (void)snprintf(r->why, r->why_size, "--%s is given twice", rows[o].name);
         return false;
     }
-    if (rows[o].value == NULL) {
-        if (inline_value != NULL) {
-            (void)snprintf(r->why, r->why_size, "--%s takes no value", rows[o].name);
-            return false;
-        }
-        r->out->option[o] = "true";
-        return true;
+    if (rows[o].value != NULL && value[0] == '\0') {
+        return needs_value(r, o);
     }
-    if (value == NULL && r->at < r->argc) {
-        value = r->argv[r->at++];
-    }
-    if (value == NULL || value[0] == '\0') {
-        (void)snprintf(r->why, r->why_size, "--%s needs a value: --%s %s", rows[o].name, rows[o].name,
-                       rows[o].value);
-        return false;
-    }
-    r->out->option[o] = value;
+    r->out->option[o] = rows[o].value == NULL ? "true" : value;
     return true;
 }
 
-static bool unknown(struct reader *r, const char *text, const char *name)
+/* name: without its hyphens. */
+static bool unknown(struct reader *r, const char *hyphens, const char *name)
 {
     const char *known[OPTIONS];
     const char *near;
@@ -72,49 +74,77 @@ static bool unknown(struct reader *r, const char *text, const char *name)
         known[i] = rows[i].name;
     }
     near = words_nearest(name, known, OPTIONS);
-    (void)snprintf(r->why, r->why_size, "unknown option %s%s%s%s", text,
+    (void)snprintf(r->why, r->why_size, "unknown option %s%s%s%s%s", hyphens, name,
                    near == NULL ? "" : ": did you mean --", near == NULL ? "" : near,
                    near == NULL ? ": see 'shardgate help'" : "?");
     return false;
 }
 
-static bool long_option(struct reader *r, const char *text)
+/* getopt_long() took this element for none of ours, or its option may have no value. */
+static bool refuse(struct reader *r, const char *element)
 {
-    const char *equals = strchr(text, '=');
-    size_t n = equals == NULL ? strlen(text) : (size_t)(equals - text);
+    enum cli_option o = option_of(optopt);
     char name[64];
 
-    for (unsigned i = 0; i < OPTIONS; i++) {
-        if (strlen(rows[i].name) == n && memcmp(rows[i].name, text, n) == 0) {
-            return option(r, (enum option)i, equals == NULL ? NULL : equals + 1);
-        }
+    if (o != OPTIONS) {
+        (void)snprintf(r->why, r->why_size, "--%s takes no value", rows[o].name);
+        return false;
     }
-    (void)snprintf(name, sizeof name, "%.*s", (int)(n < sizeof name ? n : sizeof name - 1), text);
-    return unknown(r, text - 2, name);
+    if (optopt != 0) {
+        (void)snprintf(name, sizeof name, "%c", optopt);
+        return unknown(r, "-", name);
+    }
+    element += strlen("--");
+    (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(element, "="), element);
+    return unknown(r, "--", name);
 }
 
-static bool short_option(struct reader *r, const char *text)
+static bool take(struct reader *r, int found, const char *element)
 {
-    for (unsigned i = 0; i < OPTIONS; i++) {
-        if (rows[i].letter != 0 && rows[i].letter == text[0]) {
-            return option(r, (enum option)i, text[1] == '\0' ? NULL : text + 1);
-        }
+    switch (found) {
+    case 1:
+        return word(r, optarg);
+    case ':':
+        return needs_value(r, option_of(optopt));
+    case '?':
+        return refuse(r, element);
+    default:
+        return option(r, option_of(found), optarg);
     }
-    return unknown(r, text - 1, text);
 }
 
-static bool read_one(struct reader *r)
+static bool read_all(struct reader *r, int argc, char *const *argv)
 {
-    const char *text = r->argv[r->at++];
+    /* "-": words come in their places, as 1. ":": a missing value is told apart. */
+    char letters[sizeof "-:" + (size_t)2 * OPTIONS] = "-:";
+    struct option names[OPTIONS + 1] = {{NULL, 0, NULL, 0}};
+    size_t n = strlen(letters);
+    int found;
 
-    if (r->only_words || text[0] != '-' || text[1] == '\0') {
-        return word(r, text);
+    for (unsigned i = 0; i < OPTIONS; i++) {
+        bool has_value = rows[i].value != NULL;
+        names[i] = (struct option){rows[i].name, has_value ? required_argument : no_argument, NULL,
+                                   LONG_FIRST + (int)i};
+        if (rows[i].letter != 0) {
+            letters[n++] = rows[i].letter;
+            letters[n] = ':';
+            n += has_value;
+        }
     }
-    if (strcmp(text, "--") == 0) {
-        r->only_words = true;
-        return true;
+    letters[n] = '\0';
+    opterr = 0;
+    optind = 0; /* glibc: begin anew. */
+    while ((found = getopt_long(argc, argv, letters, names, NULL)) != -1) {
+        if (!take(r, found, argv[optind - 1])) {
+            return false;
+        }
     }
-    return text[1] == '-' ? long_option(r, text + 2) : short_option(r, text + 1);
+    for (; optind < argc; optind++) { /* Behind "--". */
+        if (!word(r, argv[optind])) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool take_output(struct reader *r)
@@ -147,15 +177,10 @@ static bool take_timeout(struct reader *r)
 
 enum sg_err args_parse(int argc, char *const *argv, struct args *out, char *why, size_t why_size)
 {
-    struct reader r = {.argc = argc, .argv = argv, .at = 1, .out = out, .why = why, .why_size = why_size};
+    struct reader r = {.out = out, .why = why, .why_size = why_size};
 
     memset(out, 0, sizeof *out);
-    while (r.at < argc) {
-        if (!read_one(&r)) {
-            return SG_INVALID;
-        }
-    }
-    return take_output(&r) && take_timeout(&r) ? SG_OK : SG_INVALID;
+    return read_all(&r, argc, argv) && take_output(&r) && take_timeout(&r) ? SG_OK : SG_INVALID;
 }
 
 uint32_t args_given(const struct args *a)

@@ -1,7 +1,8 @@
 /* The command line: options and words, wherever they stand.
  *
- * Options may be written --name VALUE, --name=VALUE, -o VALUE or -oVALUE; "--"
- * ends them; "-" is a word. Which verb takes which option is the verb table's
+ * As getopt_long() reads them: --name VALUE, --name=VALUE, -o VALUE or -oVALUE, and
+ * a long name may be cut where it stays the only one; "--" ends them; "-" is a word.
+ * Which verb takes which option is the verb table's
  * business (verbs.h). */
 #ifndef SUPERVISOR_CLI_ARGS_H
 #define SUPERVISOR_CLI_ARGS_H
@@ -40,7 +41,7 @@
     X(OPTION_OUT, "out", 0, "PATH", "write the bytes to this file")
 
 #define OPTION_ENUM(id, name, letter, value, help) id,
-enum option { OPTION_TABLE(OPTION_ENUM) OPTIONS };
+enum cli_option { OPTION_TABLE(OPTION_ENUM) OPTIONS };
 #undef OPTION_ENUM
 
 #define OPTION_BIT(option) (1u << (unsigned)(option))
@@ -65,7 +66,7 @@ struct args {
     uint32_t timeout_ms; /* 0: the default. */
 };
 
-/* SG_INVALID: why is a sentence. */
+/* SG_INVALID: why is a sentence. One thread at a time: getopt_long() has state. */
 MUST_USE enum sg_err args_parse(int argc, char *const *argv, struct args *out, char *why, size_t why_size);
 
 /* The options given, as a set. */

@@ -118,7 +118,7 @@ void cli_argument(struct cli *c, struct request *r, const char *name, const char
 struct request cli_request(struct cli *c, enum request_kind kind, struct aba routing_number)
 {
     static const struct {
-        enum option option;
+        enum cli_option option;
         const char *name;
     } passed[] = {
         {OPTION_LIMIT, "limit"},   {OPTION_FROM, "from"},     {OPTION_TO, "to"},

@@ -81,7 +81,7 @@ static enum cli_exit check_words(const struct cli *c)
 static enum cli_exit check_numbers(const struct cli *c)
 {
     static const struct {
-        enum option option;
+        enum cli_option option;
         uint64_t from, to;
     } numbers[] = {{OPTION_LIMIT, 1, LIST_ROWS_MAX}, {OPTION_FROM, 0, INT64_MAX}, {OPTION_TO, 0, INT64_MAX}};
 

@@ -28,10 +28,9 @@ static enum sg_err parse(const char *const *argv, struct args *out, char *why)
 static void options_stand_anywhere(void **state)
 {
     static const char *const lines[][ARGC_MAX] = {
-        {"--limit", "7", "shards", "list", NULL},
-        {"shards", "--limit", "7", "list", NULL},
-        {"shards", "list", "--limit=7", NULL},
-        {"shards", "--limit", "7", "--", "list", NULL},
+        {"--limit", "7", "shards", "list", NULL}, {"shards", "--limit", "7", "list", NULL},
+        {"shards", "list", "--limit=7", NULL},    {"shards", "--limit", "7", "--", "list", NULL},
+        {"shards", "list", "--lim", "7", NULL}, /* Cut where it stays the only one. */
     };
     (void)state;
     for (size_t i = 0; i < ROWS(lines); i++) {
@@ -68,6 +67,7 @@ static void bad_lines_are_refused(void **state)
         const char *why; /* Part of the sentence. */
     } rows[] = {
         {"a slip names the option meant", {"--unhelthy", NULL}, "did you mean --unhealthy?"},
+        {"a cut name that two begin with", {"--fo", NULL}, "unknown option --fo"},
         {"nothing near is no guess", {"--zzzzzzzzzzzz", NULL}, "unknown option --zzzzzzzzzzzz"},
         {"an unknown letter", {"-x", NULL}, "unknown option -x"},
         {"a value is missing", {"--limit", NULL}, "--limit needs a value: --limit ROWS"},
