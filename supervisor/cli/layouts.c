@@ -125,8 +125,8 @@ static const struct column hashes[] = {
     {"DIGEST", "digest", CELL_TEXT},        {"WHY", "why", CELL_TEXT},
 };
 static const struct column results[] = {
-    {"ID", "id", CELL_ID},           {"SHARD", "shard", CELL_TEXT},   {"OUTCOME", "outcome", CELL_TEXT},
-    {"INDEX", "index", CELL_NUMBER}, {"REASON", "reason", CELL_TEXT},
+    {"ID", "id", CELL_ID},           {"SHARD", "shard", CELL_TEXT}, {"OUTCOME", "outcome", CELL_TEXT},
+    {"INDEX", "index", CELL_NUMBER}, {"LINE", "line", CELL_NUMBER},
 };
 
 const struct layout layout_record = {.is_record = true};

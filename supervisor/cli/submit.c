@@ -7,20 +7,12 @@
 #include <string.h>
 
 #include "proto/base/mem.h"
-#include "supervisor/cli/transfer_json.h"
+#include "supervisor/cli/submit.h"
 #include "supervisor/cli/verbs.h"
 #include "supervisor/client/client.h"
 
 #define HEAD_BYTES 1024        /* Of a request, beside its transfers. */
 #define TRANSFER_HEAD_BYTES 16 /* Of a transfer, beside its encoding. */
-
-enum verdict { NOT_SENT, ACCEPTED, FOLDED, REJECTED, UNAVAILABLE, UNKNOWN, VERDICTS };
-
-struct result {
-    enum verdict verdict;
-    uint64_t index;
-    struct span reason;
-};
 
 /* All transfers of one routing number. */
 struct batch {
@@ -249,69 +241,7 @@ static void group(struct submission *s, struct arena *a)
     }
 }
 
-/* --- The answer ------------------------------------------------------------------------------ */
-
-static const char *const verdict_names[VERDICTS] = {"not_sent", "accepted",    "folded",
-                                                    "rejected", "unavailable", "unknown"};
-
-static json_t *result_json(const struct transfer_item *item, const struct result *r)
-{
-    char aba[ABA_TEXT_SIZE];
-    bool has_shard = item->transfer.routing_number.n != 0;
-    json_t *o = json_pack("{s:o,s:s?,s:s,s:I}", "id", table_json(item->transfer.id), "shard",
-                          has_shard ? aba_text(item->transfer.routing_number, aba) : NULL, "outcome",
-                          verdict_names[r->verdict], "index", (json_int_t)r->index);
-
-    CHECK(o != NULL);
-    if (r->reason.n > 0) {
-        CHECK(json_object_set_new(o, "reason", table_json(r->reason)) == 0);
-    }
-    return o;
-}
-
-static json_t *answer_json(const struct submission *s, size_t counts[VERDICTS])
-{
-    json_t *results = json_array();
-    json_t *document;
-
-    for (size_t i = 0; i < s->list.count; i++) {
-        CHECK(s->results[i].verdict != NOT_SENT);
-        counts[s->results[i].verdict]++;
-        CHECK(json_array_append_new(results, result_json(&s->list.items[i], &s->results[i])) == 0);
-    }
-    document = json_pack("{s:i,s:o,s:I,s:I,s:I,s:I,s:I}", "v", 1, "results", results, "accepted",
-                         (json_int_t)counts[ACCEPTED], "folded", (json_int_t)counts[FOLDED], "rejected",
-                         (json_int_t)counts[REJECTED], "unavailable", (json_int_t)counts[UNAVAILABLE],
-                         "unknown", (json_int_t)counts[UNKNOWN]);
-    CHECK(document != NULL);
-    return document;
-}
-
-static enum cli_exit finish(const struct submission *s)
-{
-    const struct cli *c = s->cli;
-    size_t counts[VERDICTS] = {0};
-    json_t *document = answer_json(s, counts);
-
-    cli_show(c, document);
-    json_decref(document);
-    if (c->args.output == OUTPUT_TEXT) {
-        (void)printf("%zu accepted, %zu folded, %zu rejected\n", counts[ACCEPTED], counts[FOLDED],
-                     counts[REJECTED]);
-    }
-    if (counts[UNKNOWN] > 0) {
-        return cli_fail(
-            c, CLI_UNKNOWN,
-            "%zu may or may not have been accepted: submit the same again, what was accepted folds",
-            counts[UNKNOWN] + counts[UNAVAILABLE]);
-    }
-    if (counts[UNAVAILABLE] > 0) {
-        return cli_fail(c, CLI_UNREACHED,
-                        "%zu were not accepted, because no leader could take them: submit them again",
-                        counts[UNAVAILABLE]);
-    }
-    return counts[REJECTED] > 0 ? CLI_FAILED : CLI_DONE;
-}
+/* --- All together ---------------------------------------------------------------------------- */
 
 static enum cli_exit submit(struct cli *c, struct span text, struct aba shard, const char *path)
 {
@@ -328,7 +258,7 @@ static enum cli_exit submit(struct cli *c, struct span text, struct aba shard, c
     err = s.batches_count == 0 ? SG_OK : cli_connect(c, &reply);
     if (err == SG_OK) {
         send_all(&s);
-        status = finish(&s);
+        status = submit_answer(c, path, &s.list, s.results);
     } else {
         status = cli_fail_err(c, err, reply.text);
     }
@@ -352,7 +282,7 @@ enum cli_exit run_submit(struct cli *c)
     }
     status = cli_read(c, path, INPUT_SIZE_MAX_BYTES, &text);
     if (status == CLI_DONE) {
-        status = submit(c, span_bytes(&text), shard, path);
+        status = submit(c, span_bytes(&text), shard, strcmp(path, "-") == 0 ? "standard input" : path);
     }
     bytes_release(&text);
     return status;

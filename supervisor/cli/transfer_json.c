@@ -27,7 +27,7 @@ static bool PRINTF_LIKE(2, 3) bad(struct reading *r, const char *fmt, ...)
     va_start(args, fmt);
     (void)vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
-    r->item->reason = span_str(arena_printf(r->arena, "line %zu: %s", r->item->line, text));
+    r->item->reason = arena_dup(r->arena, span_str(text));
     return false;
 }
 
@@ -282,18 +282,23 @@ static bool judge(struct reading *r)
 /* The values themselves are not repeated: they are names and account numbers. */
 static bool not_json(struct reading *r, const json_error_t *error)
 {
-    enum json_error_code code = json_error_code(error);
-
-    if (code == json_error_duplicate_key) {
+    switch ((unsigned)json_error_code(error)) {
+    case json_error_duplicate_key:
         return bad(r, "a key stands here twice (column %d): which one is meant?", error->column);
-    }
-    if (code == json_error_numeric_overflow) {
+    case json_error_numeric_overflow:
         return bad(r, "a number is too large (column %d)", error->column);
-    }
-    if (code == json_error_premature_end_of_input) {
+    case json_error_premature_end_of_input:
         return bad(r, "it ends in the middle");
+    case json_error_null_character:
+    case json_error_null_byte_in_key:
+        return bad(r, "\\u0000 stands in a text (column %d): no bank takes it; leave it out", error->column);
+    case json_error_invalid_utf8:
+        return bad(r, "a byte that is no UTF-8 (column %d): save it as UTF-8, or as ASCII", error->column);
+    case json_error_stack_overflow:
+        return bad(r, "brackets within brackets, too deep (column %d)", error->column);
+    default:
+        return bad(r, "this is not JSON (column %d)", error->column);
     }
-    return bad(r, "this is not JSON (column %d)", error->column);
 }
 
 void transfer_json_read(struct span object, struct aba shard, struct arena *a, struct transfer_item *item)

@@ -13,7 +13,7 @@
 struct transfer_item {
     size_t line;              /* Where it begins, from 1. */
     struct transfer transfer; /* Complete only when reason is empty. */
-    struct span reason;       /* Why it is bad: what, why, what to do. Empty: it is fine. */
+    struct span reason; /* Why it is bad: what, why, what to do (without the line). Empty: it is fine. */
 };
 
 struct transfer_list {

@@ -38,6 +38,7 @@ static void assert_result(const json_t *o, size_t i, const char *id, const char 
     assert_string_equal(json_string_value(json_object_get(r, "outcome")), outcome);
     assert_int_equal(json_integer_value(json_object_get(r, "index")), index);
     assert_int_equal(json_object_get(r, "reason") != NULL, index == 0);
+    assert_in_range(json_integer_value(json_object_get(r, "line")), 1, 100);
 }
 
 static void results_come_in_the_order_of_the_input(void **state)
@@ -159,6 +160,46 @@ static void a_long_id_does_not_widen_the_table(void **state)
     assert_int_equal(strspn(strchr(f->output, '\n') + 1, "x"), TRANSFER_ID_SIZE_MAX - 3);
 }
 
+static void assert_line(const struct cli_run *f, const char *rest)
+{
+    char wanted[512];
+    (void)snprintf(wanted, sizeof wanted, "\n%s:%s\n", f->path, rest);
+    if (strstr(f->output, wanted) == NULL) {
+        fail_msg("no \"%s\" in %s", wanted + 1, f->output);
+    }
+}
+
+/* What is wrong stands once, with its place as editors take it, whether the tool
+ * found it or the cluster. */
+static void reasons_stand_once_with_their_places(void **state)
+{
+    struct cli_run *f = *state;
+    cli_run_input(f, TRANSFER("a", "231380104", "7") TRANSFER("b", "231380104", "2")    /* 1, 2 */
+                  "{\"id\":\"c\",\"amuont\":1}\n" TRANSFER("d", "231380104", "7")       /* 3, 4 */
+                  TRANSFER("e", "121042882", "9") "[\n" TRANSFER("f", "231380104", "7") /* 5 to 7 */
+                  TRANSFER("g", "231380104", "7") TRANSFER("h", "231380104", "7"));     /* 8, 9 */
+    assert_int_equal(cli_run(f, (const char *const[]){"transfers", "submit", f->path, NULL}), CLI_FAILED);
+    assert_line(f, "1: rejected: odd (5 more: lines 4, 5, 7, 8, 9)");
+    assert_line(f, "3: rejected: unknown key amuont: did you mean amount?");
+    assert_line(f, "6: rejected: it ends in the middle");
+    assert_true(strstr(f->output, ":1: rejected") < strstr(f->output, ":3: rejected"));
+    assert_non_null(strstr(f->output, "1 accepted, 0 folded, 8 rejected\n"));
+
+    cli_run_input(f, TRANSFER("a", "231380104", "7") TRANSFER("b", "231380104", "7"));
+    assert_int_equal(cli_run(f, (const char *const[]){"transfers", "submit", f->path, NULL}), CLI_FAILED);
+    assert_line(f, "1: rejected: odd (1 more: line 2)");
+
+    cli_run_input(f, TRANSFER("a", "231380104", "7") TRANSFER("b", "231380104", "7")
+                         TRANSFER("c", "231380104", "7") TRANSFER("d", "231380104", "7")
+                             TRANSFER("e", "231380104", "7") TRANSFER("f", "231380104", "7")
+                                 TRANSFER("g", "231380104", "7"));
+    assert_int_equal(cli_run(f, (const char *const[]){"transfers", "submit", f->path, NULL}), CLI_FAILED);
+    assert_line(f, "1: rejected: odd (6 more: lines 2, 3, 4, 5, 6, ...)");
+    f->err[REQUEST_SUBMIT] = SG_NOTFOUND;
+    assert_int_equal(cli_run(f, (const char *const[]){"transfers", "submit", f->path, NULL}), CLI_FAILED);
+    assert_line(f, "1: rejected: because?[0m (6 more: lines 2, 3, 4, 5, 6, ...)");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -168,6 +209,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_refused_request_rejects_one_by_one, cli_run_make, cli_run_drop),
         cmocka_unit_test_setup_teardown(what_may_come_again_is_not_rejected, cli_run_make, cli_run_drop),
         cmocka_unit_test_setup_teardown(unknown_is_not_a_rejection, cli_run_make, cli_run_drop),
+        cmocka_unit_test_setup_teardown(reasons_stand_once_with_their_places, cli_run_make, cli_run_drop),
         cmocka_unit_test_setup_teardown(a_long_id_does_not_widen_the_table, cli_run_make, cli_run_drop),
         cmocka_unit_test_setup_teardown(a_large_file_goes_in_parts, cli_run_make, cli_run_drop),
     };
