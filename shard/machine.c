@@ -43,16 +43,44 @@ static void digest_change(struct rows *r, enum row_change change, struct span ke
     digester_add(r->digester, value);
 }
 
+/* The group goes in, so that equal rows of two groups don't have equal parts. */
+uint64_t row_hash(uint64_t group, struct span key, struct span value)
+{
+    uint8_t number[GROUP_SIZE];
+    be64_put(number, group);
+    return checksum_of(span_of(number, sizeof(number)), key, value);
+}
+
 enum sg_err rows_put(struct rows *r, struct span key, struct span value)
 {
+    struct span full = full_key(r, key);
+    struct span old;
+    enum sg_err err = kv_get(r->kv, r->txn, KV_STATE, full, &old);
+    if (err != SG_OK && err != SG_NOTFOUND) {
+        return err;
+    }
     digest_change(r, ROW_PUT, key, value);
-    return kv_put(r->kv, r->txn, KV_STATE, full_key(r, key), value);
+    if (err == SG_OK) {
+        r->set -= row_hash(r->group, key, old);
+    }
+    r->set += row_hash(r->group, key, value);
+    return kv_put(r->kv, r->txn, KV_STATE, full, value);
 }
 
 enum sg_err rows_del(struct rows *r, struct span key)
 {
+    struct span full = full_key(r, key);
+    struct span old;
+    enum sg_err err = kv_get(r->kv, r->txn, KV_STATE, full, &old);
+    if (err == SG_NOTFOUND) {
+        return kv_corrupt(r->kv, KV_STATE, full, "missing row");
+    }
+    if (err != SG_OK) {
+        return err;
+    }
     digest_change(r, ROW_DEL, key, SPAN_NONE);
-    return kv_del(r->kv, r->txn, KV_STATE, full_key(r, key));
+    r->set -= row_hash(r->group, key, old);
+    return kv_del(r->kv, r->txn, KV_STATE, full);
 }
 
 void rows_cursor(struct rows *r, struct kv_cursor *c, struct span prefix)
@@ -80,4 +108,17 @@ struct span rows_key(const struct kv_cursor *c)
 {
     CHECK(c->key.n > GROUP_SIZE);
     return span_of(c->key.p + GROUP_SIZE, c->key.n - GROUP_SIZE);
+}
+
+enum sg_err rows_set_of(struct rows *r, uint64_t *set)
+{
+    struct kv_cursor c;
+    enum sg_err err;
+    *set = 0;
+    rows_cursor(r, &c, SPAN_NONE);
+    while ((err = kv_next(&c)) == SG_OK) {
+        *set += row_hash(r->group, rows_key(&c), c.value);
+    }
+    kv_cursor_release(&c);
+    return err == SG_NOTFOUND ? SG_OK : err;
 }

@@ -5,7 +5,13 @@
  * the digest; the machine sees rows of its own group only.
  *
  * Rows live in KV_STATE under group(8). The key that starts with byte 0x00 is the
- * engine's (the applied row); a machine's keys start with 0x01 to 0xff. */
+ * engine's (the applied row); a machine's keys start with 0x01 to 0xff.
+ *
+ * Beside the rows stands their set hash: the sum, modulo 2^64, of a hash of each
+ * row. Every put and delete carries it on, so it says what the rows should be
+ * without looking at them: a row whose key rotted, or that a damaged page has
+ * taken away, answers no get and fails no checksum, but the sum over a walk then
+ * differs from the one carried on. Two replicas' sets compare by one number. */
 #ifndef SHARD_MACHINE_H
 #define SHARD_MACHINE_H
 
@@ -18,6 +24,7 @@ struct rows {
     struct kv_txn *txn;
     uint64_t group;
     struct digester *digester; /* NULL in a query: writing is not allowed then. */
+    uint64_t set;              /* The set hash; the owner's to begin with, carried on by each write. */
     struct bytes key_buffer;   /* Scratch. */
 };
 
@@ -25,14 +32,22 @@ void rows_init(struct rows *r, struct kv *kv, struct kv_txn *txn, uint64_t group
 void rows_release(struct rows *r);
 /* SG_NOTFOUND, SG_CORRUPT, SG_IO. value is borrowed until the next write. */
 MUST_USE enum sg_err rows_get(struct rows *r, struct span key, struct span *value);
+/* Both look at the row that is there, which a put replaces: SG_CORRUPT, SG_IO.
+ * rows_del() of a row that is not there is SG_CORRUPT: apply deletes only what it
+ * or another row has said to exist. */
 MUST_USE enum sg_err rows_put(struct rows *r, struct span key, struct span value);
 MUST_USE enum sg_err rows_del(struct rows *r, struct span key);
+/* A row's part of the set hash. key: without the group. */
+uint64_t row_hash(uint64_t group, struct span key, struct span value);
 /* A walk over the group's rows under a prefix; then kv_next() etc. Keys in the
  * cursor carry the group: strip them with rows_key(). */
 void rows_cursor(struct rows *r, struct kv_cursor *c, struct span prefix);
 /* Start at from (without the group) instead of at the prefix. */
 void rows_cursor_from(struct kv_cursor *c, struct span from);
 struct span rows_key(const struct kv_cursor *c);
+
+/* The set hash by a walk over all rows. SG_CORRUPT, SG_IO. */
+MUST_USE enum sg_err rows_set_of(struct rows *r, uint64_t *set);
 
 struct machine_ops {
     /* On the storage writer. Apply one command of a committed entry. Depends on

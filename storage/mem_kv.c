@@ -399,6 +399,59 @@ bool mem_kv_flip_bit_at(struct mem_kv *disk, enum kv_table table, size_t n, uint
     return flip(mem_tree_at(&disk->committed.table[table], n), bit);
 }
 
+/* One record gone from whatever is or may become the disk's content; as, unless
+ * NULL: what it is called from now on. */
+static void take_away(struct mem_kv *disk, enum kv_table table, struct span key, const struct bytes *as)
+{
+    struct mem_tree *trees[3] = {&disk->committed.table[table], &disk->flushed.table[table],
+                                 disk->writer == NULL ? NULL : &disk->writer->snapshot.table[table]};
+    for (size_t i = 0; i < 3 + disk->unflushed_count; i++) {
+        struct mem_tree *t = i < 3 ? trees[i] : &disk->unflushed[i - 3].table[table];
+        struct mem_cell *cell = t == NULL ? NULL : mem_tree_find(t, key);
+        if (cell != NULL && as != NULL) {
+            mem_tree_put(t, span_bytes(as), mem_cell_value(cell));
+        }
+        if (cell != NULL) {
+            (void)mem_tree_del(t, key);
+        }
+    }
+}
+
+bool mem_kv_vanish(struct mem_kv *disk, enum kv_table table, size_t n, size_t count)
+{
+    bool any = false;
+    for (; count > 0; count--) {
+        struct mem_cell *cell = mem_tree_at(&disk->committed.table[table], n);
+        if (cell == NULL) {
+            break;
+        }
+        struct bytes key = BYTES_NONE;
+        bytes_set(&key, mem_cell_key(cell));
+        take_away(disk, table, span_bytes(&key), NULL);
+        bytes_release(&key);
+        any = true;
+    }
+    return any;
+}
+
+bool mem_kv_rename(struct mem_kv *disk, enum kv_table table, size_t n, uint64_t bit)
+{
+    struct mem_cell *cell = mem_tree_at(&disk->committed.table[table], n);
+    if (cell == NULL) {
+        return false;
+    }
+    struct bytes key = BYTES_NONE;
+    struct bytes as = BYTES_NONE;
+    bytes_set(&key, mem_cell_key(cell));
+    bytes_set(&as, mem_cell_key(cell));
+    bit %= as.n * 8;
+    as.p[bit / 8] ^= (uint8_t)(1u << (bit % 8));
+    take_away(disk, table, span_bytes(&key), &as);
+    bytes_release(&key);
+    bytes_release(&as);
+    return true;
+}
+
 uint64_t mem_kv_commits(const struct mem_kv *disk)
 {
     return disk->commits_count;

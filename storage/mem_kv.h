@@ -87,6 +87,12 @@ bool mem_kv_flip_bit(struct mem_kv *disk, enum kv_table table, struct span key, 
 /* The same for the n-th record of the table in key order, from 0. */
 bool mem_kv_flip_bit_at(struct mem_kv *disk, enum kv_table table, size_t n, uint64_t bit);
 
+/* Rot of keys and pages, which no checksum of a value sees: count records from the
+ * n-th on are not found any more, as below a damaged branch page; or one is found
+ * under its key with a bit turned. false: no such record. */
+bool mem_kv_vanish(struct mem_kv *disk, enum kv_table table, size_t n, size_t count);
+bool mem_kv_rename(struct mem_kv *disk, enum kv_table table, size_t n, uint64_t bit);
+
 /* Commits that changed something, since mem_kv_new(). */
 uint64_t mem_kv_commits(const struct mem_kv *disk);
 

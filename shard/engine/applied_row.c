@@ -2,9 +2,12 @@
 
 #include "shard/engine/engine.h"
 
-/* Version, index, term, configuration's index, digest; then the configuration. */
-#define APPLIED_VERSION 1
-#define APPLIED_HEAD_SIZE (1 + 8 + 8 + 8 + DIGEST_SIZE)
+/* Version, index, term, configuration's index, digest, and since version 2 the set
+ * hash; then the configuration. */
+#define APPLIED_VERSION 2
+#define APPLIED_VERSION_WITHOUT_SET 1
+#define APPLIED_SET_AT (1 + 8 + 8 + 8 + DIGEST_SIZE)
+#define APPLIED_HEAD_SIZE (APPLIED_SET_AT + 8)
 #define APPLIED_KEY_SIZE 9
 
 /* group(8) 0x00: before all rows of the machine. */
@@ -19,12 +22,15 @@ enum sg_err applied_row_put(struct kv *kv, struct kv_txn *txn, uint64_t group, c
 {
     uint8_t key[APPLIED_KEY_SIZE];
     struct bytes value = BYTES_NONE;
-    uint8_t *p = bytes_extend(&value, APPLIED_HEAD_SIZE);
-    p[0] = APPLIED_VERSION;
+    uint8_t *p = bytes_extend(&value, row->has_set ? APPLIED_HEAD_SIZE : APPLIED_SET_AT);
+    p[0] = row->has_set ? APPLIED_VERSION : APPLIED_VERSION_WITHOUT_SET;
     be64_put(p + 1, row->index);
     be64_put(p + 9, row->term);
     be64_put(p + 17, row->conf_index);
     memcpy(p + 25, row->digest.b, DIGEST_SIZE);
+    if (row->has_set) {
+        be64_put(p + APPLIED_SET_AT, row->set);
+    }
     bytes_append_span(&value, row->conf);
     enum sg_err err = kv_put(kv, txn, KV_STATE, applied_key(group, key), span_bytes(&value));
     bytes_release(&value);
@@ -33,14 +39,20 @@ enum sg_err applied_row_put(struct kv *kv, struct kv_txn *txn, uint64_t group, c
 
 enum sg_err applied_row_decode(struct span data, struct applied_row *out)
 {
-    if (data.n < APPLIED_HEAD_SIZE || data.p[0] != APPLIED_VERSION) {
+    if (data.n == 0 || (data.p[0] != APPLIED_VERSION && data.p[0] != APPLIED_VERSION_WITHOUT_SET)) {
         return SG_CORRUPT;
     }
+    out->has_set = data.p[0] == APPLIED_VERSION;
+    size_t head = out->has_set ? APPLIED_HEAD_SIZE : APPLIED_SET_AT;
+    if (data.n < head) {
+        return SG_CORRUPT;
+    }
+    out->set = out->has_set ? be64_get(data.p + APPLIED_SET_AT) : 0;
     out->index = be64_get(data.p + 1);
     out->term = be64_get(data.p + 9);
     out->conf_index = be64_get(data.p + 17);
     memcpy(out->digest.b, data.p + 25, DIGEST_SIZE);
-    out->conf = span_of(data.p + APPLIED_HEAD_SIZE, data.n - APPLIED_HEAD_SIZE);
+    out->conf = span_of(data.p + head, data.n - head);
     if (out->index == 0 || out->term == 0 || out->conf_index == 0 || out->conf_index > out->index) {
         return SG_CORRUPT;
     }

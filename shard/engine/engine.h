@@ -129,6 +129,7 @@ struct group {
     /* Applied: as durable here. */
     uint64_t applied;
     struct digest digest;
+    uint64_t set;                 /* The set hash. */
     uint64_t ran;                 /* Applied in the writer's transaction, flushed or not; >= applied. */
     struct apply_job *applying;   /* The newest one, until it ran. */
     struct proposal_list waiting; /* In the order of their indexes. */

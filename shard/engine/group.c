@@ -239,6 +239,7 @@ static void start(struct group *g, struct stored *s)
     g->ran = s->applied;
     g->commit = s->applied;
     g->digest = s->digest;
+    g->set = s->set;
     g->mark_index = s->mark.index;
     g->trimmed = s->bounds.first - 1;
     if (group_step(g, &step) != 0) {
@@ -323,6 +324,7 @@ void group_status(const struct group *g, struct group_status *out)
         .ran_index = g->ran,
         .mark_index = g->mark_index,
         .digest = g->digest,
+        .set = g->set,
         .elections = g->elections,
         .snapshots_sent = g->snapshots_sent,
         .snapshots_installed = g->snapshots_installed,

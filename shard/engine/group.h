@@ -154,6 +154,7 @@ struct group_status {
     uint64_t first_index, last_index, commit_index, applied_index, mark_index;
     uint64_t ran_index;   /* Applied, flushed here or not: early answers reach this far. */
     struct digest digest; /* At applied_index. */
+    uint64_t set;         /* The set hash of the rows there (shard/machine.h). */
     struct group_replica replicas[REPLICAS_MAX * 2];
     size_t replicas_count;
     uint64_t elections, snapshots_sent, snapshots_installed;
@@ -176,7 +177,9 @@ struct applied_row {
     uint64_t index, term;
     uint64_t conf_index;
     struct span conf;
-    struct digest digest;
+    struct digest digest; /* Chained over all that was applied. */
+    uint64_t set;         /* The set hash of the rows (shard/machine.h). */
+    bool has_set;         /* false: written by a version that knew none. */
 };
 MUST_USE enum sg_err applied_row_get(struct rows *r, struct applied_row *out);
 

@@ -84,6 +84,7 @@ static enum sg_err load_applied(struct loader *l)
     }
     s->applied = row.index;
     s->digest = row.digest;
+    s->set = row.set;
     return SG_OK;
 }
 

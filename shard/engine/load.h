@@ -12,6 +12,7 @@ struct stored {
     bool joins;               /* Began with nothing and got no snapshot since. */
     uint64_t applied;
     struct digest digest;
+    uint64_t set;               /* 0: no row has it yet. */
     struct raft_entry *entries; /* Of libraft's heap; terms, types, and changes behind the mark. */
     size_t entries_count;
 };

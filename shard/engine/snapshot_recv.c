@@ -26,6 +26,8 @@ struct install_job {
     struct log_hard_state hard_state;
     struct raft_snapshot_metadata metadata; /* libraft's, to be handed back. */
     struct digest digest;
+    uint64_t set; /* By the applied row, if has_set. */
+    bool has_set;
     struct bytes row; /* One row while it is copied. */
 };
 
@@ -262,12 +264,36 @@ static enum sg_err check_applied(struct install_job *job, struct kv *kv, struct 
         return damaged(job, kv, "snapshot is not what its head says");
     }
     job->digest = row.digest;
+    job->set = row.set;
+    job->has_set = row.has_set;
     return SG_OK;
+}
+
+/* The applied row of a sender that knew no set hash gets one. */
+static enum sg_err put_set(struct install_job *job, struct kv *kv, struct kv_txn *txn, uint64_t set)
+{
+    struct rows rows;
+    struct applied_row row;
+    struct bytes conf = BYTES_NONE;
+    rows_init(&rows, kv, txn, job->base.g->o.id);
+    enum sg_err err = applied_row_get(&rows, &row);
+    if (err == SG_OK) {
+        bytes_set(&conf, row.conf);
+        row.conf = span_bytes(&conf);
+        row.set = set;
+        row.has_set = true;
+        job->set = set;
+        err = applied_row_put(kv, txn, job->base.g->o.id, &row);
+    }
+    bytes_release(&conf);
+    rows_release(&rows);
+    return err;
 }
 
 static enum sg_err put_rows(struct install_job *job, struct kv *kv, struct kv_txn *txn)
 {
     uint64_t at = 0;
+    uint64_t set = 0;
     enum sg_err err = SG_OK;
     while (err == SG_OK && at < job->head.total_size) {
         bool is_first = at == 0;
@@ -276,12 +302,22 @@ static enum sg_err put_rows(struct install_job *job, struct kv *kv, struct kv_tx
         err = read_row(job, kv, &at, &key, &value);
         if (err == SG_OK && is_first) {
             err = check_applied(job, kv, key, value);
+        } else if (err == SG_OK) {
+            set += row_hash(job->base.g->o.id, span_of(key.p + 8, key.n - 8), value);
         }
         if (err == SG_OK) {
             err = kv_put(kv, txn, KV_STATE, key, value);
         }
     }
-    return err;
+    if (err != SG_OK) {
+        return err;
+    }
+    if (!job->has_set) {
+        return put_set(job, kv, txn, set);
+    }
+    return set == job->set || FAULT_BUG("snapshot-without-folds")
+               ? SG_OK
+               : damaged(job, kv, "snapshot has not the rows that its set hash says");
 }
 
 static enum sg_err install_write(struct install_job *job, struct kv *kv, struct kv_txn *txn)
@@ -329,6 +365,7 @@ static void installed(struct group *g, struct install_job *job)
     g->applied = job->head.index;
     g->ran = g->applied;
     g->digest = job->digest;
+    g->set = job->set;
     g->commit = g->commit < g->applied ? g->applied : g->commit;
     g->mark_index = job->head.index;
     g->trimmed = job->head.index;

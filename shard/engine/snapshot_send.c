@@ -17,6 +17,8 @@ struct snapshot_sender {
     enum sg_err err; /* Of the reading. */
     char *damage;
     struct snapshot_head head;
+    uint64_t set; /* The applied row's, unless an old version wrote it. */
+    bool has_set;
     uint64_t sent, acked;
     unsigned tries;
 };
@@ -40,6 +42,18 @@ static enum sg_err append_row(struct snapshot_sender *s, struct digester *d, str
     return err;
 }
 
+/* A snapshot must not hand a loss on: what the walk met is what the applied row
+ * says there is, or this replica is damaged. */
+static enum sg_err check_set(struct snapshot_sender *s, uint64_t set)
+{
+    uint8_t key[8];
+    if (!s->has_set || set == s->set || FAULT_BUG("snapshot-without-folds")) {
+        return SG_OK;
+    }
+    be64_put(key, s->g->o.id);
+    return kv_corrupt(s->g->o.kv, KV_STATE, span_of(key, sizeof(key)), "rows are missing or too many");
+}
+
 static enum sg_err read_rows(struct snapshot_sender *s, struct kv_txn *txn)
 {
     struct group *g = s->g;
@@ -47,12 +61,16 @@ static enum sg_err read_rows(struct snapshot_sender *s, struct kv_txn *txn)
     struct digester d;
     uint8_t prefix[8];
     enum sg_err err;
+    uint64_t set = 0;
     be64_put(prefix, g->o.id);
     digester_init(&d);
     kv_cursor_init(&c, g->o.kv, txn, KV_STATE, span_of(prefix, sizeof(prefix)));
     while ((err = kv_next(&c)) == SG_OK) {
         if (FAULT_BUG("snapshot-without-folds") && rows_key(&c).p[0] == FOLDS_TABLE) {
             continue;
+        }
+        if (rows_key(&c).p[0] != 0) {
+            set += row_hash(g->o.id, rows_key(&c), c.value);
         }
         err = append_row(s, &d, rows_key(&c), c.value);
         if (err != SG_OK) {
@@ -62,7 +80,7 @@ static enum sg_err read_rows(struct snapshot_sender *s, struct kv_txn *txn)
     kv_cursor_release(&c);
     s->head.total_size = spool_size(s->spool);
     s->head.checksum = snapshot_checksum(&d);
-    return err == SG_NOTFOUND ? SG_OK : err;
+    return err == SG_NOTFOUND ? check_set(s, set) : err;
 }
 
 static enum sg_err read_head(struct snapshot_sender *s, struct kv_txn *txn)
@@ -77,6 +95,8 @@ static enum sg_err read_head(struct snapshot_sender *s, struct kv_txn *txn)
     }
     s->head.index = row.index;
     s->head.term = row.term;
+    s->set = row.set;
+    s->has_set = row.has_set;
     s->head.conf_index = row.conf_index;
     if (!FAULT_BUG("snapshot-without-conf")) {
         bytes_set(&s->head.conf, row.conf);

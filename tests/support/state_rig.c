@@ -110,9 +110,11 @@ struct command_result state_rig_apply_raw(struct state_rig *rig, struct span com
     struct kv_txn *txn = begin(rig, &rows, true);
     digester_init(&changes);
     rows.digester = &changes;
+    rows.set = rig->set;
     rig->index++;
     assert_int_equal(state_apply(&rows, rig->index, rig->term, command, &encoded), SG_OK);
     extend_digest(rig, &changes);
+    rig->set = rows.set;
     rows_release(&rows);
     assert_int_equal(kv_commit(&rig->kv, txn), SG_OK);
 

@@ -18,6 +18,7 @@ struct state_rig {
     uint64_t index; /* Of the command applied last. */
     uint64_t term;
     struct digest digest; /* Over all changes so far. */
+    uint64_t set;         /* The set hash, carried on by apply. */
     struct arena arena;   /* Of the last result. */
     struct bytes before, after;
 };
