@@ -16,6 +16,20 @@ enum fit {
     FIT_MEMBER
 };
 
+/* A transfer is known by its id as long as it lives (I-5). One whose id is free, or
+ * belongs to another, was accepted twice by rows that are damaged: before it goes
+ * into a file is the last moment to see it. */
+static enum sg_err check_fold(struct rows *r, const struct transfer *t, uint64_t seq)
+{
+    struct fold_row fold;
+    struct state_key key = key_text(TABLE_FOLDS, t->id);
+    enum sg_err err = store_must(r, &key, store_get_fold(r, t->id, &fold));
+    if (err != SG_OK) {
+        return err;
+    }
+    return fold.seq == seq ? SG_OK : store_corrupt(r, &key, "id of another transfer");
+}
+
 /* A row in state PENDING. FIT_MEMBER: out is filled. FIT_UNFIT: why, unless NULL. */
 static enum sg_err judge(struct rows *r, const struct window_row *w, const struct settings *settings,
                          const struct transfer_row *row, struct arena *a, struct member *out, enum fit *fit,
@@ -44,7 +58,7 @@ static enum sg_err judge(struct rows *r, const struct window_row *w, const struc
     *out = (struct member){
         .seq = row->seq, .transfer = t, .effective = effective.day, .same_day = effective.same_day};
     *fit = FIT_MEMBER;
-    return SG_OK;
+    return check_fold(r, &t, row->seq);
 }
 
 enum sg_err member_judge(struct rows *r, const struct window_row *w, const struct settings *settings,

@@ -28,8 +28,11 @@ enum sg_err state_settings(struct rows *r, struct arena *a, struct settings *out
     if (err != SG_OK) {
         return err;
     }
-    return counters.settings_version == 0 ? SG_NOTFOUND
-                                          : state_settings_at(r, counters.settings_version, a, out);
+    if (counters.settings_version == 0) {
+        return SG_NOTFOUND;
+    }
+    struct state_key key = key_number(TABLE_SETTINGS, counters.settings_version);
+    return store_must(r, &key, state_settings_at(r, counters.settings_version, a, out));
 }
 
 /* --- Lists ---------------------------------------------------------------------- */

@@ -39,6 +39,17 @@ static enum sg_err put_and_release(struct rows *r, const struct state_key *key, 
     return err;
 }
 
+/* Is any row there? The counters are written with the first that is. */
+static enum sg_err has_rows(struct rows *r, bool *any)
+{
+    struct kv_cursor c;
+    rows_cursor(r, &c, SPAN_NONE);
+    enum sg_err err = kv_next(&c);
+    kv_cursor_release(&c);
+    *any = err == SG_OK;
+    return err == SG_NOTFOUND ? SG_OK : err;
+}
+
 /* --- Counters ------------------------------------------------------------------ */
 
 enum sg_err store_get_counters(struct rows *r, struct counters_row *out)
@@ -47,8 +58,10 @@ enum sg_err store_get_counters(struct rows *r, struct counters_row *out)
     struct span value;
     enum sg_err err = rows_get(r, key_span(&key), &value);
     if (err == SG_NOTFOUND) {
+        bool any = false;
         *out = (struct counters_row){.next_seq = 1, .next_file = 1, .next_trace = 1, .next_event = 1};
-        return SG_OK;
+        err = has_rows(r, &any);
+        return any ? store_corrupt(r, &key, "no counters beside other rows") : err;
     }
     if (err != SG_OK) {
         return err;
@@ -71,6 +84,29 @@ enum sg_err store_get_window_settings(struct rows *r, const struct window_row *w
     return store_must(r, &key, state_settings_at(r, w->settings_version, a, out));
 }
 
+/* The counters say which numbers were given, and no row of one is ever removed:
+ * a number that was given and has no row is damage. Any other was never given. */
+static enum sg_err judge_missing(struct rows *r, const struct state_key *key, uint64_t number,
+                                 uint64_t (*next)(const struct counters_row *c))
+{
+    struct counters_row counters;
+    enum sg_err err = store_get_counters(r, &counters);
+    if (err != SG_OK) {
+        return err;
+    }
+    return number > 0 && number < next(&counters) ? store_corrupt(r, key, "missing row") : SG_NOTFOUND;
+}
+
+static uint64_t next_seq(const struct counters_row *c)
+{
+    return c->next_seq;
+}
+
+static uint64_t next_file(const struct counters_row *c)
+{
+    return c->next_file;
+}
+
 /* --- Transfers ------------------------------------------------------------------- */
 
 enum sg_err store_transfer_of(struct rows *r, uint64_t seq, struct span value, struct arena *a,
@@ -88,6 +124,9 @@ enum sg_err store_get_transfer(struct rows *r, uint64_t seq, struct arena *a, st
     struct state_key key = key_number(TABLE_TRANSFERS, seq);
     struct span value;
     enum sg_err err = rows_get(r, key_span(&key), &value);
+    if (err == SG_NOTFOUND) {
+        return judge_missing(r, &key, seq, next_seq);
+    }
     return err == SG_OK ? store_transfer_of(r, seq, value, a, out) : err;
 }
 
@@ -178,6 +217,9 @@ enum sg_err store_get_file(struct rows *r, uint64_t file, struct arena *a, struc
     struct state_key key = key_number(TABLE_FILES, file);
     struct span value;
     enum sg_err err = rows_get(r, key_span(&key), &value);
+    if (err == SG_NOTFOUND) {
+        return judge_missing(r, &key, file, next_file);
+    }
     return err == SG_OK ? store_file_of(r, file, value, a, out) : err;
 }
 
@@ -195,7 +237,7 @@ enum sg_err store_get_members(struct rows *r, uint64_t file, struct arena *a, ui
     struct span value;
     enum sg_err err = rows_get(r, key_span(&key), &value);
     if (err != SG_OK) {
-        return err;
+        return err == SG_NOTFOUND ? judge_missing(r, &key, file, next_file) : err;
     }
     if (value.n == 0 || value.n % 8 != 0 || value.n / 8 > FILE_LINES_MAX) {
         return store_corrupt(r, &key, "members row");
