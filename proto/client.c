@@ -8,23 +8,12 @@ _Static_assert((int)OUTCOME_ACCEPTED == (int)SHARDGATE__V1__OUTCOME__OUTCOME_IS_
 _Static_assert((int)OUTCOME_FOLDED == (int)SHARDGATE__V1__OUTCOME__OUTCOME_IS_FOLDED, "same number");
 _Static_assert((int)OUTCOME_REJECTED == (int)SHARDGATE__V1__OUTCOME__OUTCOME_IS_REJECTED, "same number");
 
-struct kind_row {
-    const char *name;
-    char where;
-};
-
-#define KIND_ROW(kind, text, where) [kind] = {text, where},
-static const struct kind_row kinds[REQUEST_KINDS] = {REQUEST_TABLE(KIND_ROW)};
-#undef KIND_ROW
-
 const char *request_kind_name(enum request_kind kind)
 {
-    return (unsigned)kind < REQUEST_KINDS ? kinds[kind].name : "";
-}
-
-char request_kind_where(enum request_kind kind)
-{
-    return (unsigned)kind < REQUEST_KINDS ? kinds[kind].where : 'N';
+#define KIND_NAME(kind, text) [kind] = text,
+    static const char *const names[REQUEST_KINDS] = {REQUEST_TABLE(KIND_NAME)};
+#undef KIND_NAME
+    return (unsigned)kind < REQUEST_KINDS ? names[kind] : "";
 }
 
 const char *outcome_name(enum outcome outcome)

@@ -13,44 +13,42 @@
 
 #define CLIENT_VERSION 1
 
-/* Numbers are on the wire: append only. Where: N any node answers, S any node
- * that holds a replica of the shard, L the shard's leader, C the catalog's leader. */
-#define REQUEST_TABLE(X)                               \
-    X(REQUEST_NONE, "none", 'N')                       \
-    X(REQUEST_PING, "ping", 'N')                       \
-    X(REQUEST_STATUS, "status", 'N')                   \
-    X(REQUEST_NODES_LIST, "nodes list", 'N')           \
-    X(REQUEST_SHARDS_LIST, "shards list", 'N')         \
-    X(REQUEST_SHARDS_SHOW, "shards show", 'L')         \
-    X(REQUEST_LEADER_SHOW, "leader show", 'S')         \
-    X(REQUEST_LEADER_TRANSFER, "leader transfer", 'L') \
-    X(REQUEST_SUBMIT, "transfers submit", 'L')         \
-    X(REQUEST_CANCEL, "transfers cancel", 'L')         \
-    X(REQUEST_TRANSFERS_SHOW, "transfers show", 'L')   \
-    X(REQUEST_TRANSFERS_LIST, "transfers list", 'L')   \
-    X(REQUEST_TRANSFERS_TRACE, "transfers trace", 'L') \
-    X(REQUEST_WINDOWS_CLOSE, "windows close", 'L')     \
-    X(REQUEST_WINDOWS_LIST, "windows list", 'L')       \
-    X(REQUEST_FILES_LIST, "files list", 'L')           \
-    X(REQUEST_FILES_SHOW, "files show", 'L')           \
-    X(REQUEST_FILES_GET, "files get", 'L')             \
-    X(REQUEST_FILES_VERIFY, "files verify", 'L')       \
-    X(REQUEST_FILES_CANCEL, "files cancel", 'L')       \
-    X(REQUEST_FILES_RESOLVE, "files resolve", 'L')     \
-    X(REQUEST_EVENTS, "events", 'L')                   \
-    X(REQUEST_LOG_DUMP, "log dump", 'S')               \
-    X(REQUEST_APPLY, "apply", 'C')                     \
-    X(REQUEST_EXPORT, "export", 'N')                   \
-    X(REQUEST_HASH, "hash", 'S')                       \
-    X(REQUEST_NODES_SHOW, "nodes show", 'N')
+/* Numbers are on the wire: append only. What a node does with each stands in
+ * supervisor/verbs/table.h. */
+#define REQUEST_TABLE(X)                          \
+    X(REQUEST_NONE, "none")                       \
+    X(REQUEST_PING, "ping")                       \
+    X(REQUEST_STATUS, "status")                   \
+    X(REQUEST_NODES_LIST, "nodes list")           \
+    X(REQUEST_SHARDS_LIST, "shards list")         \
+    X(REQUEST_SHARDS_SHOW, "shards show")         \
+    X(REQUEST_LEADER_SHOW, "leader show")         \
+    X(REQUEST_LEADER_TRANSFER, "leader transfer") \
+    X(REQUEST_SUBMIT, "transfers submit")         \
+    X(REQUEST_CANCEL, "transfers cancel")         \
+    X(REQUEST_TRANSFERS_SHOW, "transfers show")   \
+    X(REQUEST_TRANSFERS_LIST, "transfers list")   \
+    X(REQUEST_TRANSFERS_TRACE, "transfers trace") \
+    X(REQUEST_WINDOWS_CLOSE, "windows close")     \
+    X(REQUEST_WINDOWS_LIST, "windows list")       \
+    X(REQUEST_FILES_LIST, "files list")           \
+    X(REQUEST_FILES_SHOW, "files show")           \
+    X(REQUEST_FILES_GET, "files get")             \
+    X(REQUEST_FILES_VERIFY, "files verify")       \
+    X(REQUEST_FILES_CANCEL, "files cancel")       \
+    X(REQUEST_FILES_RESOLVE, "files resolve")     \
+    X(REQUEST_EVENTS, "events")                   \
+    X(REQUEST_LOG_DUMP, "log dump")               \
+    X(REQUEST_APPLY, "apply")                     \
+    X(REQUEST_EXPORT, "export")                   \
+    X(REQUEST_HASH, "hash")                       \
+    X(REQUEST_NODES_SHOW, "nodes show")
 
-#define REQUEST_ENUM(name, text, where) name,
+#define REQUEST_ENUM(name, text) name,
 enum request_kind { REQUEST_TABLE(REQUEST_ENUM) REQUEST_KINDS };
 #undef REQUEST_ENUM
 
 const char *request_kind_name(enum request_kind kind);
-/* 'N', 'S', 'L' or 'C'. */
-char request_kind_where(enum request_kind kind);
 
 struct request_arg {
     struct span name;

@@ -21,7 +21,7 @@ static enum cli_exit find_verb(struct cli *c)
     struct bytes help = BYTES_NONE;
     char why[256];
     size_t used = 0;
-    const struct verb *v;
+    const struct cli_verb *v;
 
     if (a->words_count == 0) {
         bool wanted = a->option[OPTION_HELP] != NULL;
@@ -43,7 +43,7 @@ static enum cli_exit find_verb(struct cli *c)
 
 static enum cli_exit check_options(const struct cli *c)
 {
-    const struct verb *v = c->verb;
+    const struct cli_verb *v = c->verb;
     uint32_t allowed =
         v->options | COMMON_OPTIONS | (v->where == VERB_BOTH ? OPTION_BIT(OPTION_DATA_DIR) : 0);
     uint32_t foreign = args_given(&c->args) & ~allowed;
@@ -65,7 +65,7 @@ static enum cli_exit check_options(const struct cli *c)
 
 static enum cli_exit check_words(const struct cli *c)
 {
-    const struct verb *v = c->verb;
+    const struct cli_verb *v = c->verb;
 
     if (c->args.words_count >= v->words_min && c->args.words_count <= v->words_max) {
         return CLI_DONE;

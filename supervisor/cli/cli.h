@@ -24,10 +24,10 @@ enum cli_exit {
 };
 
 struct client;
-struct verb;
+struct cli_verb;
 
 struct cli {
-    const struct verb *verb;
+    const struct cli_verb *verb;
     struct args args;      /* Without the verb's own words. */
     struct client *client; /* NULL before the first question, and offline. */
     struct arena arena;    /* Requests and replies. */

@@ -28,7 +28,7 @@ static void option_lines(uint32_t set, struct bytes *out)
     }
 }
 
-static void help_verb(const struct verb *v, struct bytes *out)
+static void help_verb(const struct cli_verb *v, struct bytes *out)
 {
     uint32_t common = v->where == VERB_ALONE && v->kind == REQUEST_NONE ? OPTION_BIT(OPTION_OUTPUT) : COMMON;
 
@@ -38,7 +38,7 @@ static void help_verb(const struct verb *v, struct bytes *out)
     option_lines(common | (v->where == VERB_BOTH ? OPTION_BIT(OPTION_DATA_DIR) : 0), out);
 }
 
-void help_text(const struct verb *v, struct bytes *out)
+void help_text(const struct cli_verb *v, struct bytes *out)
 {
     if (v != NULL) {
         help_verb(v, out);
@@ -60,7 +60,7 @@ void help_text(const struct verb *v, struct bytes *out)
 
 enum cli_exit run_help(struct cli *c)
 {
-    const struct verb *v = NULL;
+    const struct cli_verb *v = NULL;
     struct bytes out = BYTES_NONE;
     char why[256];
     size_t used;

@@ -6,8 +6,9 @@
 #include "shard/engine/group.h"
 #include "storage/lmdb_kv.h"
 #include "storage/log.h"
-#include "supervisor/cli/offline.h"
 #include "supervisor/cli/args.h"
+#include "supervisor/cli/offline.h"
+#include "supervisor/verbs/table.h"
 #include "supervisor/verbs/view.h"
 
 #define WHY_SIZE 512
@@ -140,43 +141,6 @@ static bool number(struct reading *g, const char *name, uint64_t fallback, uint6
     return text.n == 0 || args_number(span_cstr(text, digits, sizeof digits), out);
 }
 
-static json_t *read_shard(struct reading *g, uint64_t from, uint64_t to)
-{
-    struct view *v = &g->view;
-    struct span id = request_arg(g->request, "id");
-    struct span file = request_arg(g->request, "file");
-
-    switch ((unsigned)g->request->kind) {
-    case REQUEST_SHARDS_SHOW:
-        return view_shard(v, NULL);
-    case REQUEST_TRANSFERS_LIST:
-        return view_transfers(v, from, request_arg(g->request, "state"));
-    case REQUEST_TRANSFERS_SHOW:
-        return view_transfer(v, id);
-    case REQUEST_TRANSFERS_TRACE:
-        return view_trace(v, id);
-    case REQUEST_WINDOWS_LIST:
-        return view_windows(v);
-    case REQUEST_FILES_LIST:
-        return view_files(v);
-    case REQUEST_FILES_SHOW:
-        return view_file(v, file);
-    case REQUEST_FILES_VERIFY:
-        return view_file_verify(v, file);
-    case REQUEST_EVENTS:
-        return view_events(v, from);
-    case REQUEST_LOG_DUMP:
-        return view_log(v, from, to);
-    case REQUEST_HASH:
-        return view_hash(v);
-    default:
-        v->err = SG_UNSUPPORTED;
-        (void)snprintf(v->why, sizeof v->why, "'%s' needs a running node: use --connect",
-                       request_kind_name(g->request->kind));
-        return NULL;
-    }
-}
-
 static enum lane_found view_failed(struct reading *g)
 {
     char text[sizeof g->view.why + WHY_SIZE];
@@ -186,14 +150,27 @@ static enum lane_found view_failed(struct reading *g)
     return answer_error(g, g->view.err, text);
 }
 
-static enum lane_found read_bytes(struct reading *g)
+/* What the table shows of this verb without a running node. */
+static enum lane_found read_view(struct reading *g, const struct view_args *args)
 {
-    struct bytes data = BYTES_NONE;
-    bool done = view_file_bytes(&g->view, request_arg(g->request, "file"), &data);
-    const struct reply r = {.err = SG_OK, .data = span_bytes(&data)};
-    enum lane_found found = done ? answer(g, &r) : view_failed(g);
+    verb_view *show = verb_view_of(g->request->kind);
+    struct view_answer a = {.document = NULL, .data = BYTES_NONE};
+    enum lane_found found;
 
-    bytes_release(&data);
+    if (show == NULL) {
+        g->view.err = SG_UNSUPPORTED;
+        (void)snprintf(g->view.why, sizeof g->view.why, "'%s' needs a running node: use --connect",
+                       request_kind_name(g->request->kind));
+    }
+    if (show == NULL || !show(&g->view, args, &a)) {
+        found = view_failed(g);
+    } else if (a.document != NULL) {
+        found = answer_document(g, a.document, SG_OK, "");
+    } else {
+        const struct reply r = {.err = SG_OK, .data = span_bytes(&a.data)};
+        found = answer(g, &r);
+    }
+    bytes_release(&a.data);
     return found;
 }
 
@@ -202,8 +179,8 @@ static enum lane_found read_one(struct reading *g)
     struct log_hard_state hs = {0, 0};
     uint64_t group = g->request->routing_number.n;
     enum sg_err err = log_hard_state_get(&g->kv, g->txn, group, &hs);
-    uint64_t from, to, limit;
-    json_t *document;
+    struct view_args args = view_args_of(g->request);
+    uint64_t limit;
 
     if (err == SG_NOTFOUND) {
         return LANE_HAS_NOT;
@@ -211,7 +188,7 @@ static enum lane_found read_one(struct reading *g)
     if (err != SG_OK && g->request->kind == REQUEST_SHARDS_SHOW) { /* The rest can do without it. */
         return answer_error(g, err, err == SG_CORRUPT ? kv_damage() : sg_err_text(err));
     }
-    if (!number(g, "from", 0, &from) || !number(g, "to", UINT64_MAX, &to) ||
+    if (!number(g, "from", 0, &args.from) || !number(g, "to", UINT64_MAX, &args.to) ||
         !number(g, "limit", LIST_ROWS_DEFAULT, &limit) || limit < 1 || limit > LIST_ROWS_MAX) {
         return answer_error(g, SG_INVALID, "--from, --to and --limit are numbers, --limit from 1 to 10000");
     }
@@ -221,11 +198,7 @@ static enum lane_found read_one(struct reading *g)
                             .reveal = span_is(request_arg(g->request, "reveal"), "true"),
                             .limit = (size_t)limit,
                             .term = hs.term};
-    if (g->request->kind == REQUEST_FILES_GET) {
-        return read_bytes(g);
-    }
-    document = read_shard(g, from, to);
-    return document == NULL ? view_failed(g) : answer_document(g, document, SG_OK, "");
+    return read_view(g, &args);
 }
 
 enum lane_found offline_read(const char *lane_dir, const struct request *r, struct bytes *reply)

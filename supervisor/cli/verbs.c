@@ -12,7 +12,7 @@
 #define FROM OPTION_BIT(OPTION_FROM)
 #define TO OPTION_BIT(OPTION_TO)
 
-const struct verb verbs[] = {
+const struct cli_verb verbs[] = {
     {"status", "", 0, 0, OPTION_BIT(OPTION_CHECK), VERB_ONLINE, REQUEST_STATUS, run_status, &layout_status,
      "cluster, nodes, shards, and everything that needs a person"},
     {"ping", "ADDR", 1, 1, 0, VERB_ALONE, REQUEST_PING, run_ping, NULL, "is the node at this address up?"},
@@ -128,7 +128,7 @@ static void join(const char *const *words, size_t count, char out[NAME_SIZE])
     (void)snprintf(out, NAME_SIZE, "%.40s%s%.40s", words[0], count > 1 ? " " : "", count > 1 ? words[1] : "");
 }
 
-const struct verb *verbs_find(const char *const *words, size_t count, size_t *used)
+const struct cli_verb *verbs_find(const char *const *words, size_t count, size_t *used)
 {
     char name[NAME_SIZE];
 

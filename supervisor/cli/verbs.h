@@ -19,29 +19,29 @@ struct layout {
     size_t lists_count;
 };
 
-enum verb_where {
+enum cli_where {
     VERB_ONLINE, /* Asks nodes only. */
     VERB_BOTH,   /* --data-dir, too. */
     VERB_ALONE   /* Asks nobody (or whom its word names). */
 };
 
-struct verb {
+struct cli_verb {
     const char *name;  /* "shards list" */
     const char *words; /* What follows: "[ABA]" */
     unsigned words_min, words_max;
     uint32_t options; /* Beside those that every verb takes. */
-    enum verb_where where;
+    enum cli_where where;
     enum request_kind kind;
     enum cli_exit (*run)(struct cli *c);
     const struct layout *layout; /* NULL: the verb prints by itself. */
     const char *help;            /* One line. */
 };
 
-extern const struct verb verbs[];
+extern const struct cli_verb verbs[];
 extern const size_t verbs_count;
 
 /* The verb that the first words name; used is how many they are. NULL: none. */
-const struct verb *verbs_find(const char *const *words, size_t count, size_t *used);
+const struct cli_verb *verbs_find(const char *const *words, size_t count, size_t *used);
 /* Why the words name no verb: a sentence with the nearest one. */
 void verbs_explain(const char *const *words, size_t count, char *why, size_t why_size);
 
@@ -72,6 +72,6 @@ enum cli_exit run_version(struct cli *c);
 enum cli_exit run_completion(struct cli *c);
 
 /* How to use one verb, or (NULL) what verbs there are; appended. */
-void help_text(const struct verb *v, struct bytes *out);
+void help_text(const struct cli_verb *v, struct bytes *out);
 
 #endif

@@ -12,6 +12,7 @@
 #include "supervisor/client/gather.h"
 #include "supervisor/client/monotonic.h"
 #include "supervisor/client/probe.h"
+#include "supervisor/verbs/table.h"
 
 #define ERRORS_FORGOTTEN_MS (30ull * 60 * 1000)
 #define BACKOFF_FIRST_MS 5
@@ -312,7 +313,7 @@ enum sg_err client_call(struct client *c, const struct request *r, struct arena 
         .reply = out,
         .deadline_ms = monotonic_ms() + timeout_ms,
         .backoff_ms = BACKOFF_FIRST_MS,
-        .repeatable = client_is_repeatable(r),
+        .repeatable = verb_is_repeatable(verb_facts(r->kind), r),
     };
     *out = (struct reply){.err = SG_OK};
     while (left_ms(&e) > (out->err == SG_OK ? 0 : last_try_ms)) {
@@ -331,44 +332,6 @@ enum sg_err client_call(struct client *c, const struct request *r, struct arena 
 struct gather *client_gather(struct client *c)
 {
     return c->gather;
-}
-
-bool client_is_repeatable(const struct request *r)
-{
-    switch (r->kind) {
-    case REQUEST_WINDOWS_CLOSE:
-        return request_arg(r, "window").n > 0;
-    case REQUEST_NONE:
-    case REQUEST_LEADER_TRANSFER:
-    case REQUEST_FILES_CANCEL:
-    case REQUEST_FILES_RESOLVE:
-    case REQUEST_KINDS:
-        return false;
-    case REQUEST_PING:
-    case REQUEST_STATUS:
-    case REQUEST_NODES_LIST:
-    case REQUEST_NODES_SHOW:
-    case REQUEST_SHARDS_LIST:
-    case REQUEST_SHARDS_SHOW:
-    case REQUEST_LEADER_SHOW:
-    case REQUEST_SUBMIT:
-    case REQUEST_CANCEL:
-    case REQUEST_TRANSFERS_SHOW:
-    case REQUEST_TRANSFERS_LIST:
-    case REQUEST_TRANSFERS_TRACE:
-    case REQUEST_WINDOWS_LIST:
-    case REQUEST_FILES_LIST:
-    case REQUEST_FILES_SHOW:
-    case REQUEST_FILES_GET:
-    case REQUEST_FILES_VERIFY:
-    case REQUEST_EVENTS:
-    case REQUEST_LOG_DUMP:
-    case REQUEST_APPLY:
-    case REQUEST_EXPORT:
-    case REQUEST_HASH:
-        return true;
-    }
-    return false;
 }
 
 /* --- Life ------------------------------------------------------------------ */

@@ -28,12 +28,8 @@ void client_free(struct client *c);
  *                   blindly or the time was over: done or not.
  * Repeated on SG_NOTLEADER, SG_UNAVAILABLE, SG_BUSY and SG_STOPPED until the
  * time is over; after a broken connection, a node's silence or SG_UNKNOWN only
- * when client_is_repeatable(). */
+ * when verb_is_repeatable() (supervisor/verbs/table.h). */
 enum sg_err client_call(struct client *c, const struct request *r, struct arena *a, struct reply *out);
-
-/* May this request be sent again when its first fate is unknown? Reads, submit
- * (folds), cancel, apply, and a close that names its window. */
-bool client_is_repeatable(const struct request *r);
 
 /* Submit transfers of any shards, in as few requests as the limits allow, one
  * after the other, and together with what other threads submit (gather.h). results has count elements (in the order of transfers); its

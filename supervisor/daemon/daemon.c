@@ -17,6 +17,7 @@
 #include "supervisor/daemon/uv_loop.h"
 #include "supervisor/daemon/zoneinfo.h"
 #include "supervisor/node/node.h"
+#include "supervisor/verbs/table.h"
 
 #define PATH_SIZE (ADDRESS_SIZE_MAX + 32)
 
@@ -211,6 +212,7 @@ static bool node_make(struct daemon *d)
         .founders_count = c->founders_count,
         .lanes_count = c->lanes,
         .link = peers_link(d->peers),
+        .verbs = verbs_table(),
         .zone = zoneinfo_get,
         .spool_dir = d->spool_dir,
         .trailing_entries = c->trailing_entries,

@@ -10,13 +10,16 @@
  * Whoever appears later under a founder's name with another identity has lost
  * its disk or has a foreign one. It is refused, because it may have forgotten
  * votes and entries that it acknowledged under its old identity. */
+#include "supervisor/node/forming.h"
+
 #include <stdio.h>
 #include <string.h>
 
 #include "proto/base/fault.h"
 #include "proto/base/mem.h"
 #include "storage/log.h"
-#include "supervisor/node/parts.h"
+#include "supervisor/node/identity.h"
+#include "supervisor/node/node_impl.h"
 
 #define REFUSAL_REPEAT_MS 1000
 #define HELLO_REPEAT_MS 400
@@ -255,7 +258,7 @@ void forming_hello(struct node *n, uint64_t from, const struct identity *identit
     m->refuses_us = false;
     m->heard_ms = loop_now_ms(n->lanes[0].loop);
     if (n->formed && m->is_formed) {
-        node_member_usable(n, m);
+        member_usable(n, m);
     }
     if (hello->reply_wanted || (n->formed && hello->state == HELLO_FORMING)) {
         forming_greet(n, m, false);

@@ -1,11 +1,11 @@
-/* What a data directory knows of itself: its identity, whose it is, and the
- * identities of all founding members once the cluster is formed. */
+#include "supervisor/node/identity.h"
+
 #include <stdio.h>
 #include <string.h>
 
 #include "proto/base/fault.h"
 #include "storage/log.h"
-#include "supervisor/node/parts.h"
+#include "supervisor/node/node_impl.h"
 
 #define META_IDENTITY "identity"
 #define META_OWNER "owner"

@@ -1,11 +1,11 @@
-/* A lane: the groups of one loop, one writer and one store. */
+#include "supervisor/node/lane.h"
+
 #include <stdio.h>
 #include <string.h>
 
 #include "proto/base/mem.h"
 #include "storage/log.h"
 #include "supervisor/node/pace.h"
-#include "supervisor/node/parts.h"
 
 #define TICK_MS 50
 #define LOST_GROUPS_A_TURN 64
@@ -15,14 +15,21 @@
     "the data directory was moved or deleted while the node was running: what it would acknowledge now " \
     "could not be found again. Bring the same directory back to its place, then start the node"
 
+static void lane_tick(struct task *t);
+
+static struct log_scope lane_scope(const struct lane *l)
+{
+    return (struct log_scope){.node = l->self->name};
+}
+
 static void writer_failed(void *impl, enum sg_err err)
 {
     struct lane *l = impl;
-    /* Lanes above 0 end the process as well: on_fatal is thread-safe by contract. */
-    node_fatal(l->node, err,
-               l->kv->ops->is_in_place(l->kv->impl)
-                   ? "the store failed to write; what was acknowledged is intact, nothing is retried over it"
-                   : STORE_LOST);
+    l->events.fatal(
+        l->impl, err,
+        l->kv->ops->is_in_place(l->kv->impl)
+            ? "the store failed to write; what was acknowledged is intact, nothing is retried over it"
+            : STORE_LOST);
 }
 
 /* A store that writes nothing, since it leads without work or seems to have no
@@ -33,7 +40,7 @@ static bool store_is_there(struct lane *l)
         return true;
     }
     kv_fail(l->kv);
-    node_fatal(l->node, SG_IO, STORE_LOST);
+    l->events.fatal(l->impl, SG_IO, STORE_LOST);
     return false;
 }
 
@@ -54,16 +61,16 @@ static size_t slot_position(const struct lane *l, uint64_t group)
     return low;
 }
 
-struct slot *lane_slot(struct lane *l, uint64_t group)
+struct lane_slot *lane_slot(struct lane *l, uint64_t group)
 {
     size_t at = slot_position(l, group);
     return at < l->slots_count && l->slots[at]->group == group ? l->slots[at] : NULL;
 }
 
-static struct slot *slot_add(struct lane *l, uint64_t group)
+static struct lane_slot *slot_add(struct lane *l, uint64_t group)
 {
     size_t at = slot_position(l, group);
-    struct slot *s = mem_zalloc(1, sizeof *s);
+    struct lane_slot *s = mem_zalloc(1, sizeof *s);
 
     s->group = group;
     s->lane = l;
@@ -82,14 +89,14 @@ static struct slot *slot_add(struct lane *l, uint64_t group)
 
 static const struct zone *shard_zone(void *impl, struct span name)
 {
-    const struct slot *s = impl;
-    const struct node_options *o = &s->lane->node->options;
+    const struct lane_slot *s = impl;
+    const struct node_options *o = s->lane->options;
     return o->zone(o->zone_impl, name);
 }
 
 static struct span shard_settings_now(void *impl, struct aba routing_number, uint64_t *version)
 {
-    const struct slot *s = impl;
+    const struct lane_slot *s = impl;
     (void)routing_number;
     *version = s->settings_version;
     return span_bytes(&s->settings);
@@ -105,7 +112,7 @@ static void count_one(_Atomic uint32_t *figure, bool *counted, bool counts)
     *counted = counts;
 }
 
-static void slot_count(struct slot *s)
+static void slot_count(struct lane_slot *s)
 {
     count_one(&s->lane->leaders, &s->counted_leader, s->led_since_ms != 0);
     count_one(&s->lane->stopped, &s->counted_stopped, s->why[0] != '\0');
@@ -113,7 +120,7 @@ static void slot_count(struct slot *s)
 
 static void shard_changed(void *impl, struct shard *shard)
 {
-    struct slot *s = impl;
+    struct lane_slot *s = impl;
     struct group_status status;
 
     group_status(shard_group(shard), &status);
@@ -128,16 +135,16 @@ static void shard_changed(void *impl, struct shard *shard)
         (void)snprintf(s->why, sizeof s->why, "%s", status.why);
     }
     slot_count(s);
-    route_wake(s->lane);
+    s->lane->events.changed(s->lane->impl, s->lane);
 }
 
 struct group_options lane_group_options(struct lane *l, uint64_t group)
 {
-    const struct node_options *o = &l->node->options;
+    const struct node_options *o = l->options;
     return (struct group_options){
         .id = group,
-        .node = l->node->self->id,
-        .node_name = l->node->self->name,
+        .node = l->self->id,
+        .node_name = l->self->name,
         .loop = l->loop,
         .kv = l->kv,
         .writer = l->writer,
@@ -152,13 +159,13 @@ struct group_options lane_group_options(struct lane *l, uint64_t group)
     };
 }
 
-static void slot_open(struct slot *s)
+static void slot_open(struct lane_slot *s)
 {
-    struct log_scope scope = node_scope(s->lane->node);
+    struct log_scope scope = lane_scope(s->lane);
     struct shard_options o = {
         .group = lane_group_options(s->lane, s->group),
         .bank = s->lane->bank,
-        .cluster = s->lane->node->cluster,
+        .cluster = s->lane->options->cluster,
         .zone = shard_zone,
         .settings = shard_settings_now,
         .changed = shard_changed,
@@ -192,7 +199,7 @@ void lane_open_all(struct lane *l)
         kv_abort(l->kv, txn);
     }
     if (err != SG_OK) {
-        node_fatal(l->node, err, "the groups of this lane cannot be read from its store");
+        l->events.fatal(l->impl, err, "the groups of this lane cannot be read from its store");
         goto out;
     }
     for (size_t i = 0; i < groups.n; i += sizeof(uint64_t)) {
@@ -212,7 +219,7 @@ out:
 
 struct bootstrap_job {
     struct writer_job job;
-    struct slot *slot;
+    struct lane_slot *slot;
     uint64_t replicas[REPLICAS_MAX];
     size_t replicas_count;
 };
@@ -229,7 +236,7 @@ static enum sg_err bootstrap_run(struct writer_job *job, struct kv *kv, struct k
 static void bootstrap_done(struct writer_job *job, enum sg_err err)
 {
     struct bootstrap_job *b = CONTAINER_OF(job, struct bootstrap_job, job);
-    struct slot *s = b->slot;
+    struct lane_slot *s = b->slot;
 
     mem_free(b);
     if (err != SG_OK) {
@@ -243,7 +250,7 @@ static void bootstrap_done(struct writer_job *job, enum sg_err err)
     }
 }
 
-static void slot_bootstrap(struct slot *s, const struct shard_order *order)
+static void slot_bootstrap(struct lane_slot *s, const struct shard_order *order)
 {
     struct bootstrap_job *b = mem_zalloc(1, sizeof *b);
 
@@ -252,7 +259,7 @@ static void slot_bootstrap(struct slot *s, const struct shard_order *order)
     s->stands_first =
         order->replicas_count > 0 &&
         (order->preferred != 0 ? order->preferred : order->replicas[order->group % order->replicas_count]) ==
-            s->lane->node->self->id;
+            s->lane->self->id;
     b->slot = s;
     memcpy(b->replicas, order->replicas, sizeof b->replicas);
     b->replicas_count = order->replicas_count;
@@ -264,7 +271,7 @@ static void order_run(struct task *t)
 {
     struct shard_order *order = CONTAINER_OF(t, struct shard_order, task);
     struct lane *l = order->lane;
-    struct slot *s = lane_slot(l, order->group);
+    struct lane_slot *s = lane_slot(l, order->group);
     bool is_new = s == NULL;
 
     if (l->leaving) {
@@ -300,7 +307,15 @@ void lane_order(struct shard_order *order)
 
 void lane_message(struct lane *l, uint64_t from, const struct message *m)
 {
-    struct slot *s = lane_slot(l, m->group);
+    struct lane_slot *s;
+
+    if (m->group == 0) {
+        if (l->guest != NULL) {
+            group_receive(l->guest, from, m);
+        }
+        return;
+    }
+    s = lane_slot(l, m->group);
     if (s != NULL && s->shard != NULL && !l->leaving_stopped) {
         group_receive(shard_group(s->shard), from, m);
     }
@@ -310,7 +325,7 @@ void lane_message(struct lane *l, uint64_t from, const struct message *m)
  * highest hash of group and node, so that leaders spread. */
 static bool is_likeliest(const struct lane *l, const struct group_status *status, uint64_t lost)
 {
-    uint64_t self = l->node->self->id;
+    uint64_t self = l->self->id;
     uint64_t own = (status->id * 31 + self) * 0x9e3779b97f4a7c15ull;
     for (size_t i = 0; i < status->replicas_count; i++) {
         uint64_t other = status->replicas[i].node;
@@ -322,7 +337,7 @@ static bool is_likeliest(const struct lane *l, const struct group_status *status
     return true;
 }
 
-static void slot_peer_lost(struct slot *s, uint64_t peer)
+static void slot_peer_lost(struct lane_slot *s, uint64_t peer)
 {
     struct group_status status;
     if (s->shard == NULL || (s->leader != peer && s->leader != 0)) {
@@ -330,6 +345,18 @@ static void slot_peer_lost(struct slot *s, uint64_t peer)
     }
     group_status(shard_group(s->shard), &status);
     group_peer_lost(shard_group(s->shard), peer, is_likeliest(s->lane, &status, peer));
+}
+
+static void guest_peer_lost(struct lane *l, uint64_t peer)
+{
+    struct group_status status;
+    if (l->guest == NULL) {
+        return;
+    }
+    group_status(l->guest, &status);
+    if (status.leader == peer || status.leader == 0) {
+        group_peer_lost(l->guest, peer, is_likeliest(l, &status, peer));
+    }
 }
 
 static void lost_run(struct task *t)
@@ -359,12 +386,7 @@ void lane_peer_up(struct lane *l, uint64_t peer)
 void lane_peer_down(struct lane *l, uint64_t peer)
 {
     l->linked[peer - 1] = false;
-    if (l->number == 0 && l->node->catalog != NULL &&
-        (l->node->catalog_leader == peer || l->node->catalog_leader == 0)) {
-        struct group_status status;
-        group_status(l->node->catalog, &status);
-        group_peer_lost(l->node->catalog, peer, is_likeliest(l, &status, peer));
-    }
+    guest_peer_lost(l, peer);
     for (size_t i = 0; i < l->lost_count; i++) {
         if (l->lost_peers[i] == peer) {
             l->lost_next[i] = 0;
@@ -376,17 +398,17 @@ void lane_peer_down(struct lane *l, uint64_t peer)
 out:
     l->lost.run = lost_run;
     loop_after(l->loop, &l->lost, 0);
-    route_peer_down(l, peer);
+    l->events.peer_down(l->impl, l, peer);
 }
 
 /* --- Tick --------------------------------------------------------------------------------- */
 
-static void slot_prefer(struct slot *s, uint64_t now)
+static void slot_prefer(struct lane_slot *s, uint64_t now)
 {
     struct group_status status;
     char why[128];
 
-    if (s->preferred == 0 || s->preferred == s->lane->node->self->id || s->led_since_ms == 0 ||
+    if (s->preferred == 0 || s->preferred == s->lane->self->id || s->led_since_ms == 0 ||
         now - s->led_since_ms < PREFERRED_AFTER_MS || !s->lane->linked[s->preferred - 1] ||
         shard_is_near_cutoff(s->shard, why, sizeof why)) {
         return;
@@ -396,23 +418,23 @@ static void slot_prefer(struct slot *s, uint64_t now)
         const struct group_replica *r = &status.replicas[i];
         if (r->node == s->preferred && r->is_voter && r->is_recent && r->match_index == status.last_index) {
             enum sg_err err = group_transfer(shard_group(s->shard), s->preferred);
-            struct log_scope scope = node_scope(s->lane->node);
+            struct log_scope scope = lane_scope(s->lane);
             scope.group = (uint32_t)s->group;
             scope.has_group = 1;
             s->led_since_ms = now; /* Wait again before the next try. */
             logger_line(LOG_INFO, &scope, "leader.to_preferred", "to=%s err=%s",
-                        s->lane->node->founders[s->preferred - 1].name, sg_err_name(err));
+                        s->lane->founders[s->preferred - 1].name, sg_err_name(err));
             return;
         }
     }
 }
 
-void lane_tick(struct task *t)
+static void lane_tick(struct task *t)
 {
     struct lane *l = CONTAINER_OF(t, struct lane, tick);
     uint64_t now = loop_now_ms(l->loop);
 
-    route_tick(l);
+    l->events.tick(l->impl, l);
     if (now - l->each_second_ms >= 1000) {
         l->each_second_ms = now;
         if (!store_is_there(l)) {
@@ -431,30 +453,39 @@ void lane_tick(struct task *t)
     }
 }
 
-void lane_counts(struct node *n, struct message_node_status *status)
+void lane_tick_soon(struct lane *l)
 {
-    for (size_t i = 0; i < n->options.lanes_count; i++) {
-        status->leaders += atomic_load(&n->lanes[i].leaders);
-        status->replicas += atomic_load(&n->lanes[i].replicas);
-        status->stopped_groups += atomic_load(&n->lanes[i].stopped);
+    if (l->tick.run == lane_tick) {
+        loop_after(l->loop, &l->tick, 0);
     }
 }
 
-void lane_init(struct lane *l, struct node *n, unsigned number)
+void lane_leave(struct lane *l)
 {
-    const struct lane_seams *seams = &n->options.lanes[number];
+    l->leaving = true;
+    /* A lane that never opened anything has no tick: this is its first. */
+    l->tick.run = lane_tick;
+    loop_after(l->loop, &l->tick, 0);
+}
 
-    l->node = n;
+void lane_init(struct lane *l, const struct lane_owner *owner, unsigned number)
+{
+    const struct lane_seams *seams = &owner->options->lanes[number];
+
+    l->options = owner->options;
+    l->founders = owner->founders;
+    l->self = owner->self;
+    l->events = owner->events;
+    l->impl = owner->impl;
     l->number = number;
     l->loop = seams->loop;
     l->kv = seams->kv;
     l->bank = seams->bank;
     l->writer = writer_new(l->loop, l->kv, writer_failed, l);
-    l->next_request_id = loop_random(l->loop);
     l->outbox = outbox_new(&(struct outbox_options){.loop = l->loop,
-                                                    .link = n->options.link,
-                                                    .cluster = span_str(n->cluster),
-                                                    .self = n->self->id,
-                                                    .identity = n->identity});
+                                                    .link = owner->options->link,
+                                                    .cluster = span_str(owner->options->cluster),
+                                                    .self = owner->self->id,
+                                                    .identity = owner->identity});
     l->transport = outbox_transport(l->outbox);
 }

@@ -1,8 +1,9 @@
-/* The other nodes: their heartbeats and what they say of themselves. */
+#include "supervisor/node/members.h"
+
 #include <stdio.h>
 
-#include "supervisor/node/parts.h"
 #include "shardgate/version.h"
+#include "supervisor/node/node_impl.h"
 
 /* Silent for this long and linked or not: not counted on. */
 #define MEMBER_SILENT_MS (4ull * NODE_HEARTBEAT_MS)
@@ -49,6 +50,23 @@ void members_peer_down(struct node *n, uint64_t peer)
     m->version[0] = '\0';
 }
 
+void members_own_counts(const struct node *n, struct message_node_status *status)
+{
+    for (size_t i = 0; i < n->options.lanes_count; i++) {
+        status->leaders += atomic_load(&n->lanes[i].leaders);
+        status->replicas += atomic_load(&n->lanes[i].replicas);
+        status->stopped_groups += atomic_load(&n->lanes[i].stopped);
+    }
+}
+
+void member_usable(struct node *n, struct node_member *m)
+{
+    if (m->is_linked && !m->is_usable) {
+        m->is_usable = true;
+        node_lanes_tell(n, m->founder->id, lane_peer_up);
+    }
+}
+
 void members_tick(struct node *n)
 {
     struct message m = {.kind = MESSAGE_NODE_STATUS};
@@ -59,7 +77,7 @@ void members_tick(struct node *n)
     m.node_status.started_ms = n->started_wall_ms;
     m.node_status.leaving = n->state == NODE_LEAVING;
     m.node_status.version = span_str(SHARDGATE_VERSION_TEXT);
-    lane_counts(n, &m.node_status);
+    members_own_counts(n, &m.node_status);
     for (size_t i = 0; i < n->options.founders_count; i++) {
         if (n->members[i].founder != n->self) {
             transport_send(&n->lanes[0].transport, i + 1, &m);
@@ -74,5 +92,5 @@ void members_status(struct node *n, uint64_t from, const struct message_node_sta
     (void)node_clean_text(span_cstr(status->version, m->version, sizeof m->version));
     m->status.version = span_str(m->version);
     m->has_status = true;
-    node_member_usable(n, m);
+    member_usable(n, m);
 }

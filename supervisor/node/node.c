@@ -1,9 +1,14 @@
-#include "supervisor/node/parts.h"
+#include "supervisor/node/node.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "proto/base/mem.h"
+#include "supervisor/node/call.h"
+#include "supervisor/node/forming.h"
+#include "supervisor/node/identity.h"
+#include "supervisor/node/node_impl.h"
+#include "supervisor/node/reconcile.h"
 
 static const char *const state_names[NODE_STATES] = {
     [NODE_FORMING] = "forming", [NODE_RUNNING] = "running", [NODE_REFUSED] = "refused",
@@ -125,6 +130,65 @@ static enum sg_err founders_copy(struct node *n, char *why, size_t why_size)
     return SG_OK;
 }
 
+/* --- What the lanes ask and tell --------------------------------------------------- */
+
+static void lane_fatal(void *impl, enum sg_err err, const char *why)
+{
+    /* Lanes above 0 end the process as well: on_fatal is thread-safe by contract. */
+    node_fatal(impl, err, why);
+}
+
+static void lane_ticked(void *impl, struct lane *l)
+{
+    struct node *n = impl;
+    route_tick(&n->routes[l->number]);
+}
+
+static void lane_changed(void *impl, struct lane *l)
+{
+    struct node *n = impl;
+    route_wake(&n->routes[l->number]);
+}
+
+static void lane_lost_peer(void *impl, struct lane *l, uint64_t peer)
+{
+    struct node *n = impl;
+    route_peer_down(&n->routes[l->number], peer);
+}
+
+static void lane_stopped(void *impl, struct lane *l)
+{
+    struct node *n = impl;
+    route_abandon(&n->routes[l->number]);
+}
+
+/* Lane 0 answers the calls of all lanes. */
+static bool lane_is_done(void *impl, const struct lane *l)
+{
+    const struct node *n = impl;
+    return l->number != 0 || n->calls_count == 0;
+}
+
+static void lanes_init(struct node *n)
+{
+    struct lane_owner owner = {.options = &n->options,
+                               .founders = n->founders,
+                               .self = n->self,
+                               .identity = n->identity,
+                               .events = {.fatal = lane_fatal,
+                                          .tick = lane_ticked,
+                                          .changed = lane_changed,
+                                          .peer_down = lane_lost_peer,
+                                          .stopped = lane_stopped,
+                                          .is_idle = lane_is_done,
+                                          .left = node_lane_left},
+                               .impl = n};
+    for (unsigned i = 0; i < n->options.lanes_count; i++) {
+        lane_init(&n->lanes[i], &owner, i);
+        route_init(&n->routes[i], n, &n->lanes[i]);
+    }
+}
+
 enum sg_err node_new(const struct node_options *options, struct node **out, char *why, size_t why_size)
 {
     struct node *n;
@@ -154,9 +218,7 @@ enum sg_err node_new(const struct node_options *options, struct node **out, char
         goto err_after_alloc;
     }
     n->model = catalog_model_new();
-    for (unsigned i = 0; i < options->lanes_count; i++) {
-        lane_init(&n->lanes[i], n, i);
-    }
+    lanes_init(n);
     *out = n;
     return SG_OK;
 
@@ -220,6 +282,7 @@ void node_run(struct node *n)
 
 /* One frame for several lanes: decoded once, read by all, freed by the last. */
 struct shared_frame {
+    struct node *node;
     struct bytes bytes;
     struct arena arena;
     struct frame frame;
@@ -231,14 +294,11 @@ struct shared_frame {
     } reader[LANES_MAX];
 };
 
-static void group_message(struct lane *l, uint64_t from, const struct message *m)
+/* On the lane's loop. */
+static void group_message(struct node *n, struct lane *l, uint64_t from, const struct message *m)
 {
     if (m->kind == MESSAGE_FORWARD_REPLY) {
-        route_reply(l, from, &m->forward_reply);
-    } else if (m->group == 0) {
-        if (l->node->catalog != NULL) {
-            group_receive(l->node->catalog, from, m);
-        }
+        route_reply(&n->routes[l->number], from, &m->forward_reply);
     } else {
         lane_message(l, from, m);
     }
@@ -287,18 +347,18 @@ static void frame_reader_back(struct task *t)
 static void frame_reader_run(struct task *t)
 {
     struct frame_reader *r = CONTAINER_OF(t, struct frame_reader, task);
+    struct node *n = r->shared->node;
     const struct frame *f = &r->shared->frame;
     for (size_t i = 0; i < f->messages_count; i++) {
         const struct message *m = &f->messages[i];
         if (m->kind == MESSAGE_FORWARD_REPLY
-                ? (m->forward_reply.request_id % LANES_MAX) % r->lane->node->options.lanes_count ==
-                      r->lane->number
-                : m->kind != MESSAGE_NONE && node_lane_of(r->lane->node, m->group) == r->lane) {
-            group_message(r->lane, f->from, m);
+                ? (m->forward_reply.request_id % LANES_MAX) % n->options.lanes_count == r->lane->number
+                : m->kind != MESSAGE_NONE && node_lane_of(n, m->group) == r->lane) {
+            group_message(n, r->lane, f->from, m);
         }
     }
     r->task.run = frame_reader_back;
-    loop_post(r->lane->node->lanes[0].loop, &r->task);
+    loop_post(n->lanes[0].loop, &r->task);
 }
 
 /* Hands the frame to the lanes above 0 that it has messages for; takes it over. */
@@ -307,6 +367,7 @@ static void frame_share(struct node *n, struct bytes *bytes, const bool *wanted)
     struct shared_frame *s = mem_zalloc(1, sizeof *s);
     enum sg_err err;
 
+    s->node = n;
     s->bytes = *bytes;
     *bytes = BYTES_NONE;
     s->arena = ARENA_INIT;
@@ -367,7 +428,7 @@ static bool frame_dispatch(struct node *n, const struct frame *f, bool *wanted)
         n->members[f->from - 1].heard_ms = now;
         l = message_lane(n, f->from, m);
         if (l == &n->lanes[0]) {
-            group_message(l, f->from, m);
+            group_message(n, l, f->from, m);
         } else if (l != NULL) {
             wanted[l->number] = true;
             any = true;
@@ -414,7 +475,7 @@ static void peer_note_run(struct task *t)
     mem_free(note);
 }
 
-static void lanes_tell(struct node *n, uint64_t peer, void (*tell)(struct lane *l, uint64_t peer))
+void node_lanes_tell(struct node *n, uint64_t peer, void (*tell)(struct lane *l, uint64_t peer))
 {
     tell(&n->lanes[0], peer);
     for (size_t i = 1; i < n->options.lanes_count; i++) {
@@ -443,14 +504,6 @@ void node_peer_up(struct node *n, uint64_t peer)
     forming_greet(n, &n->members[peer - 1], true);
 }
 
-void node_member_usable(struct node *n, struct node_member *m)
-{
-    if (m->is_linked && !m->is_usable) {
-        m->is_usable = true;
-        lanes_tell(n, m->founder->id, lane_peer_up);
-    }
-}
-
 void node_peer_down(struct node *n, uint64_t peer)
 {
     struct log_scope scope = node_scope(n);
@@ -460,5 +513,5 @@ void node_peer_down(struct node *n, uint64_t peer)
     logger_line(LOG_INFO, &scope, "peer.down", "peer=%s", n->founders[peer - 1].name);
     members_peer_down(n, peer);
     forming_peer_down(n, &n->members[peer - 1]);
-    lanes_tell(n, peer, lane_peer_down);
+    node_lanes_tell(n, peer, lane_peer_down);
 }

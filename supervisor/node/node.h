@@ -21,6 +21,7 @@
 #include "supervisor/node/link.h"
 
 struct node;
+struct verb;
 
 struct lane_seams {
     struct loop *loop;
@@ -36,6 +37,9 @@ struct node_options {
     struct lane_seams lanes[LANES_MAX];
     size_t lanes_count; /* Fixed for the life of a data directory. */
     struct link *link;
+    /* What can be asked, by kind: REQUEST_KINDS of them (supervisor/verbs/table.h); one
+     * whose run is NULL is not known here. Borrowed for the node's life. */
+    const struct verb *verbs;
     const struct zone *(*zone)(void *impl, struct span name);
     void *zone_impl;
     const char *spool_dir;       /* NULL: memory only. */

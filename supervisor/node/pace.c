@@ -1,6 +1,6 @@
 #include "supervisor/node/pace.h"
 
-#include "supervisor/node/parts.h"
+#include "supervisor/node/lane.h"
 
 static const char *const names[PACE_KINDS] = {
     [PACE_TURN] = "loop turn", [PACE_JOB] = "writer job", [PACE_COMMIT] = "commit"};
@@ -24,7 +24,7 @@ bool pace_is_slow(enum pace_of of, const struct meter_figures *recent)
 
 void pace_tick(struct lane *l)
 {
-    struct log_scope scope = node_scope(l->node);
+    struct log_scope scope = {.node = l->self->name};
     struct stamp now = loop_stamp(l->loop);
     for (enum pace_of of = PACE_TURN; of < PACE_COMMIT; of++) {
         struct meter *m = pace_meter(l, of);

@@ -8,7 +8,6 @@
 #include "proto/base/meter.h"
 
 struct lane;
-struct node;
 
 enum pace_of {
     PACE_TURN,   /* A turn of the lane's loop. */

@@ -1,8 +1,9 @@
-/* The catalog on this node: its group, its model, and making the model true. */
+#include "supervisor/node/reconcile.h"
+
 #include <stdio.h>
 
 #include "proto/base/mem.h"
-#include "supervisor/node/route.h"
+#include "supervisor/node/node_impl.h"
 
 /* --- Making it true ------------------------------------------------------------------- */
 
@@ -148,7 +149,7 @@ static void machine_role(void *impl, bool is_leader, uint64_t term, uint64_t lea
     if (is_leader && n->heartbeat.run != NULL) {
         loop_after(n->lanes[0].loop, &n->heartbeat, 0); /* The founders may not be in it yet. */
     }
-    route_wake(&n->lanes[0]);
+    route_wake(&n->routes[0]);
 }
 
 static void machine_failed(void *impl, enum sg_err err, const char *why)
@@ -184,6 +185,7 @@ enum sg_err reconcile_open_catalog(struct node *n, char *why, size_t why_size)
         return SG_OK;
     }
     if (err == SG_OK) {
+        n->lanes[0].guest = n->catalog;
         model_refresh(n);
     }
     return err;

@@ -1,11 +1,11 @@
 #include "supervisor/node/route.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "proto/base/fault.h"
 #include "proto/base/mem.h"
+#include "supervisor/node/call.h"
+#include "supervisor/node/node_impl.h"
 
 #define PARK_RETRY_MS 20
 #define SILENT_LEADER_MS \
@@ -15,73 +15,6 @@
 static void call_try(struct call *c);
 static void call_locate(struct call *c);
 
-/* --- Ends -------------------------------------------------------------------------- */
-
-static void call_free(struct call *c)
-{
-    if (FAULT_BUG("call-leaked")) {
-        return;
-    }
-    arena_release(&c->arena);
-    arena_release(&c->exec.arena);
-    bytes_release(&c->raw);
-    bytes_release(&c->encoded_reply);
-    mem_free(c);
-}
-
-static void call_answer(struct task *t)
-{
-    struct call *c = CONTAINER_OF(t, struct call, task);
-    c->node->calls_count--;
-    c->node->calls_bytes -= c->raw.n;
-    c->reply(c->token, &c->encoded_reply);
-    call_free(c);
-}
-
-/* encoded_reply is set: back to lane 0 with it. */
-static void call_end(struct call *c)
-{
-    if (c->lane->number == 0) {
-        call_answer(&c->task);
-        return;
-    }
-    c->task.run = call_answer;
-    loop_post(c->node->lanes[0].loop, &c->task);
-}
-
-void call_reply(struct call *c, const struct reply *r)
-{
-    bytes_clear(&c->encoded_reply);
-    reply_encode(r, &c->encoded_reply);
-    if (c->encoded_reply.n > REPLY_SIZE_MAX_BYTES) {
-        struct reply big = {.err = SG_TOOBIG,
-                            .text =
-                                span_str("the answer is larger than one reply may be: ask for fewer rows")};
-        bytes_clear(&c->encoded_reply);
-        reply_encode(&big, &c->encoded_reply);
-    }
-    call_end(c);
-}
-
-void call_fail(struct call *c, enum sg_err err, const char *fmt, ...)
-{
-    char text[768];
-    va_list args;
-    struct reply r = {.err = err};
-
-    va_start(args, fmt);
-    (void)vsnprintf(text, sizeof text, fmt, args);
-    va_end(args);
-    r.text = span_str(text);
-    call_reply(c, &r);
-}
-
-void call_json(struct call *c, struct span json)
-{
-    struct reply r = {.err = SG_OK, .json = json};
-    call_reply(c, &r);
-}
-
 /* --- Waiting ------------------------------------------------------------------------- */
 
 static void call_stopped(struct call *c)
@@ -90,37 +23,26 @@ static void call_stopped(struct call *c)
               c->node->self->name);
 }
 
-static void park(struct call *c, uint64_t delay_ms)
+/* The lane that the call is on, as requests see it. */
+static struct route *route_of(const struct call *c)
+{
+    return &c->node->routes[c->lane->number];
+}
+
+void route_init(struct route *r, struct node *n, struct lane *l)
+{
+    *r = (struct route){.node = n, .lane = l, .next_request_id = loop_random(l->loop)};
+}
+
+void route_park(struct call *c)
 {
     if (c->lane->leaving_stopped) {
         call_stopped(c); /* No tick would come for it. */
         return;
     }
-    c->retry_ms = loop_now_ms(c->lane->loop) + delay_ms;
-    c->next = c->lane->parked;
-    c->lane->parked = c;
-}
-
-/* May the request be carried out a second time without doing harm? A window
- * closed by hand without a name is a new window each time. */
-static bool is_repeatable(const struct call *c)
-{
-    if (c->request.kind == REQUEST_WINDOWS_CLOSE) {
-        return request_arg(&c->request, "window").n > 0;
-    }
-    return c->request.kind != REQUEST_LEADER_TRANSFER;
-}
-
-void call_retry(struct call *c, enum sg_err err, const char *text)
-{
-    c->last_err = err;
-    (void)snprintf(c->last_text, sizeof c->last_text, "%s", text);
-    if (err == SG_UNKNOWN && !is_repeatable(c)) {
-        call_fail(c, SG_UNKNOWN, "%s: it may or may not have happened; look before you repeat it", text);
-        return;
-    }
-    c->started = c->started || err == SG_UNKNOWN;
-    park(c, PARK_RETRY_MS);
+    c->retry_ms = loop_now_ms(c->lane->loop) + PARK_RETRY_MS;
+    c->next = route_of(c)->parked;
+    route_of(c)->parked = c;
 }
 
 static void call_expire(struct call *c)
@@ -129,23 +51,21 @@ static void call_expire(struct call *c)
     const char *whose =
         c->request.routing_number.n == 0 ? "the catalog" : aba_text(c->request.routing_number, aba);
 
-    if (c->started && request_kind_where(c->request.kind) != 'N') {
+    if (c->started) {
         call_fail(c, SG_UNKNOWN, "%s: no answer in time from %s: it may or may not have happened%s",
-                  request_kind_name(c->request.kind), whose,
-                  c->request.kind == REQUEST_SUBMIT ? "; submit again with the same ids, they fold" : "");
+                  call_name(c), whose,
+                  c->verb->facts.repeat == VERB_FOLDS ? "; submit again with the same ids, they fold" : "");
         return;
     }
     if (c->last_err == SG_BUSY) {
-        call_fail(c, SG_BUSY, "%s: %s: nothing was done, try again later", request_kind_name(c->request.kind),
-                  c->last_text);
+        call_fail(c, SG_BUSY, "%s: %s: nothing was done, try again later", call_name(c), c->last_text);
         return;
     }
     call_fail(
         c, SG_UNAVAILABLE,
         "%s: %s has no leader that could be reached in time (%s): see 'shardgate status'; nothing was done, "
         "try again",
-        request_kind_name(c->request.kind), whose,
-        c->last_text[0] != '\0' ? c->last_text : "no election has succeeded");
+        call_name(c), whose, c->last_text[0] != '\0' ? c->last_text : "no election has succeeded");
 }
 
 /* --- To another node ------------------------------------------------------------------ */
@@ -159,22 +79,22 @@ static void forward(struct call *c, uint64_t to)
         call_fail(c, SG_NOTLEADER, "the leader moved while the request was looking for it");
         return;
     }
-    c->request_id = c->lane->next_request_id * LANES_MAX + c->lane->number;
-    c->lane->next_request_id++;
+    c->request_id = route_of(c)->next_request_id * LANES_MAX + c->lane->number;
+    route_of(c)->next_request_id++;
     c->sent_to = to;
     c->sent_ms = loop_now_ms(c->lane->loop);
     m.forward.request_id = c->request_id;
     m.forward.hops = c->hops + 1;
     m.forward.request = span_bytes(&c->raw);
     transport_send(&c->lane->transport, to, &m);
-    c->next = c->lane->forwarded;
-    c->lane->forwarded = c;
+    c->next = route_of(c)->forwarded;
+    route_of(c)->forwarded = c;
 }
 
 /* Unlinks and returns the call that was forwarded to a node under this number, or NULL. */
-static struct call *forwarded_take(struct lane *l, uint64_t to, uint64_t request_id)
+static struct call *forwarded_take(struct route *r, uint64_t to, uint64_t request_id)
 {
-    for (struct call **p = &l->forwarded; *p != NULL; p = &(*p)->next) {
+    for (struct call **p = &r->forwarded; *p != NULL; p = &(*p)->next) {
         if ((*p)->request_id == request_id && (*p)->sent_to == to) {
             struct call *c = *p;
             *p = c->next;
@@ -200,31 +120,30 @@ static bool reply_is_diverted(struct call *c, struct span encoded)
     if (err != SG_OK) {
         call_retry(c, SG_UNKNOWN, "the leader's answer could not be read");
     } else if (r.err == SG_NOTLEADER || r.err == SG_UNAVAILABLE || r.err == SG_STOPPED ||
-               (c->started && c->request.kind == REQUEST_SUBMIT &&
+               (c->started && c->verb->facts.repeat == VERB_FOLDS &&
                 (r.err == SG_BUSY || r.err == SG_REFUSED))) {
         /* Nothing was done by this try; an earlier one may have. */
         call_retry(c, r.err, span_cstr(r.text, text, sizeof text));
     } else {
-        diverted = verb_done_before(c, r.err, span_cstr(r.text, text, sizeof text));
+        diverted = call_done_before(c, r.err, span_cstr(r.text, text, sizeof text));
     }
     arena_release(&a);
     return diverted;
 }
 
-void route_reply(struct lane *l, uint64_t from, const struct message_forward_reply *m)
+void route_reply(struct route *r, uint64_t from, const struct message_forward_reply *m)
 {
-    struct call *c = forwarded_take(l, from, m->request_id);
+    struct call *c = forwarded_take(r, from, m->request_id);
 
     /* NULL: answered, given up or repeated before. */
     if (c != NULL && !reply_is_diverted(c, m->reply)) {
-        bytes_set(&c->encoded_reply, m->reply);
-        call_end(c);
+        call_reply_encoded(c, m->reply);
     }
 }
 
-void route_peer_down(struct lane *l, uint64_t peer)
+void route_peer_down(struct route *r, uint64_t peer)
 {
-    struct call **p = &l->forwarded;
+    struct call **p = &r->forwarded;
     while (*p != NULL) {
         struct call *c = *p;
         if (c->sent_to != peer) {
@@ -255,7 +174,7 @@ static void call_elsewhere(struct call *c, const char *why)
     uint64_t to = replica_linked(c);
     (void)snprintf(c->last_text, sizeof c->last_text, "%s", why);
     if (to == 0) {
-        park(c, PARK_RETRY_MS);
+        route_park(c);
     } else {
         forward(c, to);
     }
@@ -263,19 +182,19 @@ static void call_elsewhere(struct call *c, const char *why)
 
 static void call_try_shard(struct call *c)
 {
-    struct slot *s = lane_slot(c->lane, c->request.routing_number.n);
-    bool leader_only = request_kind_where(c->request.kind) == 'L';
+    struct lane_slot *s = lane_slot(c->lane, c->request.routing_number.n);
+    bool leader_only = c->verb->facts.where == VERB_LEADER;
 
     if (s == NULL) {
         call_elsewhere(c, "this node holds no replica of it");
     } else if (s->why[0] != '\0') {
         call_elsewhere(c, s->why); /* Not open or stopped: damaged here, not everywhere. */
     } else if (s->shard != NULL && (!leader_only || s->led_since_ms != 0)) {
-        verb_shard(c, s);
+        c->verb->run(c, s);
     } else if (s->leader != 0 && s->leader != c->node->self->id && c->lane->linked[s->leader - 1]) {
         forward(c, s->leader);
     } else {
-        park(c, PARK_RETRY_MS);
+        route_park(c);
     }
 }
 
@@ -299,11 +218,11 @@ static void call_try_catalog(struct call *c)
 {
     struct node *n = c->node;
     if (n->catalog_ready) {
-        verb_catalog(c);
+        c->verb->run(c, NULL);
     } else if (catalog_guide(c) != 0) {
         forward(c, catalog_guide(c));
     } else {
-        park(c, PARK_RETRY_MS);
+        route_park(c);
     }
 }
 
@@ -311,7 +230,7 @@ static void call_try(struct call *c)
 {
     if (c->lane->leaving_stopped) {
         call_stopped(c);
-    } else if (request_kind_where(c->request.kind) == 'C') {
+    } else if (c->verb->facts.where == VERB_CATALOG) {
         call_try_catalog(c);
     } else if (c->replicas_count == 0) {
         call_locate(c);
@@ -329,19 +248,20 @@ static void call_arrive(struct task *t)
 /* It was sent to the leader of then, who says nothing, and somebody else leads now. */
 static bool waits_for_a_past_leader(const struct call *c, uint64_t now)
 {
-    char where = request_kind_where(c->request.kind);
-    const struct slot *s = where == 'L' ? lane_slot(c->lane, c->request.routing_number.n) : NULL;
-    uint64_t leader = where == 'C' ? c->node->catalog_leader : s != NULL ? s->leader : 0;
+    enum verb_where where = c->verb->facts.where;
+    const struct lane_slot *s = where == VERB_LEADER ? lane_slot(c->lane, c->request.routing_number.n) : NULL;
+    uint64_t leader = where == VERB_CATALOG ? c->node->catalog_leader : s != NULL ? s->leader : 0;
 
-    return leader != 0 && leader != c->sent_to && now - c->sent_ms >= SILENT_LEADER_MS && is_repeatable(c);
+    return leader != 0 && leader != c->sent_to && now - c->sent_ms >= SILENT_LEADER_MS &&
+           call_is_repeatable(c);
 }
 
-void route_tick(struct lane *l)
+void route_tick(struct route *r)
 {
-    uint64_t now = loop_now_ms(l->loop);
-    struct call *waiting = l->parked;
+    uint64_t now = loop_now_ms(r->lane->loop);
+    struct call *waiting = r->parked;
 
-    l->parked = NULL;
+    r->parked = NULL;
     while (waiting != NULL) {
         struct call *c = waiting;
         waiting = c->next;
@@ -350,11 +270,11 @@ void route_tick(struct lane *l)
         } else if (now >= c->retry_ms) {
             call_try(c);
         } else {
-            c->next = l->parked;
-            l->parked = c;
+            c->next = r->parked;
+            r->parked = c;
         }
     }
-    for (struct call **p = &l->forwarded; *p != NULL;) {
+    for (struct call **p = &r->forwarded; *p != NULL;) {
         struct call *c = *p;
         bool expired = now >= c->deadline_ms;
         if (!expired && !waits_for_a_past_leader(c, now)) {
@@ -371,23 +291,21 @@ void route_tick(struct lane *l)
     }
 }
 
-void route_wake(struct lane *l)
+void route_wake(struct route *r)
 {
-    bool any = false;
-    for (struct call *c = l->parked; c != NULL; c = c->next) {
+    for (struct call *c = r->parked; c != NULL; c = c->next) {
         c->retry_ms = 0;
-        any = true;
     }
-    if (any && l->tick.run == lane_tick) {
-        loop_after(l->loop, &l->tick, 0);
+    if (r->parked != NULL) {
+        lane_tick_soon(r->lane);
     }
 }
 
-void route_abandon(struct lane *l)
+void route_abandon(struct route *r)
 {
-    struct call *lists[] = {l->parked, l->forwarded};
-    l->parked = NULL;
-    l->forwarded = NULL;
+    struct call *lists[] = {r->parked, r->forwarded};
+    r->parked = NULL;
+    r->forwarded = NULL;
     for (size_t i = 0; i < 2; i++) {
         while (lists[i] != NULL) {
             struct call *c = lists[i];
@@ -453,19 +371,15 @@ static void call_locate(struct call *c)
     } else if (catalog_guide(c) != 0) {
         forward(c, catalog_guide(c));
     } else {
-        park(c, PARK_RETRY_MS);
+        route_park(c);
     }
 }
 
 static bool call_is_served(struct call *c)
 {
     struct node *n = c->node;
-    enum request_kind kind = c->request.kind;
-    /* What it knows of itself; of the cluster's shards and settings it knows nothing. */
-    bool is_about_itself = kind == REQUEST_PING || kind == REQUEST_STATUS || kind == REQUEST_NODES_LIST ||
-                           kind == REQUEST_NODES_SHOW;
 
-    if (n->state == NODE_RUNNING || is_about_itself) {
+    if (n->state == NODE_RUNNING || c->verb->facts.where == VERB_ITSELF) {
         return true;
     }
     call_fail(c, SG_UNAVAILABLE, "node %s is %s%s%s: ask another node", n->self->name,
@@ -476,19 +390,28 @@ static bool call_is_served(struct call *c)
 
 static void call_dispatch(struct call *c)
 {
+    const struct node *n = c->node;
+
+    c->verb = &n->options.verbs[c->request.kind];
+    if (c->verb->run == NULL) {
+        call_fail(c, SG_UNSUPPORTED, "node %s does not know the request '%s'", n->self->name, call_name(c));
+        return;
+    }
     if (!call_is_served(c)) {
         return;
     }
-    switch (request_kind_where(c->request.kind)) {
-    case 'N':
-        verb_node(c);
+    switch (c->verb->facts.where) {
+    case VERB_ITSELF:
+    case VERB_NODE:
+        c->verb->run(c, NULL);
         break;
-    case 'C':
+    case VERB_CATALOG:
         call_try(c);
         break;
-    default:
+    case VERB_REPLICA:
+    case VERB_LEADER:
         if (c->request.routing_number.n == 0) {
-            call_fail(c, SG_INVALID, "%s needs a routing number", request_kind_name(c->request.kind));
+            call_fail(c, SG_INVALID, "%s needs a routing number", call_name(c));
         } else {
             call_locate(c);
         }
@@ -510,18 +433,11 @@ static uint32_t timeout_of(const struct request *r)
 static void request_take(struct node *n, struct span request, uint32_t hops,
                          void (*reply)(void *token, struct bytes *reply), void *token)
 {
-    struct call *c = mem_zalloc(1, sizeof *c);
     bool fits = has_room(n, request.n);
+    struct call *c = call_new(n, hops, reply, token);
     const char *why = "";
     enum sg_err err;
 
-    c->node = n;
-    c->lane = &n->lanes[0];
-    c->arena = ARENA_INIT;
-    c->hops = hops;
-    c->reply = reply;
-    c->token = token;
-    n->calls_count++;
     if (!fits) {
         call_fail(c, SG_BUSY, "too many requests are under way on node %s: try again in a moment",
                   n->self->name);

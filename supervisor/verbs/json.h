@@ -4,7 +4,8 @@
 
 #include <jansson.h>
 
-#include "supervisor/node/route.h"
+#include "supervisor/node/call.h"
+#include "supervisor/node/node_impl.h"
 #include "supervisor/verbs/view.h"
 
 /* Ends the call with the document; takes the reference. */

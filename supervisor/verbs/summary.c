@@ -5,18 +5,19 @@
 #include <stdlib.h>
 
 #include "proto/base/mem.h"
+#include "supervisor/node/node_impl.h"
 
-struct gather;
+struct summary_gather;
 
 struct lane_part {
     struct task task;
-    struct gather *gather;
+    struct summary_gather *gather;
     struct lane *lane;
     struct shard_summary *shards;
     size_t shards_count;
 };
 
-struct gather {
+struct summary_gather {
     struct call *call;
     void (*done)(struct call *c, const struct summary *s);
     struct lane_part parts[LANES_MAX];
@@ -95,7 +96,7 @@ static void fill_files(struct shard_summary *out, struct rows *rows, int64_t now
     arena_release(&a);
 }
 
-static void fill(struct shard_summary *out, struct slot *s, struct rows *rows, int64_t now_ms)
+static void fill(struct shard_summary *out, struct lane_slot *s, struct rows *rows, int64_t now_ms)
 {
     struct counters_row counters;
 
@@ -153,7 +154,7 @@ static int by_group(const void *a, const void *b)
     return x->group < y->group ? -1 : x->group > y->group;
 }
 
-static void gather_done(struct gather *g)
+static void gather_done(struct summary_gather *g)
 {
     struct summary s = {NULL, 0};
     size_t lanes = g->call->node->options.lanes_count;
@@ -190,12 +191,12 @@ static void part_run(struct task *t)
     struct lane_part *p = CONTAINER_OF(t, struct lane_part, task);
     lane_fill(p);
     p->task.run = part_back;
-    loop_post(p->lane->node->lanes[0].loop, &p->task);
+    loop_post(p->gather->call->node->lanes[0].loop, &p->task);
 }
 
 void summary_gather(struct call *c, void (*done)(struct call *c, const struct summary *s))
 {
-    struct gather *g = mem_zalloc(1, sizeof *g);
+    struct summary_gather *g = mem_zalloc(1, sizeof *g);
 
     g->call = c;
     g->done = done;

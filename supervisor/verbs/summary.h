@@ -2,7 +2,7 @@
 #ifndef SUPERVISOR_VERBS_SUMMARY_H
 #define SUPERVISOR_VERBS_SUMMARY_H
 
-#include "supervisor/node/route.h"
+#include "supervisor/node/call.h"
 
 struct shard_summary {
     uint64_t group, leader, term, commit_index, applied_index;

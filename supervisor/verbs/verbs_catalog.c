@@ -7,8 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "supervisor/verbs/json.h"
 #include "supervisor/config/cluster_yaml.h"
+#include "supervisor/verbs/json.h"
+#include "supervisor/verbs/verbs.h"
 
 #define COMMAND_SIZE_BYTES (ENTRY_SIZE_MAX_BYTES / 2)
 
@@ -95,7 +96,7 @@ static bool zones_are_known(struct call *c, const struct cluster_settings *wante
     return true;
 }
 
-void verb_catalog(struct call *c)
+void verb_apply(struct call *c, struct lane_slot *slot)
 {
     struct node *n = c->node;
     struct cluster_settings wanted;
@@ -103,7 +104,7 @@ void verb_catalog(struct call *c)
     char why[640];
     enum sg_err err;
 
-    CHECK(c->request.kind == REQUEST_APPLY);
+    (void)slot;
     if (n->model->nodes_count == 0) {
         call_retry(c, SG_UNAVAILABLE, "the cluster was just formed and has not registered its nodes yet");
         return;

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "supervisor/verbs/json.h"
-#include "supervisor/verbs/verbs_shard.h"
+#include "supervisor/verbs/verbs.h"
 
 #define TRANSFER_POLL_MS 2
 
@@ -37,7 +37,7 @@ static void submit_done(struct shard_submit *submit, enum sg_err err, const stru
     call_reply(c, &r);
 }
 
-void verb_submit(struct call *c, struct slot *s)
+void verb_submit(struct call *c, struct lane_slot *s)
 {
     c->exec.submit = (struct shard_submit){
         .transfers = c->request.transfers,
@@ -62,10 +62,10 @@ static void answer_done(struct call *c, uint64_t index, uint64_t file, const cha
 
 /* Closing a named window is what may be repeated though it is not the same the
  * second time; cancelling and resolving are. */
-bool verb_done_before(struct call *c, enum sg_err err, const char *text)
+bool verb_closed_before(struct call *c, enum sg_err err, const char *text)
 {
     char window[WINDOW_NAME_SIZE_MAX + 1];
-    if (!c->started || err != SG_EXISTS || c->request.kind != REQUEST_WINDOWS_CLOSE) {
+    if (err != SG_EXISTS) {
         return false;
     }
     answer_done(c, 0, 0, span_cstr(request_arg(&c->request, "window"), window, sizeof window), text);
@@ -82,7 +82,7 @@ static void command_done(struct shard_command *command, enum sg_err err, const s
         return;
     }
     (void)span_cstr(result->reason, reason, sizeof reason);
-    if (verb_done_before(c, result->err, reason)) {
+    if (call_done_before(c, result->err, reason)) {
         return;
     }
     if (result->err != SG_OK) {
@@ -99,7 +99,7 @@ static bool needs_reason(const struct call *c)
 }
 
 /* The number of the file that the request names; 0: the call has been answered. */
-static uint64_t file_number(struct call *c, struct slot *s)
+static uint64_t file_number(struct call *c, struct lane_slot *s)
 {
     struct call_view v;
     uint64_t number;
@@ -130,7 +130,7 @@ static bool fill_close(struct call *c, struct command *out)
     return true;
 }
 
-static bool fill_file(struct call *c, struct slot *s, struct command *out)
+static bool fill_file(struct call *c, struct lane_slot *s, struct command *out)
 {
     struct span as = request_arg(&c->request, "as");
     bool resolve = c->request.kind == REQUEST_FILES_RESOLVE;
@@ -152,11 +152,11 @@ static bool fill_file(struct call *c, struct slot *s, struct command *out)
     return true;
 }
 
-static bool fill_command(struct call *c, struct slot *s, struct command *out)
+static bool fill_command(struct call *c, struct lane_slot *s, struct command *out)
 {
     if (needs_reason(c) && request_arg(&c->request, "reason").n == 0) {
         call_fail(c, SG_INVALID, "%s needs --reason TEXT: it stands in the events of the shard",
-                  request_kind_name(c->request.kind));
+                  call_name(c));
         return false;
     }
     if (c->request.kind == REQUEST_WINDOWS_CLOSE) {
@@ -171,7 +171,7 @@ static bool fill_command(struct call *c, struct slot *s, struct command *out)
     return fill_file(c, s, out);
 }
 
-void verb_command(struct call *c, struct slot *s)
+void verb_command(struct call *c, struct lane_slot *s)
 {
     memset(&c->exec.command, 0, sizeof c->exec.command);
     c->exec.command.done = command_done;
@@ -220,7 +220,7 @@ static bool transfer_is_timely(struct call *c, struct shard *s, const struct gro
 static void transfer_poll(struct task *t)
 {
     struct call *c = CONTAINER_OF(t, struct call, task);
-    struct slot *s = lane_slot(c->lane, c->request.routing_number.n);
+    struct lane_slot *s = lane_slot(c->lane, c->request.routing_number.n);
     struct group_status status;
     bool over = loop_now_ms(c->lane->loop) >= c->deadline_ms || c->lane->leaving_stopped;
 
@@ -302,7 +302,7 @@ static void transfer_try(struct task *t)
     }
 }
 
-void verb_leader_transfer(struct call *c, struct slot *s)
+void verb_leader_transfer(struct call *c, struct lane_slot *s)
 {
     struct group_status status;
 

@@ -3,15 +3,17 @@
 #include <string.h>
 
 #include "proto/base/mem.h"
+#include "shardgate/version.h"
+#include "supervisor/config/cluster_yaml.h"
 #include "supervisor/node/pace.h"
 #include "supervisor/verbs/json.h"
 #include "supervisor/verbs/summary.h"
-#include "supervisor/config/cluster_yaml.h"
-#include "shardgate/version.h"
+#include "supervisor/verbs/verbs.h"
 
-static void verb_ping(struct call *c)
+void verb_ping(struct call *c, struct lane_slot *slot)
 {
     const struct node *n = c->node;
+    (void)slot;
     call_document(c, json_pack("{s:i,s:s,s:s,s:s,s:s,s:b}", "v", 1, "cluster", n->cluster, "node",
                                n->self->name, "state", node_state_name(n->state), "why", n->refusal, "up",
                                n->state == NODE_RUNNING));
@@ -27,7 +29,7 @@ static json_t *member_json(const struct node *n, size_t i)
 
     if (is_self) {
         s = (struct message_node_status){.started_ms = n->started_wall_ms};
-        lane_counts((struct node *)(uintptr_t)n, &s);
+        members_own_counts(n, &s);
     }
     return json_pack("{s:s,s:s,s:i,s:i,s:i,s:s,s:s,s:s,s:s,s:o,s:o}", "name", m->founder->name, "state",
                      member_state_name(n, i + 1), "leaders", (int)s.leaders, "replicas", (int)s.replicas,
@@ -51,8 +53,9 @@ static json_t *members_json(const struct node *n)
     return list;
 }
 
-static void verb_nodes_list(struct call *c)
+void verb_nodes_list(struct call *c, struct lane_slot *slot)
 {
+    (void)slot;
     call_document(c, json_pack("{s:i,s:s,s:s,s:o}", "v", 1, "cluster", c->node->cluster, "answered_by",
                                c->node->self->name, "nodes", members_json(c->node)));
 }
@@ -67,12 +70,13 @@ static json_t *pace_json(const struct lane *l, enum pace_of of, const char *sinc
 }
 
 /* This node, and how long its loops and writers take. */
-static void verb_nodes_show(struct call *c)
+void verb_nodes_show(struct call *c, struct lane_slot *slot)
 {
     const struct node *n = c->node;
     json_t *o = member_json(n, (size_t)(n->self->id - 1));
     json_t *list = json_array();
 
+    (void)slot;
     for (size_t i = 0; i < n->options.lanes_count; i++) {
         const struct lane *l = &n->lanes[i];
         struct stamp now = loop_stamp(n->lanes[0].loop);
@@ -91,11 +95,12 @@ static void verb_nodes_show(struct call *c)
 }
 
 /* The configuration as a file: the same form that apply takes. */
-static void verb_export(struct call *c)
+void verb_export(struct call *c, struct lane_slot *slot)
 {
     struct bytes yaml = BYTES_NONE;
     struct reply r = {.err = SG_OK};
 
+    (void)slot;
     cluster_yaml_print(&c->node->model->cluster, &yaml);
     r.data = span_bytes(&yaml);
     call_reply(c, &r);
@@ -256,27 +261,14 @@ static void shards_done(struct call *c, const struct summary *s)
     call_document(c, json_pack("{s:i,s:s,s:o}", "v", 1, "answered_by", c->node->self->name, "shards", list));
 }
 
-static void verb_status(struct call *c)
+void verb_status(struct call *c, struct lane_slot *slot)
 {
+    (void)slot;
     summary_gather(c, status_done);
 }
 
-static void verb_shards_list(struct call *c)
+void verb_shards_list(struct call *c, struct lane_slot *slot)
 {
+    (void)slot;
     summary_gather(c, shards_done);
-}
-
-void verb_node(struct call *c)
-{
-    static void (*const verbs[REQUEST_KINDS])(struct call * c) = {
-        [REQUEST_PING] = verb_ping,     [REQUEST_NODES_LIST] = verb_nodes_list,
-        [REQUEST_STATUS] = verb_status, [REQUEST_SHARDS_LIST] = verb_shards_list,
-        [REQUEST_EXPORT] = verb_export, [REQUEST_NODES_SHOW] = verb_nodes_show,
-    };
-    if (verbs[c->request.kind] == NULL) {
-        call_fail(c, SG_UNSUPPORTED, "node %s does not know the request '%s'", c->node->self->name,
-                  request_kind_name(c->request.kind));
-        return;
-    }
-    verbs[c->request.kind](c);
 }

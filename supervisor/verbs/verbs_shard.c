@@ -1,7 +1,8 @@
 /* Verbs on one routing number: reads. On the shard's lane. */
 #include "proto/base/mem.h"
 #include "supervisor/verbs/json.h"
-#include "supervisor/verbs/verbs_shard.h"
+#include "supervisor/verbs/table.h"
+#include "supervisor/verbs/verbs.h"
 
 #define READ_POLL_MS 1
 
@@ -17,23 +18,30 @@ static void view_failed(struct call *c, const struct view *v)
     call_fail(c, v->err, "%s", v->why);
 }
 
-static void view_answer(struct call *c, struct call_view *v, json_t *document)
+/* Ends the call with what the view made, or with why it did not. */
+static void view_done(struct call *c, struct call_view *v, bool made, struct view_answer *answer)
 {
+    struct reply r = {.err = SG_OK, .data = span_bytes(&answer->data)};
+
     call_view_end(v);
-    if (document == NULL) {
+    if (!made) {
         view_failed(c, &v->view);
+    } else if (answer->document != NULL) {
+        call_document(c, answer->document);
     } else {
-        call_document(c, document);
+        call_reply(c, &r);
     }
+    bytes_release(&answer->data);
 }
 
-struct read_args {
-    struct shard *shard;
-    struct span id, file, state;
-    uint64_t from, to;
-};
+/* The request's arguments. false: the call has been answered. */
+static bool read_args(struct call *c, struct view_args *out)
+{
+    *out = view_args_of(&c->request);
+    return call_number(c, "from", 0, &out->from) && call_number(c, "to", UINT64_MAX, &out->to);
+}
 
-static void verb_leader_show(struct call *c, struct slot *s)
+void verb_leader_show(struct call *c, struct lane_slot *s)
 {
     const struct founder *leader = node_founder(c->node, s->leader);
     char aba[ABA_TEXT_SIZE];
@@ -42,77 +50,19 @@ static void verb_leader_show(struct call *c, struct slot *s)
                                leader == NULL ? NULL : leader->name, "term", (json_int_t)s->term));
 }
 
-static json_t *read_transfer(struct call_view *v, const struct read_args *a)
+static void read_now(struct call *c, struct lane_slot *s)
 {
-    return view_transfer(&v->view, a->id);
-}
-static json_t *read_transfers(struct call_view *v, const struct read_args *a)
-{
-    return view_transfers(&v->view, a->from, a->state);
-}
-static json_t *read_trace(struct call_view *v, const struct read_args *a)
-{
-    return view_trace(&v->view, a->id);
-}
-static json_t *read_windows(struct call_view *v, const struct read_args *a)
-{
-    (void)a;
-    return view_windows(&v->view);
-}
-static json_t *read_files(struct call_view *v, const struct read_args *a)
-{
-    (void)a;
-    return view_files(&v->view);
-}
-static json_t *read_file(struct call_view *v, const struct read_args *a)
-{
-    return view_file(&v->view, a->file);
-}
-static json_t *read_events(struct call_view *v, const struct read_args *a)
-{
-    return view_events(&v->view, a->from);
-}
-static json_t *read_log(struct call_view *v, const struct read_args *a)
-{
-    return view_log(&v->view, a->from, a->to);
-}
-static json_t *read_hash(struct call_view *v, const struct read_args *a)
-{
-    (void)a;
-    return view_hash(&v->view);
-}
-static json_t *read_shard(struct call_view *v, const struct read_args *a)
-{
-    struct shard_status status;
-    shard_status(a->shard, &status);
-    return view_shard(&v->view, &status);
-}
-
-static json_t *(*const reads[REQUEST_KINDS])(struct call_view *v, const struct read_args *a) = {
-    [REQUEST_TRANSFERS_SHOW] = read_transfer,
-    [REQUEST_TRANSFERS_LIST] = read_transfers,
-    [REQUEST_TRANSFERS_TRACE] = read_trace,
-    [REQUEST_WINDOWS_LIST] = read_windows,
-    [REQUEST_FILES_LIST] = read_files,
-    [REQUEST_FILES_SHOW] = read_file,
-    [REQUEST_EVENTS] = read_events,
-    [REQUEST_LOG_DUMP] = read_log,
-    [REQUEST_HASH] = read_hash,
-    [REQUEST_SHARDS_SHOW] = read_shard,
-};
-
-static void read_now(struct call *c, struct slot *s)
-{
-    struct read_args a = {.shard = s->shard,
-                          .id = request_arg(&c->request, "id"),
-                          .file = request_arg(&c->request, "file"),
-                          .state = request_arg(&c->request, "state")};
+    struct shard_status live;
+    struct view_args args;
+    struct view_answer answer = {.document = NULL, .data = BYTES_NONE};
     struct call_view v;
 
-    if (call_number(c, "from", 0, &a.from) && call_number(c, "to", UINT64_MAX, &a.to) &&
-        call_view_begin(c, &v, s->lane, s->group)) {
-        view_answer(c, &v, reads[c->request.kind](&v, &a));
+    if (!read_args(c, &args) || !call_view_begin(c, &v, s->lane, s->group)) {
+        return;
     }
+    shard_status(s->shard, &live);
+    args.live = &live;
+    view_done(c, &v, verb_view_of(c->request.kind)(&v.view, &args, &answer), &answer);
 }
 
 /* Submissions are answered when they are applied, a moment before rows show
@@ -120,7 +70,7 @@ static void read_now(struct call *c, struct slot *s)
 static void read_when_flushed(struct task *t)
 {
     struct call *c = CONTAINER_OF(t, struct call, task);
-    struct slot *s = lane_slot(c->lane, c->request.routing_number.n);
+    struct lane_slot *s = lane_slot(c->lane, c->request.routing_number.n);
     struct group_status status;
 
     group_status(shard_group(s->shard), &status);
@@ -131,7 +81,7 @@ static void read_when_flushed(struct task *t)
     }
 }
 
-static void verb_read(struct call *c, struct slot *s)
+void verb_read(struct call *c, struct lane_slot *s)
 {
     struct group_status status;
 
@@ -147,48 +97,29 @@ struct file_read {
     struct work work;
     struct call *call;
     struct call_view v;
-    struct bytes data;
-    json_t *document;
-    bool done;
+    struct view_args args;
+    struct view_answer answer;
+    bool made;
 };
 
 static void file_read_run(struct work *w)
 {
     struct file_read *f = CONTAINER_OF(w, struct file_read, work);
-    struct span file = request_arg(&f->call->request, "file");
-
-    if (f->call->request.kind == REQUEST_FILES_GET) {
-        f->done = view_file_bytes(&f->v.view, file, &f->data);
-    } else {
-        f->document = view_file_verify(&f->v.view, file);
-    }
+    f->made = verb_view_of(f->call->request.kind)(&f->v.view, &f->args, &f->answer);
 }
 
 static void file_read_done(struct work *w)
 {
     struct file_read *f = CONTAINER_OF(w, struct file_read, work);
-    struct call *c = f->call;
-
-    if (c->request.kind == REQUEST_FILES_VERIFY) {
-        view_answer(c, &f->v, f->document);
-    } else {
-        struct reply r = {.err = SG_OK, .data = span_bytes(&f->data)};
-        call_view_end(&f->v);
-        if (f->done) {
-            call_reply(c, &r);
-        } else {
-            view_failed(c, &f->v.view);
-        }
-    }
-    bytes_release(&f->data);
+    view_done(f->call, &f->v, f->made, &f->answer);
     mem_free(f);
 }
 
-static void verb_file_read(struct call *c, struct slot *s)
+void verb_read_file(struct call *c, struct lane_slot *s)
 {
     struct file_read *f = mem_zalloc(1, sizeof *f);
 
-    if (!call_view_begin(c, &f->v, s->lane, s->group)) {
+    if (!read_args(c, &f->args) || !call_view_begin(c, &f->v, s->lane, s->group)) {
         mem_free(f);
         return;
     }
@@ -196,23 +127,4 @@ static void verb_file_read(struct call *c, struct slot *s)
     f->call = c;
     f->work = (struct work){.run = file_read_run, .done = file_read_done};
     loop_elsewhere(c->lane->loop, WORKER_READ, &f->work);
-}
-
-void verb_shard(struct call *c, struct slot *s)
-{
-    static void (*const verbs[REQUEST_KINDS])(struct call * c, struct slot * s) = {
-        [REQUEST_SUBMIT] = verb_submit,           [REQUEST_CANCEL] = verb_command,
-        [REQUEST_WINDOWS_CLOSE] = verb_command,   [REQUEST_FILES_CANCEL] = verb_command,
-        [REQUEST_FILES_RESOLVE] = verb_command,   [REQUEST_LEADER_TRANSFER] = verb_leader_transfer,
-        [REQUEST_LEADER_SHOW] = verb_leader_show, [REQUEST_FILES_GET] = verb_file_read,
-        [REQUEST_FILES_VERIFY] = verb_file_read,
-    };
-    if (verbs[c->request.kind] != NULL) {
-        verbs[c->request.kind](c, s);
-    } else if (reads[c->request.kind] != NULL) {
-        verb_read(c, s);
-    } else {
-        call_fail(c, SG_UNSUPPORTED, "node %s does not know the request '%s'", c->node->self->name,
-                  request_kind_name(c->request.kind));
-    }
 }

@@ -29,6 +29,21 @@ struct view {
     void *impl;
 };
 
+/* What a request asks a view for; the spans are the request's. */
+struct view_args {
+    struct span id, file, state;
+    uint64_t from, to;
+    const struct shard_status *live; /* Of a running node; NULL offline. */
+};
+/* from and to are left to the caller, who says why a number is none: 0, UINT64_MAX. */
+struct view_args view_args_of(const struct request *r);
+
+/* One of both. The caller releases them. */
+struct view_answer {
+    json_t *document;
+    struct bytes data;
+};
+
 /* transfers show ID: the transfer with its state, file, trace number. */
 json_t *view_transfer(struct view *v, struct span id);
 /* transfers list: {"v":1,"transfers":[...],"next":SEQ}; state may be empty. */

@@ -7,7 +7,7 @@
 
 #include "proto/base/mem.h"
 #include "shard/engine/trail.h"
-#include "supervisor/node/parts.h"
+#include "supervisor/node/node_impl.h"
 #include "tests/sim/check.h"
 
 #define FOLLOWERS_EVERY_US 1000000
@@ -39,7 +39,7 @@ uint64_t check_group_id(unsigned number)
 
 struct group *check_group(struct sim_host *h, unsigned number)
 {
-    struct slot *slot;
+    struct lane_slot *slot;
     if (!h->up || h->node == NULL) {
         return NULL;
     }
@@ -255,7 +255,7 @@ static inline void replica_look(struct sim_host *h, unsigned number, struct grou
 
 /* Submissions wait at leaders; status reads rows at all others, so those have
  * their turn now and then. */
-static bool may_queue(const struct sim *s, const struct slot *slot)
+static bool may_queue(const struct sim *s, const struct lane_slot *slot)
 {
     return slot->shard != NULL &&
            (shard_group(slot->shard)->told.is_ready || s->now_us % FOLLOWERS_EVERY_US == 0);
@@ -266,7 +266,7 @@ void check_queues(struct sim *s)
     for (unsigned i = 0; i < s->plan.nodes; i++) {
         struct sim_host *h = &s->hosts[i];
         for (size_t k = 0; h->up && k < h->node->lanes[0].slots_count; k++) {
-            struct slot *slot = h->node->lanes[0].slots[k];
+            struct lane_slot *slot = h->node->lanes[0].slots[k];
             struct shard_status status;
             if (may_queue(s, slot)) {
                 shard_status(slot->shard, &status);
@@ -285,7 +285,7 @@ void check_host(struct sim_host *h)
         replica_look(h, 0, h->node->catalog);
     }
     for (size_t i = 0; i < l->slots_count; i++) {
-        struct slot *slot = l->slots[i];
+        struct lane_slot *slot = l->slots[i];
         if (slot->shard != NULL) {
             replica_look(h, sim_shard_of(slot->group) + 1, shard_group(slot->shard));
         }

@@ -2,12 +2,12 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "supervisor/node/parts.h"
+#include "supervisor/node/node_impl.h"
 #include "tests/sim/check.h"
 
 bool check_is_excused(struct sim_host *h, unsigned number)
 {
-    struct slot *slot;
+    struct lane_slot *slot;
     if (h->lost || h == h->sim->away) {
         return true;
     }

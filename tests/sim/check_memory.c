@@ -4,7 +4,7 @@
  * When all is done: what a process keeps that just started on the same disk. */
 #include <inttypes.h>
 
-#include "supervisor/node/parts.h"
+#include "supervisor/node/node_impl.h"
 #include "tests/sim/check.h"
 
 /* Snapshots on their way, files being built or uploaded, answers, frames. */

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "supervisor/node/parts.h"
+#include "supervisor/node/node_impl.h"
 #include "tests/sim/check.h"
 
 /* --- I-1: what a message says is durable ---------------------------------------------------------------------- */

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "proto/base/mem.h"
-#include "supervisor/node/parts.h"
+#include "supervisor/node/node_impl.h"
 #include "tests/sim/check.h"
 
 struct block {

@@ -3,6 +3,7 @@
 
 #include "proto/base/fault.h"
 #include "proto/base/mem.h"
+#include "supervisor/verbs/table.h"
 #include "tests/sim/sim.h"
 
 #define CALM_FLUSH_MAX_US 20000 /* A slow disk is a fault too. */
@@ -382,6 +383,7 @@ void host_start(struct sim_host *h)
                                       .founders_count = s->plan.nodes,
                                       .lanes_count = 1,
                                       .link = &h->link,
+                                      .verbs = verbs_table(),
                                       .zone = host_zone,
                                       .trailing_entries = s->plan.trailing,
                                       .inflight_entries = s->plan.inflight,

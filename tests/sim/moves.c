@@ -7,7 +7,7 @@
 #include <inttypes.h>
 
 #include "proto/base/mem.h"
-#include "supervisor/node/parts.h"
+#include "supervisor/node/node_impl.h"
 #include "tests/sim/check.h"
 
 #define ASK_AGAIN_MAX 12

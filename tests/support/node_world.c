@@ -1,6 +1,7 @@
 #include <stdio.h>
 
 #include "proto/base/mem.h"
+#include "supervisor/verbs/table.h"
 #include "tests/support/node_world_impl.h"
 
 /* A killed process's memory is gone in reality; here it must stay reachable. */
@@ -142,6 +143,7 @@ static struct node_options options_of(struct world_process *p, struct founder *f
                              .founders_count = w->count,
                              .lanes_count = w->lanes,
                              .link = &p->link,
+                             .verbs = verbs_table(),
                              .zone = world_zone,
                              .trailing_entries = TRAILING_ENTRIES_DEFAULT,
                              .election_timeout_ms = ELECTION_TIMEOUT_MS,
@@ -349,7 +351,7 @@ static size_t leader_now(struct node_world *w, uint64_t group)
         if (n == NULL) {
             continue;
         }
-        struct slot *s = lane_slot(node_lane_of(n, group), group);
+        struct lane_slot *s = lane_slot(node_lane_of(n, group), group);
         if (group == 0 ? n->catalog_ready : s != NULL && s->led_since_ms != 0) {
             return i;
         }
@@ -370,7 +372,7 @@ struct node *node_world_node(struct node_world *w, size_t node)
     return runs(w, node) ? w->machines[node].p->node : NULL;
 }
 
-struct slot *node_world_slot(struct node_world *w, size_t node, uint64_t group)
+struct lane_slot *node_world_slot(struct node_world *w, size_t node, uint64_t group)
 {
     struct node *n = node_world_node(w, node);
     return n == NULL ? NULL : lane_slot(node_lane_of(n, group), group);

@@ -13,7 +13,7 @@
 #define TESTS_SUPPORT_NODE_WORLD_H
 
 #include "storage/mem_kv.h"
-#include "supervisor/node/parts.h"
+#include "supervisor/node/node_impl.h"
 #include "tests/support/test_loop.h"
 
 struct node_world;
@@ -47,7 +47,7 @@ bool node_world_formed(struct node_world *w, uint64_t limit_ms);
 size_t node_world_leader(struct node_world *w, uint64_t group, uint64_t limit_ms);
 
 struct node *node_world_node(struct node_world *w, size_t node);
-struct slot *node_world_slot(struct node_world *w, size_t node, uint64_t group);
+struct lane_slot *node_world_slot(struct node_world *w, size_t node, uint64_t group);
 struct mem_kv *node_world_disk(struct node_world *w, size_t node, size_t lane);
 /* on_fatal was called; nothing of the node runs any more. */
 bool node_world_is_fatal(const struct node_world *w, size_t node);

@@ -135,9 +135,6 @@ static void test_kinds(void **state)
 {
     (void)state;
     assert_string_equal(request_kind_name(REQUEST_SUBMIT), "transfers submit");
-    assert_int_equal(request_kind_where(REQUEST_SUBMIT), 'L');
-    assert_int_equal(request_kind_where(REQUEST_APPLY), 'C');
-    assert_int_equal(request_kind_where(REQUEST_STATUS), 'N');
     assert_string_equal(request_kind_name(REQUEST_KINDS), "");
     assert_string_equal(outcome_name(OUTCOME_ACCEPTED), "accepted");
     assert_string_equal(outcome_name(OUTCOME_FOLDED), "folded");

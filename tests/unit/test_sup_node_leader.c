@@ -99,7 +99,7 @@ static void leadership_stays_near_a_cutoff(void **state)
 static bool near_cutoff(void *arg)
 {
     char why[128];
-    struct slot *s = arg;
+    struct lane_slot *s = arg;
     return shard_is_near_cutoff(s->shard, why, sizeof why);
 }
 

@@ -105,7 +105,7 @@ static void a_damaged_replica_passes_requests_on(void **state)
     struct node_world *w = node_check_serving(1);
     size_t leader = node_world_leader(w, ABA_A, 1);
     node_check_ok(node_check_submit(w, 0, "a", ABA_A));
-    struct slot *s = node_world_slot(w, leader, ABA_A);
+    struct lane_slot *s = node_world_slot(w, leader, ABA_A);
     for (size_t n = 0; s->why[0] == '\0' && n < 4000; n++) {
         /* All rows of all groups rot; what reads one stops. */
         if (!mem_kv_flip_bit_at(node_world_disk(w, leader, 0), KV_STATE, n, 3)) {

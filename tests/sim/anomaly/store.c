@@ -12,7 +12,7 @@
 
 #include "proto/base/mem.h"
 #include "shard/engine/engine.h"
-#include "supervisor/node/parts.h"
+#include "supervisor/node/node_impl.h"
 #include "tests/sim/anomaly/anomaly.h"
 
 #define LOOK_AFTER_US 3000000
@@ -72,7 +72,7 @@ static bool works(struct sim_host *h)
     }
     l = &h->node->lanes[0];
     for (size_t i = 0; i < l->slots_count; i++) {
-        const struct slot *slot = l->slots[i];
+        const struct lane_slot *slot = l->slots[i];
         if (slot->shard == NULL ? !slot->opening : shard_group(slot->shard)->failed != SG_OK) {
             return false;
         }

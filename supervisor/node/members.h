@@ -1,0 +1,39 @@
+/* The other nodes: their heartbeats and what they say of themselves. Lane 0 only. */
+#ifndef SUPERVISOR_NODE_MEMBERS_H
+#define SUPERVISOR_NODE_MEMBERS_H
+
+#include "proto/frame.h"
+#include "supervisor/config/founder.h"
+
+struct node;
+
+/* A founding member as this node sees it. */
+struct node_member {
+    const struct founder *founder;
+    bool is_linked;           /* A pipe is up. */
+    bool is_usable;           /* And it proved to be a running member: the lanes count on it. */
+    uint64_t heard_ms;        /* Monotonic, last frame accepted; 0: never. */
+    struct identity identity; /* Heard in a HELLO while forming, or settled once formed. */
+    bool has_identity;
+    bool is_formed; /* By its last HELLO. */
+    uint64_t hello_sent_ms;
+    uint64_t refusal_sent_ms;
+    bool refuses_us;
+    struct message_node_status status;
+    bool has_status;
+    char version[32];
+};
+
+void members_tick(struct node *n);
+void members_status(struct node *n, uint64_t from, const struct message_node_status *status);
+void members_peer_down(struct node *n, uint64_t peer);
+/* This member's own words came over its pipe: the lanes may use it from now on.
+ * A stranger under a member's name is linked, too, and answers nothing. */
+void member_usable(struct node *n, struct node_member *m);
+bool member_is_alive(const struct node *n, uint64_t id);
+/* "up", "down", "refused" ...: for people. */
+const char *member_state_name(const struct node *n, uint64_t id);
+/* What the lanes of this node say of themselves, added up. */
+void members_own_counts(const struct node *n, struct message_node_status *status);
+
+#endif
