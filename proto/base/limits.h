@@ -90,6 +90,9 @@
 #define OFFLINE_CPU_MAX_S 300 /* Of a reader of damaged files, which might run in circles. */
 #define LIST_ROWS_DEFAULT 1000
 #define LIST_ROWS_MAX 10000
+#define LIST_VISITS_MAX 10000 /* Records looked at for one answer; then it says where to go on. */
+#define LIST_SIZE_SOFT_BYTES \
+    (512u << 10) /* Of records in one answer: it ends with the one that passes this. */
 #define SUBMIT_QUEUE_MAX_BYTES (16u << 20) /* Waiting for one shard's next entry. */
 #define SUBMIT_BATCH_TRANSFERS_MAX 2000    /* In one log entry. */
 #define SUBMIT_BATCH_SIZE_BYTES (512u << 10)

@@ -42,38 +42,75 @@ enum sg_err state_settings(struct rows *r, struct arena *a, struct settings *out
 struct list {
     struct rows *rows;
     struct arena *arena;
-    size_t row_size, max;
+    size_t row_size;
     enum sg_err (*read)(const struct list *l, uint64_t number, struct span value, void *row);
     bool (*takes)(const struct list *l, const void *row); /* NULL: all. */
     enum transfer_state state;                            /* For takes(). */
 };
 
-/* Gathers until it is known how many there are. Ends the walk; row is the
- * caller's room for one. */
-static enum sg_err list_walk(const struct list *l, struct store_walk *walk, void *row, void **out,
-                             size_t *count)
+/* What is passed over is read, too, but costs no answer: this part of its size counts. */
+#define PASSED_BY_SHARE 8
+
+/* How far a walk may go. */
+struct budget {
+    size_t rows, visits, bytes;
+};
+
+static struct budget budget_of(const struct page *page)
 {
-    struct bytes found = BYTES_NONE;
+    return (struct budget){page->rows_max, LIST_VISITS_MAX, LIST_SIZE_SOFT_BYTES};
+}
+
+static struct budget all_up_to(size_t rows_max)
+{
+    return (struct budget){rows_max, SIZE_MAX, SIZE_MAX};
+}
+
+/* One record; what is taken of it is appended to found. SG_NOTFOUND: there is no more. */
+static enum sg_err list_step(const struct list *l, struct store_walk *walk, void *row, struct bytes *found,
+                             struct budget *left, uint64_t *next)
+{
     struct span value;
     uint64_t number = 0;
+    enum sg_err err = store_walk_next(walk, &number, &value);
+    if (err != SG_OK) {
+        return err;
+    }
+    size_t cost = value.n / PASSED_BY_SHARE;
+    left->visits--;
+    err = l->read(l, number, value, row);
+    if (err == SG_OK && (l->takes == NULL || l->takes(l, row))) {
+        bytes_append(found, row, l->row_size);
+        left->rows--;
+        cost = value.n;
+    }
+    left->bytes -= cost < left->bytes ? cost : left->bytes;
+    *next = number;
+    return err;
+}
+
+/* Gathers until it is known how many there are. Ends the walk; row is the caller's
+ * room for one. page: where it ended; NULL: nobody asks. */
+static enum sg_err list_walk(const struct list *l, struct store_walk *walk, struct budget left, void *row,
+                             struct page *page, void **out, size_t *count)
+{
+    struct bytes found = BYTES_NONE;
+    uint64_t next = page != NULL ? page->after : 0;
     enum sg_err err = SG_OK;
-    *count = 0;
-    while (*count < l->max && (err = store_walk_next(walk, &number, &value)) == SG_OK) {
-        err = l->read(l, number, value, row);
-        if (err != SG_OK) {
-            break;
-        }
-        if (l->takes == NULL || l->takes(l, row)) {
-            bytes_append(&found, row, l->row_size);
-            ++*count;
-        }
+    while (err == SG_OK && left.rows > 0 && left.visits > 0 && left.bytes > 0) {
+        err = list_step(l, walk, row, &found, &left, &next);
     }
     store_walk_release(walk);
+    if (page != NULL) {
+        page->next = next;
+        page->more = err == SG_OK;
+    }
     if (err == SG_NOTFOUND) {
         err = SG_OK; /* How a walk ends. */
     }
+    *count = err == SG_OK ? found.n / l->row_size : 0;
     *out = err == SG_OK ? arena_array(l->arena, *count, l->row_size) : NULL;
-    if (err == SG_OK && *count > 0) {
+    if (*count > 0) {
         memcpy(*out, found.p, found.n);
     }
     bytes_release(&found);
@@ -117,19 +154,31 @@ static bool takes_state(const struct list *l, const void *row)
     return l->state == 0 || transfer->state == l->state;
 }
 
-enum sg_err state_transfers(struct rows *r, uint64_t after, enum transfer_state state, size_t max,
-                            struct arena *a, struct transfer_row **out, size_t *count)
+static enum sg_err transfers_of(struct rows *r, uint64_t after, enum transfer_state state,
+                                struct budget budget, struct page *page, struct arena *a,
+                                struct transfer_row **out, size_t *count)
 {
     bool pending = state == TRANSFER_PENDING;
-    const struct list list = {r,           a,    sizeof **out, max, pending ? read_pending : read_transfer,
-                              takes_state, state};
+    const struct list list = {r, a, sizeof **out, pending ? read_pending : read_transfer, takes_state, state};
     struct store_walk walk;
     struct transfer_row row;
     void *rows = NULL;
     store_walk(&walk, r, pending ? TABLE_PENDING : TABLE_TRANSFERS, after);
-    enum sg_err err = list_walk(&list, &walk, &row, &rows, count);
+    enum sg_err err = list_walk(&list, &walk, budget, &row, page, &rows, count);
     *out = rows;
     return err;
+}
+
+enum sg_err state_transfers(struct rows *r, uint64_t after, enum transfer_state state, size_t max,
+                            struct arena *a, struct transfer_row **out, size_t *count)
+{
+    return transfers_of(r, after, state, all_up_to(max), NULL, a, out, count);
+}
+
+enum sg_err state_transfers_page(struct rows *r, struct page *page, enum transfer_state state,
+                                 struct arena *a, struct transfer_row **out, size_t *count)
+{
+    return transfers_of(r, page->after, state, budget_of(page), page, a, out, count);
 }
 
 /* --- Windows ---------------------------------------------------------------------- */
@@ -145,14 +194,13 @@ static enum sg_err read_window(const struct list *l, uint64_t index, struct span
     return store_window_of(l->rows, value, row);
 }
 
-static enum sg_err windows_of(struct rows *r, struct store_walk *walk, size_t max, struct arena *a,
-                              struct window_row **out, size_t *count)
+static enum sg_err windows_of(struct rows *r, struct store_walk *walk, struct budget budget,
+                              struct page *page, struct arena *a, struct window_row **out, size_t *count)
 {
-    const struct list list = {
-        .rows = r, .arena = a, .row_size = sizeof **out, .max = max, .read = read_window};
+    const struct list list = {.rows = r, .arena = a, .row_size = sizeof **out, .read = read_window};
     struct window_row row;
     void *rows = NULL;
-    enum sg_err err = list_walk(&list, walk, &row, &rows, count);
+    enum sg_err err = list_walk(&list, walk, budget, &row, page, &rows, count);
     *out = rows;
     return err;
 }
@@ -160,15 +208,23 @@ static enum sg_err windows_of(struct rows *r, struct store_walk *walk, size_t ma
 enum sg_err state_windows(struct rows *r, size_t max, struct arena *a, struct window_row **out, size_t *count)
 {
     struct store_walk walk;
-    store_walk_backwards(&walk, r, TABLE_WINDOW_ORDER);
-    return windows_of(r, &walk, max, a, out, count);
+    store_walk_backwards(&walk, r, TABLE_WINDOW_ORDER, 0);
+    return windows_of(r, &walk, all_up_to(max), NULL, a, out, count);
+}
+
+enum sg_err state_windows_page(struct rows *r, struct page *page, struct arena *a, struct window_row **out,
+                               size_t *count)
+{
+    struct store_walk walk;
+    store_walk_backwards(&walk, r, TABLE_WINDOW_ORDER, page->after);
+    return windows_of(r, &walk, budget_of(page), page, a, out, count);
 }
 
 enum sg_err state_windows_open_work(struct rows *r, struct arena *a, struct window_row **out, size_t *count)
 {
     struct store_walk walk;
     store_walk(&walk, r, TABLE_WINDOW_WORK, 0);
-    return windows_of(r, &walk, SIZE_MAX, a, out, count);
+    return windows_of(r, &walk, all_up_to(SIZE_MAX), NULL, a, out, count);
 }
 
 /* --- Files -------------------------------------------------------------------------- */
@@ -207,31 +263,39 @@ static enum sg_err read_file_of_work(const struct list *l, uint64_t file, struct
     return store_must(l->rows, &key, store_get_file(l->rows, file, l->arena, row));
 }
 
-static enum sg_err files_of(const struct list *l, struct store_walk *walk, struct file_row **out,
-                            size_t *count)
+static enum sg_err files_of(const struct list *l, struct store_walk *walk, struct budget budget,
+                            struct page *page, struct file_row **out, size_t *count)
 {
     struct file_row row;
     void *rows = NULL;
-    enum sg_err err = list_walk(l, walk, &row, &rows, count);
+    enum sg_err err = list_walk(l, walk, budget, &row, page, &rows, count);
     *out = rows;
     return err;
 }
 
 enum sg_err state_files(struct rows *r, size_t max, struct arena *a, struct file_row **out, size_t *count)
 {
-    const struct list list = {.rows = r, .arena = a, .row_size = sizeof **out, .max = max, .read = read_file};
+    const struct list list = {.rows = r, .arena = a, .row_size = sizeof **out, .read = read_file};
     struct store_walk walk;
-    store_walk_backwards(&walk, r, TABLE_FILES);
-    return files_of(&list, &walk, out, count);
+    store_walk_backwards(&walk, r, TABLE_FILES, 0);
+    return files_of(&list, &walk, all_up_to(max), NULL, out, count);
+}
+
+enum sg_err state_files_page(struct rows *r, struct page *page, struct arena *a, struct file_row **out,
+                             size_t *count)
+{
+    const struct list list = {.rows = r, .arena = a, .row_size = sizeof **out, .read = read_file};
+    struct store_walk walk;
+    store_walk_backwards(&walk, r, TABLE_FILES, page->after);
+    return files_of(&list, &walk, budget_of(page), page, out, count);
 }
 
 enum sg_err state_files_open_work(struct rows *r, struct arena *a, struct file_row **out, size_t *count)
 {
-    const struct list list = {
-        .rows = r, .arena = a, .row_size = sizeof **out, .max = SIZE_MAX, .read = read_file_of_work};
+    const struct list list = {.rows = r, .arena = a, .row_size = sizeof **out, .read = read_file_of_work};
     struct store_walk walk;
     store_walk(&walk, r, TABLE_FILE_WORK, 0);
-    return files_of(&list, &walk, out, count);
+    return files_of(&list, &walk, all_up_to(SIZE_MAX), NULL, out, count);
 }
 
 enum sg_err state_file_members(struct rows *r, uint64_t file, struct arena *a, uint64_t **out, size_t *count)
@@ -260,16 +324,27 @@ static enum sg_err read_event(const struct list *l, uint64_t cursor, struct span
     return store_event_of(l->rows, cursor, value, l->arena, row);
 }
 
-enum sg_err state_events(struct rows *r, uint64_t after, size_t max, struct arena *a, struct event_row **out,
-                         size_t *count)
+static enum sg_err events_of(struct rows *r, uint64_t after, struct budget budget, struct page *page,
+                             struct arena *a, struct event_row **out, size_t *count)
 {
-    const struct list list = {
-        .rows = r, .arena = a, .row_size = sizeof **out, .max = max, .read = read_event};
+    const struct list list = {.rows = r, .arena = a, .row_size = sizeof **out, .read = read_event};
     struct store_walk walk;
     struct event_row row;
     void *rows = NULL;
     store_walk(&walk, r, TABLE_EVENTS, after);
-    enum sg_err err = list_walk(&list, &walk, &row, &rows, count);
+    enum sg_err err = list_walk(&list, &walk, budget, &row, page, &rows, count);
     *out = rows;
     return err;
+}
+
+enum sg_err state_events(struct rows *r, uint64_t after, size_t max, struct arena *a, struct event_row **out,
+                         size_t *count)
+{
+    return events_of(r, after, all_up_to(max), NULL, a, out, count);
+}
+
+enum sg_err state_events_page(struct rows *r, struct page *page, struct arena *a, struct event_row **out,
+                              size_t *count)
+{
+    return events_of(r, page->after, budget_of(page), page, a, out, count);
 }

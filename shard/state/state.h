@@ -12,6 +12,16 @@
 MUST_USE enum sg_err state_apply(struct rows *rows, uint64_t index, uint64_t term, struct span command,
                                  struct bytes *result);
 
+/* A part of a list. An answer's work is bounded however long the list is and however
+ * few of its records are wanted: at most rows_max rows, LIST_VISITS_MAX records
+ * looked at, and not many more bytes of them than LIST_SIZE_SOFT_BYTES. */
+struct page {
+    uint64_t after;  /* Go on behind this record (newest first: below it); 0: at the beginning. */
+    size_t rows_max; /* At least 1. */
+    uint64_t next;   /* Answer: the last record looked at, `after` of the next page. */
+    bool more;       /* Answer: records behind it were not looked at. */
+};
+
 /* --- Questions (read or write transactions). Spans and arrays live in the
  * arena. SG_NOTFOUND where there is no such thing; SG_CORRUPT, SG_IO. -------- */
 
@@ -28,11 +38,16 @@ MUST_USE enum sg_err state_transfer_by_id(struct rows *r, struct span id, struct
 /* Up to max transfers with seq > after, in order; state 0: all. count 0 at the end. */
 MUST_USE enum sg_err state_transfers(struct rows *r, uint64_t after, enum transfer_state state, size_t max,
                                      struct arena *a, struct transfer_row **out, size_t *count);
+/* A page of them. */
+MUST_USE enum sg_err state_transfers_page(struct rows *r, struct page *page, enum transfer_state state,
+                                          struct arena *a, struct transfer_row **out, size_t *count);
 
 MUST_USE enum sg_err state_window(struct rows *r, const struct window_id *id, struct window_row *out);
 /* Newest first, up to max. */
 MUST_USE enum sg_err state_windows(struct rows *r, size_t max, struct arena *a, struct window_row **out,
                                    size_t *count);
+MUST_USE enum sg_err state_windows_page(struct rows *r, struct page *page, struct arena *a,
+                                        struct window_row **out, size_t *count);
 /* The windows that are closed and not yet done (sealing is unfinished), oldest first. */
 MUST_USE enum sg_err state_windows_open_work(struct rows *r, struct arena *a, struct window_row **out,
                                              size_t *count);
@@ -61,6 +76,8 @@ MUST_USE enum sg_err state_file_by_name(struct rows *r, struct span name, struct
 /* Newest first, up to max. */
 MUST_USE enum sg_err state_files(struct rows *r, size_t max, struct arena *a, struct file_row **out,
                                  size_t *count);
+MUST_USE enum sg_err state_files_page(struct rows *r, struct page *page, struct arena *a,
+                                      struct file_row **out, size_t *count);
 /* Files that still need something done (all but those that ended and are
  * verified; those on hold need a person), oldest first. */
 MUST_USE enum sg_err state_files_open_work(struct rows *r, struct arena *a, struct file_row **out,
@@ -106,5 +123,7 @@ MUST_USE enum sg_err state_modifier(struct rows *r, struct day creation_day, cha
 /* Events with cursor > after, oldest first, up to max. */
 MUST_USE enum sg_err state_events(struct rows *r, uint64_t after, size_t max, struct arena *a,
                                   struct event_row **out, size_t *count);
+MUST_USE enum sg_err state_events_page(struct rows *r, struct page *page, struct arena *a,
+                                       struct event_row **out, size_t *count);
 
 #endif

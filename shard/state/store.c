@@ -298,12 +298,16 @@ void store_walk(struct store_walk *w, struct rows *r, enum state_table table, ui
     rows_cursor_from(&w->cursor, key_span(&from));
 }
 
-void store_walk_backwards(struct store_walk *w, struct rows *r, enum state_table table)
+void store_walk_backwards(struct store_walk *w, struct rows *r, enum state_table table, uint64_t before)
 {
     struct state_key prefix = key_table(table);
+    struct state_key from = key_number(table, before - 1);
     w->rows = r;
     rows_cursor(r, &w->cursor, key_span(&prefix));
     kv_cursor_backwards(&w->cursor);
+    if (before != 0) {
+        rows_cursor_from(&w->cursor, key_span(&from));
+    }
 }
 
 enum sg_err store_walk_next(struct store_walk *w, uint64_t *number, struct span *value)

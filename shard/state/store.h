@@ -47,14 +47,14 @@ MUST_USE enum sg_err store_mark(struct rows *r, struct state_key key, struct spa
 MUST_USE enum sg_err store_unmark(struct rows *r, struct state_key key);
 MUST_USE enum sg_err store_has(struct rows *r, struct state_key key, bool *found);
 
-/* A walk over one table of numbers, from after + 1 on (or backwards, from the
- * end). Release also after an error. */
+/* A walk over one table of numbers, from after + 1 on. Release also after an error. */
 struct store_walk {
     struct rows *rows;
     struct kv_cursor cursor;
 };
 void store_walk(struct store_walk *w, struct rows *r, enum state_table table, uint64_t after);
-void store_walk_backwards(struct store_walk *w, struct rows *r, enum state_table table);
+/* Backwards, from before - 1 on; 0: from the end. */
+void store_walk_backwards(struct store_walk *w, struct rows *r, enum state_table table, uint64_t before);
 /* SG_NOTFOUND at the end. value is valid until the next. */
 MUST_USE enum sg_err store_walk_next(struct store_walk *w, uint64_t *number, struct span *value);
 void store_walk_release(struct store_walk *w);
