@@ -1,9 +1,7 @@
 #include "proto/catalog.h"
 
-#include <string.h>
-
 #include "catalog.pb-c.h"
-#include "proto/base/arena_pb.h"
+#include "proto/base/wire.h"
 
 #define SCHEMA_VERSION 1
 
@@ -19,147 +17,131 @@ const char *catalog_kind_name(enum catalog_kind kind)
     return (unsigned)kind < CATALOG_KINDS ? kind_names[kind] : "unknown";
 }
 
-void catalog_command_encode(const struct catalog_command *c, struct bytes *out)
-{
-    struct arena a = ARENA_INIT;
-    Shardgate__V1__CatalogCommand pb = SHARDGATE__V1__CATALOG_COMMAND__INIT;
-    Shardgate__V1__CatalogChange *changes = arena_array(&a, c->changes_count, sizeof *changes);
+#define CHANGE_AT(member) offsetof(struct catalog_change, member)
+static const struct wire_field change_fields[] = {
+    {1, WIRE_ENUM, CHANGE_AT(kind), CATALOG_NONE + 1, CATALOG_KINDS - 1},
+    {2, WIRE_SPAN, CHANGE_AT(name), 0, NAME_SIZE_MAX},
+    {3, WIRE_SPAN, CHANGE_AT(encoded), 1, SETTINGS_SIZE_MAX_BYTES},
+};
+static const struct wire_message change_message = {
+    &shardgate__v1__catalog_change__descriptor,
+    WIRE_TABLE(change_fields),
+    .size = sizeof(struct catalog_change),
+    .is_input = true,
+};
 
-    CHECK(c->changes_count <= CATALOG_CHANGES_MAX);
-    pb.version = SCHEMA_VERSION;
-    pb.time_ms = c->time_ms;
-    pb.node = pb_of_span(c->node);
-    pb.base_version = c->base_version;
-    pb.n_changes = c->changes_count;
-    pb.changes = arena_array(&a, c->changes_count, sizeof *pb.changes);
-    for (size_t i = 0; i < c->changes_count; i++) {
-        shardgate__v1__catalog_change__init(&changes[i]);
-        changes[i].kind = (uint32_t)c->changes[i].kind;
-        changes[i].name = pb_of_span(c->changes[i].name);
-        changes[i].encoded = pb_of_span(c->changes[i].encoded);
-        pb.changes[i] = &changes[i];
-    }
-    pb_append(&pb.base, out);
-    arena_release(&a);
+#define COMMAND_AT(member) offsetof(struct catalog_command, member)
+static const struct wire_field command_fields[] = {
+    {2, WIRE_SIGNED, COMMAND_AT(time_ms), 0, 0},
+    {3, WIRE_SPAN, COMMAND_AT(node), 0, SIZE_MAX},
+    {4, WIRE_U64, COMMAND_AT(base_version), 0, UINT64_MAX},
+    {5, WIRE_MANY, COMMAND_AT(changes), 0, CATALOG_CHANGES_MAX, &change_message, COMMAND_AT(changes_count)},
+};
+static const struct wire_message command_message = {
+    &shardgate__v1__catalog_command__descriptor,
+    WIRE_TABLE(command_fields),
+    .size = sizeof(struct catalog_command),
+    .version = SCHEMA_VERSION,
+};
+
+#define RESULT_AT(member) offsetof(struct catalog_result, member)
+static const struct wire_field result_fields[] = {
+    {2, WIRE_ENUM, RESULT_AT(err), 0, SG_ERRS - 1},
+    {3, WIRE_SPAN, RESULT_AT(reason), 0, SIZE_MAX},
+    {4, WIRE_U64, RESULT_AT(version), 0, UINT64_MAX},
+};
+static const struct wire_message result_message = {
+    &shardgate__v1__catalog_result__descriptor,
+    WIRE_TABLE(result_fields),
+    .size = sizeof(struct catalog_result),
+    .version = SCHEMA_VERSION,
+};
+
+#define ROW_AT(member) offsetof(struct catalog_row, member)
+static const struct wire_field row_fields[] = {
+    {2, WIRE_U64, ROW_AT(version), 0, UINT64_MAX},
+    {3, WIRE_SPAN, ROW_AT(encoded), 0, SIZE_MAX},
+};
+static const struct wire_message row_message = {
+    &shardgate__v1__catalog_row__descriptor,
+    WIRE_TABLE(row_fields),
+    .size = sizeof(struct catalog_row),
+    .version = SCHEMA_VERSION,
+};
+
+#define NODE_AT(member) offsetof(struct node_settings, member)
+static const struct wire_field node_fields[] = {
+    {2, WIRE_U64, NODE_AT(id), 1, NODES_MAX},
+    {3, WIRE_SPAN, NODE_AT(name), 1, NAME_SIZE_MAX},
+    {4, WIRE_SPAN, NODE_AT(peer), 0, ADDRESS_SIZE_MAX},
+    {5, WIRE_SPAN, NODE_AT(client), 0, ADDRESS_SIZE_MAX},
+    {6, WIRE_FIXED, NODE_AT(identity), IDENTITY_SIZE, IDENTITY_SIZE},
+};
+static const struct wire_message node_message = {
+    &shardgate__v1__node_settings__descriptor,
+    WIRE_TABLE(node_fields),
+    .size = sizeof(struct node_settings),
+    .version = SCHEMA_VERSION,
+    .is_input = true,
+};
+
+static const struct wire_field defaults_fields[] = {
+    {2, WIRE_ENUM, offsetof(struct defaults_settings, unknown_routing_number), UNKNOWN_REFUSE, UNKNOWN_PARK},
+};
+static const struct wire_message defaults_message = {
+    &shardgate__v1__defaults_settings__descriptor,
+    WIRE_TABLE(defaults_fields),
+    .size = sizeof(struct defaults_settings),
+    .version = SCHEMA_VERSION,
+    .is_input = true,
+};
+
+void catalog_command_encode(const struct catalog_command *in, struct bytes *out)
+{
+    wire_encode(&command_message, in, out);
 }
 
 enum sg_err catalog_command_decode(struct span data, struct arena *a, struct catalog_command *out)
 {
-    const ProtobufCMessage *m = pb_unpack(&shardgate__v1__catalog_command__descriptor, data, a);
-    const Shardgate__V1__CatalogCommand *pb = (const void *)m;
-
-    if (m == NULL || pb->version != SCHEMA_VERSION || !pb_is_known(m) ||
-        pb->n_changes > CATALOG_CHANGES_MAX) {
-        return SG_INVALID;
-    }
-    *out = (struct catalog_command){
-        .time_ms = pb->time_ms,
-        .node = pb_span(pb->node),
-        .base_version = pb->base_version,
-        .changes = arena_array(a, pb->n_changes, sizeof *out->changes),
-        .changes_count = pb->n_changes,
-    };
-    for (size_t i = 0; i < pb->n_changes; i++) {
-        const Shardgate__V1__CatalogChange *c = pb->changes[i];
-        if (c->kind == CATALOG_NONE || c->kind >= CATALOG_KINDS || c->name.len > NAME_SIZE_MAX ||
-            c->encoded.len == 0 || c->encoded.len > SETTINGS_SIZE_MAX_BYTES || !pb_is_known(&c->base)) {
-            return SG_INVALID;
-        }
-        out->changes[i] = (struct catalog_change){
-            .kind = (enum catalog_kind)c->kind, .name = pb_span(c->name), .encoded = pb_span(c->encoded)};
-    }
-    return SG_OK;
+    return wire_decode(&command_message, data, WIRE_KNOWN, a, out, NULL);
 }
 
-void catalog_result_encode(const struct catalog_result *r, struct bytes *out)
+void catalog_result_encode(const struct catalog_result *in, struct bytes *out)
 {
-    Shardgate__V1__CatalogResult pb = SHARDGATE__V1__CATALOG_RESULT__INIT;
-    pb.version = SCHEMA_VERSION;
-    pb.err = (uint32_t)r->err;
-    pb.reason = pb_of_span(r->reason);
-    pb.catalog_version = r->version;
-    pb_append(&pb.base, out);
+    wire_encode(&result_message, in, out);
 }
 
 enum sg_err catalog_result_decode(struct span data, struct arena *a, struct catalog_result *out)
 {
-    const ProtobufCMessage *m = pb_unpack(&shardgate__v1__catalog_result__descriptor, data, a);
-    const Shardgate__V1__CatalogResult *pb = (const void *)m;
-
-    if (m == NULL || pb->version != SCHEMA_VERSION || pb->err >= SG_ERRS) {
-        return SG_INVALID;
-    }
-    *out = (struct catalog_result){
-        .err = (enum sg_err)pb->err, .reason = pb_span(pb->reason), .version = pb->catalog_version};
-    return SG_OK;
+    return wire_decode(&result_message, data, WIRE_LENIENT, a, out, NULL);
 }
 
-void catalog_row_encode(const struct catalog_row *r, struct bytes *out)
+void catalog_row_encode(const struct catalog_row *in, struct bytes *out)
 {
-    Shardgate__V1__CatalogRow pb = SHARDGATE__V1__CATALOG_ROW__INIT;
-    pb.version = SCHEMA_VERSION;
-    pb.changed_index = r->version;
-    pb.encoded = pb_of_span(r->encoded);
-    pb_append(&pb.base, out);
+    wire_encode(&row_message, in, out);
 }
 
 enum sg_err catalog_row_decode(struct span data, struct arena *a, struct catalog_row *out)
 {
-    const ProtobufCMessage *m = pb_unpack(&shardgate__v1__catalog_row__descriptor, data, a);
-    const Shardgate__V1__CatalogRow *pb = (const void *)m;
-
-    if (m == NULL || pb->version != SCHEMA_VERSION || !pb_is_known(m)) {
-        return SG_INVALID;
-    }
-    *out = (struct catalog_row){.version = pb->changed_index, .encoded = pb_span(pb->encoded)};
-    return SG_OK;
+    return wire_decode(&row_message, data, WIRE_KNOWN, a, out, NULL);
 }
 
-void node_settings_encode(const struct node_settings *n, struct bytes *out)
+void node_settings_encode(const struct node_settings *in, struct bytes *out)
 {
-    Shardgate__V1__NodeSettings pb = SHARDGATE__V1__NODE_SETTINGS__INIT;
-    pb.version = SCHEMA_VERSION;
-    pb.id = n->id;
-    pb.name = pb_of_span(n->name);
-    pb.peer = pb_of_span(n->peer);
-    pb.client = pb_of_span(n->client);
-    pb.identity = pb_of_span(span_of(n->identity.b, IDENTITY_SIZE));
-    pb_append(&pb.base, out);
+    wire_encode(&node_message, in, out);
 }
 
 enum sg_err node_settings_decode(struct span data, struct arena *a, struct node_settings *out)
 {
-    const ProtobufCMessage *m = pb_unpack(&shardgate__v1__node_settings__descriptor, data, a);
-    const Shardgate__V1__NodeSettings *pb = (const void *)m;
-
-    if (m == NULL || pb->version != SCHEMA_VERSION || !pb_is_known(m) || pb->id == 0 || pb->id > NODES_MAX ||
-        pb->name.len == 0 || pb->name.len > NAME_SIZE_MAX || pb->peer.len > ADDRESS_SIZE_MAX ||
-        pb->client.len > ADDRESS_SIZE_MAX || pb->identity.len != IDENTITY_SIZE) {
-        return SG_INVALID;
-    }
-    *out = (struct node_settings){
-        .id = pb->id, .name = pb_span(pb->name), .peer = pb_span(pb->peer), .client = pb_span(pb->client)};
-    memcpy(out->identity.b, pb->identity.data, IDENTITY_SIZE);
-    return SG_OK;
+    return wire_decode(&node_message, data, WIRE_KNOWN, a, out, NULL);
 }
 
-void defaults_settings_encode(const struct defaults_settings *d, struct bytes *out)
+void defaults_settings_encode(const struct defaults_settings *in, struct bytes *out)
 {
-    Shardgate__V1__DefaultsSettings pb = SHARDGATE__V1__DEFAULTS_SETTINGS__INIT;
-    pb.version = SCHEMA_VERSION;
-    pb.unknown_routing_number = (uint32_t)d->unknown_routing_number;
-    pb_append(&pb.base, out);
+    wire_encode(&defaults_message, in, out);
 }
 
 enum sg_err defaults_settings_decode(struct span data, struct arena *a, struct defaults_settings *out)
 {
-    const ProtobufCMessage *m = pb_unpack(&shardgate__v1__defaults_settings__descriptor, data, a);
-    const Shardgate__V1__DefaultsSettings *pb = (const void *)m;
-
-    if (m == NULL || pb->version != SCHEMA_VERSION || !pb_is_known(m) ||
-        pb->unknown_routing_number < UNKNOWN_REFUSE || pb->unknown_routing_number > UNKNOWN_PARK) {
-        return SG_INVALID;
-    }
-    out->unknown_routing_number = (enum unknown_policy)pb->unknown_routing_number;
-    return SG_OK;
+    return wire_decode(&defaults_message, data, WIRE_KNOWN, a, out, NULL);
 }

@@ -58,7 +58,7 @@ struct defaults_settings {
 };
 
 /* Deterministic encodings; append to out. Decoders answer SG_INVALID for
- * anything malformed or out of range; spans point into data, arrays into the arena. */
+ * anything malformed or out of range; spans and arrays point into the arena. */
 void catalog_command_encode(const struct catalog_command *c, struct bytes *out);
 MUST_USE enum sg_err catalog_command_decode(struct span data, struct arena *a, struct catalog_command *out);
 void catalog_result_encode(const struct catalog_result *r, struct bytes *out);

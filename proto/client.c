@@ -1,7 +1,7 @@
 #include "proto/client.h"
 
-#include "proto/base/arena_pb.h"
-#include "proto/transfer_pb.h"
+#include "proto/command_wire.h"
+#include "proto/transfer_wire.h"
 #include "client.pb-c.h"
 
 _Static_assert((int)OUTCOME_ACCEPTED == (int)SHARDGATE__V1__OUTCOME__OUTCOME_IS_ACCEPTED, "same number");
@@ -34,123 +34,81 @@ struct span request_arg(const struct request *r, const char *name)
 
 /* --- Request ------------------------------------------------------------- */
 
-static void args_to_pb(const struct request *r, struct arena *a, Shardgate__V1__Request *out)
-{
-    Shardgate__V1__Argument *args = arena_array(a, r->args_count, sizeof(*args));
-    CHECK(r->args_count <= REQUEST_ARGS_MAX);
-    out->n_arguments = r->args_count;
-    out->arguments = arena_array(a, r->args_count, sizeof(Shardgate__V1__Argument *));
-    for (size_t i = 0; i < r->args_count; i++) {
-        shardgate__v1__argument__init(&args[i]);
-        args[i].name = pb_of_span(r->args[i].name);
-        args[i].value = pb_of_span(r->args[i].value);
-        out->arguments[i] = &args[i];
-    }
-}
+#define FIELD_ARGUMENTS 5
+#define FIELD_TRANSFERS 6
 
-static void transfers_to_pb(const struct request *r, struct arena *a, Shardgate__V1__Request *out)
-{
-    Shardgate__V1__Transfer *transfers = arena_array(a, r->transfers_count, sizeof(*transfers));
-    CHECK_IMPLIES(r->transfers_count > 0, r->kind == REQUEST_SUBMIT);
-    out->n_transfers = r->transfers_count;
-    out->transfers = arena_array(a, r->transfers_count, sizeof(Shardgate__V1__Transfer *));
-    for (size_t i = 0; i < r->transfers_count; i++) {
-        transfer_to_pb(&r->transfers[i], a, &transfers[i]);
-        out->transfers[i] = &transfers[i];
-    }
-}
+#define ARGUMENT_AT(member) offsetof(struct request_arg, member)
+static const struct wire_field argument_fields[] = {
+    {1, WIRE_SPAN, ARGUMENT_AT(name), 1, NAME_SIZE_MAX},
+    {2, WIRE_SPAN, ARGUMENT_AT(value), 0, SIZE_MAX},
+};
+static const struct wire_message argument_message = {
+    &shardgate__v1__argument__descriptor,
+    WIRE_TABLE(argument_fields),
+    .size = sizeof(struct request_arg),
+    .is_input = true,
+};
+
+#define REQUEST_AT(member) offsetof(struct request, member)
+static const struct wire_field request_fields[] = {
+    {2, WIRE_ENUM, REQUEST_AT(kind), REQUEST_NONE + 1, REQUEST_KINDS - 1},
+    {3, WIRE_U32, REQUEST_AT(routing_number), 0, ABA_MAX},
+    {4, WIRE_U32, REQUEST_AT(timeout_ms), 0, UINT32_MAX},
+    {FIELD_ARGUMENTS, WIRE_MANY, REQUEST_AT(args), 0, REQUEST_ARGS_MAX, &argument_message,
+     REQUEST_AT(args_count)},
+    {FIELD_TRANSFERS, WIRE_MANY, REQUEST_AT(transfers), 0, REQUEST_TRANSFERS_MAX, &transfer_message,
+     REQUEST_AT(transfers_count)},
+};
+static const struct wire_message request_message = {
+    &shardgate__v1__request__descriptor, WIRE_TABLE(request_fields), .size = sizeof(struct request),
+    .version = CLIENT_VERSION,           .is_input = true,
+};
 
 void request_encode(const struct request *r, struct bytes *out)
 {
-    struct arena a = ARENA_INIT;
-    Shardgate__V1__Request pb = SHARDGATE__V1__REQUEST__INIT;
-    pb.version = CLIENT_VERSION;
-    pb.kind = (uint32_t)r->kind;
-    pb.routing_number = r->routing_number.n;
-    pb.timeout_ms = r->timeout_ms;
-    args_to_pb(r, &a, &pb);
-    transfers_to_pb(r, &a, &pb);
-    pb_append(&pb.base, out);
-    arena_release(&a);
+    CHECK_IMPLIES(r->transfers_count > 0, r->kind == REQUEST_SUBMIT);
+    wire_encode(&request_message, r, out);
 }
 
-static const char *request_fault(const Shardgate__V1__Request *pb)
+/* What to say to the one who sent it. */
+static const char *request_fault(const struct wire_why *why)
 {
-    if (pb->version != CLIENT_VERSION) {
+    if (why->fault == WIRE_FAULT_UNREADABLE) {
+        return "the request is not readable";
+    }
+    if (why->fault == WIRE_FAULT_VERSION) {
         return "the request has a version that this node does not speak";
     }
-    if (!pb_is_known(&pb->base)) {
+    if (why->fault == WIRE_FAULT_UNKNOWN && !why->is_inside) {
         return "the request has a field that this node does not know";
     }
-    if (pb->kind == REQUEST_NONE || pb->kind >= REQUEST_KINDS) {
+    switch (why->number) {
+    case 2:
         return "the request is of a kind that this node does not know";
-    }
-    if (pb->routing_number > ABA_MAX) {
+    case 3:
         return "the routing number of the request has more than nine digits";
+    case FIELD_ARGUMENTS:
+        return why->is_inside ? "an argument of the request has no name or an impossible one"
+                              : "the request has too many arguments";
+    default:
+        return why->is_inside ? "a transfer of the request has a field or value that this node does not know"
+                              : "the request has too many transfers; send it in parts";
     }
-    if (pb->n_arguments > REQUEST_ARGS_MAX) {
-        return "the request has too many arguments";
-    }
-    if (pb->n_transfers > 0 && pb->kind != REQUEST_SUBMIT) {
-        return "the request carries transfers but does not submit them";
-    }
-    return NULL;
-}
-
-static const char *args_of_pb(const Shardgate__V1__Request *pb, struct arena *a, struct request *out)
-{
-    out->args_count = pb->n_arguments;
-    out->args = arena_array(a, pb->n_arguments, sizeof(*out->args));
-    for (size_t i = 0; i < pb->n_arguments; i++) {
-        const Shardgate__V1__Argument *arg = pb->arguments[i];
-        if (!pb_is_known(&arg->base) || arg->name.len == 0 || arg->name.len > NAME_SIZE_MAX) {
-            return "an argument of the request has no name or an impossible one";
-        }
-        out->args[i] = (struct request_arg){pb_span(arg->name), pb_span(arg->value)};
-    }
-    return NULL;
-}
-
-static const char *transfers_of_pb(const Shardgate__V1__Request *pb, struct arena *a, struct request *out)
-{
-    out->transfers_count = pb->n_transfers;
-    out->transfers = arena_array(a, pb->n_transfers, sizeof(*out->transfers));
-    for (size_t i = 0; i < pb->n_transfers; i++) {
-        if (transfer_of_pb(pb->transfers[i], a, &out->transfers[i]) != SG_OK) {
-            return "a transfer of the request has a field or value that this node does not know";
-        }
-    }
-    return NULL;
 }
 
 enum sg_err request_decode(struct span data, struct arena *a, struct request *out, const char **why)
 {
+    struct wire_why fault;
     if (data.n > REQUEST_SIZE_MAX_BYTES) {
         *why = "the request is over the size limit; send it in parts";
         return SG_TOOBIG;
     }
-    const Shardgate__V1__Request *pb = (const void *)pb_unpack(&shardgate__v1__request__descriptor, data, a);
-    if (pb == NULL) {
-        *why = "the request is not readable";
-        return SG_INVALID;
+    if (wire_decode(&request_message, data, WIRE_KNOWN, a, out, &fault) != SG_OK) {
+        *why = request_fault(&fault);
+        return fault.number == FIELD_TRANSFERS && fault.fault == WIRE_FAULT_COUNT ? SG_TOOBIG : SG_INVALID;
     }
-    const char *fault = request_fault(pb);
-    if (fault == NULL && pb->n_transfers > REQUEST_TRANSFERS_MAX) {
-        *why = "the request has too many transfers; send it in parts";
-        return SG_TOOBIG;
-    }
-    *out = (struct request){0};
-    if (fault == NULL) {
-        out->kind = (enum request_kind)pb->kind;
-        out->routing_number.n = pb->routing_number;
-        out->timeout_ms = pb->timeout_ms;
-        fault = args_of_pb(pb, a, out);
-    }
-    if (fault == NULL) {
-        fault = transfers_of_pb(pb, a, out);
-    }
-    if (fault != NULL) {
-        *why = fault;
+    if (out->transfers_count > 0 && out->kind != REQUEST_SUBMIT) {
+        *why = "the request carries transfers but does not submit them";
         return SG_INVALID;
     }
     return SG_OK;
@@ -158,100 +116,44 @@ enum sg_err request_decode(struct span data, struct arena *a, struct request *ou
 
 /* --- Reply --------------------------------------------------------------- */
 
-static void results_to_pb(const struct reply *r, struct arena *a, Shardgate__V1__Reply *out)
-{
-    Shardgate__V1__SubmitResult *results = arena_array(a, r->results_count, sizeof(*results));
-    CHECK(r->results_count <= REQUEST_TRANSFERS_MAX);
-    out->n_results = r->results_count;
-    out->results = arena_array(a, r->results_count, sizeof(Shardgate__V1__SubmitResult *));
-    for (size_t i = 0; i < r->results_count; i++) {
-        shardgate__v1__submit_result__init(&results[i]);
-        results[i].id = pb_of_span(r->results[i].id);
-        results[i].shard = r->results[i].shard.n;
-        results[i].outcome = (Shardgate__V1__Outcome)r->results[i].outcome;
-        results[i].index = r->results[i].index;
-        results[i].reason = pb_of_span(r->results[i].reason);
-        out->results[i] = &results[i];
-    }
-}
+#define RESULT_AT(member) offsetof(struct submit_result, member)
+static const struct wire_field result_fields[] = {
+    {1, WIRE_SPAN, RESULT_AT(id), 0, SIZE_MAX},
+    {2, WIRE_U32, RESULT_AT(shard), 0, ABA_MAX},
+    {3, WIRE_ENUM, RESULT_AT(outcome), OUTCOME_ACCEPTED, OUTCOMES - 1},
+    {4, WIRE_U64, RESULT_AT(index), 0, UINT64_MAX},
+    {5, WIRE_SPAN, RESULT_AT(reason), 0, SIZE_MAX},
+};
+const struct wire_message submit_result_message = {
+    &shardgate__v1__submit_result__descriptor,
+    WIRE_TABLE(result_fields),
+    .size = sizeof(struct submit_result),
+    .is_input = true,
+};
 
-/* The name travels, not the number: the table of errors may be reordered. */
-static struct span err_to_text(enum sg_err err)
-{
-    CHECK((unsigned)err < SG_ERRS);
-    return err == SG_OK ? SPAN_NONE : span_str(sg_err_name(err));
-}
-
-static bool err_of_text(struct span text, enum sg_err *out)
-{
-    if (text.n == 0) {
-        *out = SG_OK;
-        return true;
-    }
-    for (unsigned i = 1; i < SG_ERRS; i++) {
-        if (span_is(text, sg_err_name((enum sg_err)i))) {
-            *out = (enum sg_err)i;
-            return true;
-        }
-    }
-    return false;
-}
+#define REPLY_AT(member) offsetof(struct reply, member)
+static const struct wire_field reply_fields[] = {
+    {2, WIRE_ERR, REPLY_AT(err), 0, 0},
+    {3, WIRE_SPAN, REPLY_AT(text), 0, SIZE_MAX},
+    {4, WIRE_SPAN, REPLY_AT(leader), 0, NAME_SIZE_MAX},
+    {5, WIRE_SPAN, REPLY_AT(json), 0, SIZE_MAX},
+    {6, WIRE_SPAN, REPLY_AT(data), 0, SIZE_MAX},
+    {7, WIRE_MANY, REPLY_AT(results), 0, REQUEST_TRANSFERS_MAX, &submit_result_message,
+     REPLY_AT(results_count)},
+};
+static const struct wire_message reply_message = {
+    &shardgate__v1__reply__descriptor, WIRE_TABLE(reply_fields), .size = sizeof(struct reply),
+    .version = CLIENT_VERSION,         .is_input = true,
+};
 
 void reply_encode(const struct reply *r, struct bytes *out)
 {
-    struct arena a = ARENA_INIT;
-    Shardgate__V1__Reply pb = SHARDGATE__V1__REPLY__INIT;
-    pb.version = CLIENT_VERSION;
-    pb.err = pb_of_span(err_to_text(r->err));
-    pb.text = pb_of_span(r->text);
-    pb.leader = pb_of_span(r->leader);
-    pb.json = pb_of_span(r->json);
-    pb.data = pb_of_span(r->data);
-    results_to_pb(r, &a, &pb);
-    pb_append(&pb.base, out);
-    arena_release(&a);
-}
-
-static bool results_of_pb(const Shardgate__V1__Reply *pb, struct arena *a, struct reply *out)
-{
-    out->results_count = pb->n_results;
-    out->results = arena_array(a, pb->n_results, sizeof(*out->results));
-    for (size_t i = 0; i < pb->n_results; i++) {
-        const Shardgate__V1__SubmitResult *result = pb->results[i];
-        if (result->shard > ABA_MAX || result->outcome < (int)OUTCOME_ACCEPTED ||
-            result->outcome > (int)OUTCOME_REJECTED) {
-            return false;
-        }
-        out->results[i] = (struct submit_result){
-            .id = pb_span(result->id),
-            .shard = {result->shard},
-            .outcome = (enum outcome)result->outcome,
-            .index = result->index,
-            .reason = pb_span(result->reason),
-        };
-    }
-    return true;
+    wire_encode(&reply_message, r, out);
 }
 
 /* Fields of a later version are passed over: an answer is better than none. */
 enum sg_err reply_decode(struct span data, struct arena *a, struct reply *out)
 {
-    if (data.n > REPLY_SIZE_MAX_BYTES) {
-        return SG_INVALID;
-    }
-    const Shardgate__V1__Reply *pb = (const void *)pb_unpack(&shardgate__v1__reply__descriptor, data, a);
-    if (pb == NULL || pb->version != CLIENT_VERSION || pb->n_results > REQUEST_TRANSFERS_MAX ||
-        pb->leader.len > NAME_SIZE_MAX) {
-        return SG_INVALID;
-    }
-    *out = (struct reply){
-        .text = pb_span(pb->text),
-        .leader = pb_span(pb->leader),
-        .json = pb_span(pb->json),
-        .data = pb_span(pb->data),
-    };
-    if (!err_of_text(pb_span(pb->err), &out->err) || !results_of_pb(pb, a, out)) {
-        return SG_INVALID;
-    }
-    return SG_OK;
+    return data.n > REPLY_SIZE_MAX_BYTES ? SG_INVALID
+                                         : wire_decode(&reply_message, data, WIRE_LENIENT, a, out, NULL);
 }

@@ -114,8 +114,8 @@ struct command {
  * type is cut off instead: reasons at REASON_SIZE_MAX, the id to cancel behind
  * TRANSFER_ID_SIZE_MAX + 1 (so that it stays the id of nothing). */
 void command_encode(const struct command *c, struct bytes *out);
-/* SG_INVALID: not a command this version understands. The arena takes arrays
- * and transfers; other spans point into data. Transfers are decoded, not judged. */
+/* SG_INVALID: not a command this version understands. All that out points to is in
+ * the arena. Transfers are decoded, not judged. */
 MUST_USE enum sg_err command_decode(struct span data, struct arena *a, struct command *out);
 
 /* The result of one applied command, made by apply, read by the proposer. */
@@ -128,7 +128,7 @@ struct command_result {
     size_t results_count;
 };
 void command_result_encode(const struct command_result *r, struct bytes *out);
-/* SG_INVALID. The arena takes the array of results; spans point into data. */
+/* SG_INVALID. All that out points to is in the arena. */
 MUST_USE enum sg_err command_result_decode(struct span data, struct arena *a, struct command_result *out);
 
 #endif

@@ -1,13 +1,13 @@
-/* A SEAL inside another record (a file's row). For codecs only. */
+/* Parts of commands inside other records. For codecs only. */
 #ifndef PROTO_COMMAND_WIRE_H
 #define PROTO_COMMAND_WIRE_H
 
-#include "proto/command.h"
 #include "proto/base/wire.h"
+#include "proto/command.h"
 
-/* Without members. */
-void seal_encode(const struct command_seal *s, struct bytes *out);
-/* out zero before; members stay as they are. SG_INVALID. */
-MUST_USE enum sg_err seal_decode(struct span data, struct command_seal *out);
+/* A file's row holds one, without members. */
+extern const struct wire_message seal_message;
+/* An answer to a client and the result of a SUBMIT hold these. */
+extern const struct wire_message submit_result_message;
 
 #endif

@@ -1,9 +1,13 @@
 #include "proto/rows.h"
 
+#include <stdalign.h>
+#include <stddef.h>
+
 #include "proto/command_wire.h"
+#include "rows.pb-c.h"
 
 #define ROW_VERSION 1
-#define FILE_FIELD_SEAL 2
+#define FLAT_SCRATCH_BYTES 2048
 
 CHECK_STATIC(sizeof(enum transfer_state) == 4, "WIRE_ENUM has four bytes");
 CHECK_STATIC(sizeof(struct cents) == 8, "WIRE_I64 reads struct cents");
@@ -98,6 +102,7 @@ static const struct wire_field window_fields[] = {
 
 #define FILE_AT(member) offsetof(struct file_row, member)
 static const struct wire_field file_fields[] = {
+    {2, WIRE_ONE, FILE_AT(seal), 1, 1, &seal_message},
     {3, WIRE_U64, FILE_AT(seal_index), 1, UINT64_MAX},
     {4, WIRE_I64, FILE_AT(sealed_ms), 0, INT64_MAX},
     {5, WIRE_ENUM, FILE_AT(state), FILE_SEALED, FILE_STATES - 1},
@@ -145,97 +150,117 @@ static const struct wire_field event_fields[] = {
     {7, WIRE_SPAN, EVENT_AT(text), 0, EVENT_TEXT_SIZE_MAX},
 };
 
-static const struct wire_message transfer_message = WIRE_MESSAGE(transfer_fields);
-static const struct wire_message fold_message = WIRE_MESSAGE(fold_fields);
-static const struct wire_message window_message = WIRE_MESSAGE(window_fields);
-static const struct wire_message file_message = WIRE_MESSAGE(file_fields);
-static const struct wire_message counters_message = WIRE_MESSAGE(counters_fields);
-static const struct wire_message event_message = WIRE_MESSAGE(event_fields);
+#define ATTEMPT_AT(member) offsetof(struct attempt_row, member)
+static const struct wire_field attempt_fields[] = {
+    {2, WIRE_U64, ATTEMPT_AT(file), 1, UINT64_MAX}, {3, WIRE_U64, ATTEMPT_AT(attempt), 1, UINT64_MAX},
+    {4, WIRE_U64, ATTEMPT_AT(term), 0, UINT64_MAX}, {5, WIRE_BOOL, ATTEMPT_AT(staged), 0, 1},
+    {6, WIRE_BOOL, ATTEMPT_AT(abandoned), 0, 1},    {7, WIRE_BOOL, ATTEMPT_AT(cleaned), 0, 1},
+};
 
-static void row_encode(const struct wire_message *m, const void *in, struct bytes *out)
+static bool file_is_valid(const void *in)
 {
-    wire_put_version(ROW_VERSION, out);
-    wire_encode(m, in, out);
+    const struct file_row *r = in;
+    return r->seal.members_count == 0; /* They have a row of their own. */
 }
 
-static enum sg_err row_decode(const struct wire_message *m, struct span data, void *out)
-{
-    return wire_take_version(&data, ROW_VERSION) ? wire_decode(m, data, out, NULL) : SG_INVALID;
-}
+#define ROW_MESSAGE(name)                                                              \
+    {                                                                                  \
+        .schema = &shardgate__v1__##name##_row__descriptor, WIRE_TABLE(name##_fields), \
+        .size = sizeof(struct name##_row), .version = ROW_VERSION,                     \
+    }
+static const struct wire_message transfer_message = ROW_MESSAGE(transfer);
+static const struct wire_message fold_message = ROW_MESSAGE(fold);
+static const struct wire_message window_message = ROW_MESSAGE(window);
+static const struct wire_message counters_message = ROW_MESSAGE(counters);
+static const struct wire_message event_message = ROW_MESSAGE(event);
+static const struct wire_message attempt_message = ROW_MESSAGE(attempt);
+static const struct wire_message file_message = {
+    .schema = &shardgate__v1__file_row__descriptor,
+    WIRE_TABLE(file_fields),
+    .size = sizeof(struct file_row),
+    .version = ROW_VERSION,
+    .is_valid = file_is_valid,
+};
 
-void transfer_row_encode(const struct transfer_row *r, struct bytes *out)
+/* Rows without texts need an arena for a moment only. */
+static enum sg_err flat_decode(const struct wire_message *m, struct span data, void *out)
 {
-    row_encode(&transfer_message, r, out);
-}
-
-enum sg_err transfer_row_decode(struct span data, struct transfer_row *out)
-{
-    *out = (struct transfer_row){.seq = 0};
-    return row_decode(&transfer_message, data, out);
-}
-
-void fold_row_encode(const struct fold_row *r, struct bytes *out)
-{
-    row_encode(&fold_message, r, out);
-}
-
-enum sg_err fold_row_decode(struct span data, struct fold_row *out)
-{
-    *out = (struct fold_row){.seq = 0};
-    return row_decode(&fold_message, data, out);
-}
-
-void window_row_encode(const struct window_row *r, struct bytes *out)
-{
-    row_encode(&window_message, r, out);
-}
-
-enum sg_err window_row_decode(struct span data, struct window_row *out)
-{
-    *out = (struct window_row){.index = 0};
-    return row_decode(&window_message, data, out);
+    alignas(max_align_t) uint8_t scratch[FLAT_SCRATCH_BYTES];
+    struct arena a = arena_over(scratch, sizeof(scratch));
+    enum sg_err err = wire_decode(m, data, WIRE_KNOWN, &a, out, NULL);
+    arena_release(&a);
+    return err;
 }
 
 void file_row_encode(const struct file_row *r, struct bytes *out)
 {
-    struct bytes seal = BYTES_NONE;
-    seal_encode(&r->seal, &seal);
-    wire_put_version(ROW_VERSION, out);
-    wire_put(FILE_FIELD_SEAL, span_bytes(&seal), out);
-    wire_encode(&file_message, r, out);
-    bytes_release(&seal);
+    struct file_row row = *r;
+    row.seal.members = NULL;
+    row.seal.members_count = 0;
+    wire_encode(&file_message, &row, out);
 }
 
 enum sg_err file_row_decode(struct span data, struct arena *a, struct file_row *out)
 {
-    struct span seal = SPAN_NONE;
-    (void)a; /* Nothing in it needs memory. */
-    *out = (struct file_row){.seal_index = 0};
-    if (!wire_take_version(&data, ROW_VERSION) || wire_next(&data, FILE_FIELD_SEAL, &seal) != SG_OK ||
-        seal_decode(seal, &out->seal) != SG_OK) {
-        return SG_INVALID;
-    }
-    return wire_decode(&file_message, data, out, NULL);
+    return wire_decode(&file_message, data, WIRE_KNOWN, a, out, NULL);
 }
 
-void counters_row_encode(const struct counters_row *r, struct bytes *out)
+void transfer_row_encode(const struct transfer_row *r, struct bytes *out)
 {
-    row_encode(&counters_message, r, out);
+    wire_encode(&transfer_message, r, out);
 }
 
-enum sg_err counters_row_decode(struct span data, struct counters_row *out)
+enum sg_err transfer_row_decode(struct span data, struct arena *a, struct transfer_row *out)
 {
-    *out = (struct counters_row){.next_seq = 0};
-    return row_decode(&counters_message, data, out);
+    return wire_decode(&transfer_message, data, WIRE_KNOWN, a, out, NULL);
 }
 
 void event_row_encode(const struct event_row *r, struct bytes *out)
 {
-    row_encode(&event_message, r, out);
+    wire_encode(&event_message, r, out);
 }
 
-enum sg_err event_row_decode(struct span data, struct event_row *out)
+enum sg_err event_row_decode(struct span data, struct arena *a, struct event_row *out)
 {
-    *out = (struct event_row){.cursor = 0};
-    return row_decode(&event_message, data, out);
+    return wire_decode(&event_message, data, WIRE_KNOWN, a, out, NULL);
+}
+
+void fold_row_encode(const struct fold_row *r, struct bytes *out)
+{
+    wire_encode(&fold_message, r, out);
+}
+
+enum sg_err fold_row_decode(struct span data, struct fold_row *out)
+{
+    return flat_decode(&fold_message, data, out);
+}
+
+void window_row_encode(const struct window_row *r, struct bytes *out)
+{
+    wire_encode(&window_message, r, out);
+}
+
+enum sg_err window_row_decode(struct span data, struct window_row *out)
+{
+    return flat_decode(&window_message, data, out);
+}
+
+void counters_row_encode(const struct counters_row *r, struct bytes *out)
+{
+    wire_encode(&counters_message, r, out);
+}
+
+enum sg_err counters_row_decode(struct span data, struct counters_row *out)
+{
+    return flat_decode(&counters_message, data, out);
+}
+
+void attempt_row_encode(const struct attempt_row *r, struct bytes *out)
+{
+    wire_encode(&attempt_message, r, out);
+}
+
+enum sg_err attempt_row_decode(struct span data, struct attempt_row *out)
+{
+    return flat_decode(&attempt_message, data, out);
 }

@@ -79,6 +79,15 @@ struct file_row {
     int64_t abandoned_ms; /* 0: not abandoned. */
 };
 
+/* One attempt to upload a file; attempt is the index of its CLAIM, term that of
+ * the leader that claimed. */
+struct attempt_row {
+    uint64_t file, attempt, term;
+    bool staged;    /* STAGED was applied for it. */
+    bool abandoned; /* Its copy was taken back. */
+    bool cleaned;   /* VERIFIED said that nothing of it is left at the bank. */
+};
+
 struct counters_row {
     uint64_t next_seq, next_file;
     uint32_t next_trace;
@@ -100,7 +109,7 @@ struct event_row {
 };
 
 void transfer_row_encode(const struct transfer_row *r, struct bytes *out);
-MUST_USE enum sg_err transfer_row_decode(struct span data, struct transfer_row *out);
+MUST_USE enum sg_err transfer_row_decode(struct span data, struct arena *a, struct transfer_row *out);
 void fold_row_encode(const struct fold_row *r, struct bytes *out);
 MUST_USE enum sg_err fold_row_decode(struct span data, struct fold_row *out);
 void window_row_encode(const struct window_row *r, struct bytes *out);
@@ -110,6 +119,8 @@ MUST_USE enum sg_err file_row_decode(struct span data, struct arena *a, struct f
 void counters_row_encode(const struct counters_row *r, struct bytes *out);
 MUST_USE enum sg_err counters_row_decode(struct span data, struct counters_row *out);
 void event_row_encode(const struct event_row *r, struct bytes *out);
-MUST_USE enum sg_err event_row_decode(struct span data, struct event_row *out);
+MUST_USE enum sg_err event_row_decode(struct span data, struct arena *a, struct event_row *out);
+void attempt_row_encode(const struct attempt_row *r, struct bytes *out);
+MUST_USE enum sg_err attempt_row_decode(struct span data, struct attempt_row *out);
 
 #endif

@@ -1,7 +1,8 @@
 #include "proto/transfer.h"
 
 #include "proto/base/limits.h"
-#include "proto/transfer_pb.h"
+#include "proto/transfer_wire.h"
+#include "transfer.pb-c.h"
 
 #define TRANSFER_VERSION 1
 
@@ -63,81 +64,43 @@ enum account_type account_type_parse(struct span text)
     return (enum account_type)name_find(account_type_names, ACCOUNT_TYPES, text);
 }
 
-/* What is no day of the calendar must not turn into "none": readers refuse it. */
-static uint32_t day_to_pb(struct day d)
+#define AT(member) offsetof(struct transfer, member)
+static const struct wire_field fields[] = {
+    {2, WIRE_SPAN, AT(id), 0, SIZE_MAX},
+    {3, WIRE_U32, AT(routing_number), 0, ABA_MAX},
+    {4, WIRE_SPAN, AT(originator), 0, SIZE_MAX},
+    {5, WIRE_ENUM, AT(sec), 0, SECS - 1},
+    {6, WIRE_SPAN, AT(entry_description), 0, SIZE_MAX},
+    {7, WIRE_ENUM, AT(side), 0, SIDES - 1},
+    {8, WIRE_ENUM, AT(account_type), 0, ACCOUNT_TYPES - 1},
+    {9, WIRE_U32, AT(rdfi), 0, ABA_MAX},
+    {10, WIRE_SPAN, AT(account), 0, SIZE_MAX},
+    {11, WIRE_SIGNED, AT(amount), 0, 0},
+    {12, WIRE_SPAN, AT(name), 0, SIZE_MAX},
+    {13, WIRE_SPAN, AT(individual_id), 0, SIZE_MAX},
+    {14, WIRE_SPAN, AT(discretionary), 0, SIZE_MAX},
+    {15, WIRE_CHAR, AT(payment_type), 0, UINT8_MAX},
+    {16, WIRE_BOOL, AT(prenote), 0, 1},
+    {17, WIRE_BOOL, AT(same_day), 0, 1},
+    {18, WIRE_DAY, AT(effective_date), 0, WIRE_DAY_MAX},
+    {19, WIRE_SPAN, AT(reverses), 0, SIZE_MAX},
+    {20, WIRE_SPAN, AT(metadata), 0, SIZE_MAX},
+    {21, WIRE_SPANS, AT(addenda), 0, SIZE_MAX, .beside = AT(addenda_count)},
+};
+
+static bool is_bounded(const void *transfer)
 {
-    if (day_is_none(d)) {
-        return 0;
-    }
-    return d.n < 0 ? UINT32_MAX : (uint32_t)d.n + 1;
+    return transfer_is_bounded(transfer);
 }
 
-void transfer_to_pb(const struct transfer *t, struct arena *a, Shardgate__V1__Transfer *out)
-{
-    shardgate__v1__transfer__init(out);
-    out->version = TRANSFER_VERSION;
-    out->id = pb_of_span(t->id);
-    out->routing_number = t->routing_number.n;
-    out->originator = pb_of_span(t->originator);
-    out->sec = (Shardgate__V1__Sec)t->sec;
-    out->entry_description = pb_of_span(t->entry_description);
-    out->side = (Shardgate__V1__Side)t->side;
-    out->account_type = (Shardgate__V1__AccountType)t->account_type;
-    out->rdfi = t->rdfi.n;
-    out->account = pb_of_span(t->account);
-    out->amount_cents = t->amount.n;
-    out->name = pb_of_span(t->name);
-    out->individual_id = pb_of_span(t->individual_id);
-    out->discretionary = pb_of_span(t->discretionary);
-    out->payment_type = (uint8_t)t->payment_type;
-    out->prenote = t->prenote;
-    out->same_day = t->same_day;
-    out->effective_day = day_to_pb(t->effective_date);
-    out->reverses = pb_of_span(t->reverses);
-    out->metadata = pb_of_span(t->metadata);
-    out->n_addenda = t->addenda_count;
-    out->addenda = pb_of_spans(t->addenda, t->addenda_count, a);
-}
-
-/* Enums are compared as unsigned: the wire can hold any int there. */
-static bool transfer_is_expressible(const Shardgate__V1__Transfer *pb)
-{
-    return pb_is_known(&pb->base) && pb->version == TRANSFER_VERSION && (unsigned)pb->sec < SECS &&
-           (unsigned)pb->side < SIDES && (unsigned)pb->account_type < ACCOUNT_TYPES &&
-           pb->routing_number <= ABA_MAX && pb->rdfi <= ABA_MAX && pb->payment_type <= UINT8_MAX &&
-           pb->effective_day <= DAY_MAX + 1;
-}
-
-enum sg_err transfer_of_pb(const Shardgate__V1__Transfer *pb, struct arena *a, struct transfer *out)
-{
-    if (!transfer_is_expressible(pb)) {
-        return SG_INVALID;
-    }
-    *out = (struct transfer){
-        .id = pb_span(pb->id),
-        .routing_number = {pb->routing_number},
-        .originator = pb_span(pb->originator),
-        .sec = (enum sec)pb->sec,
-        .entry_description = pb_span(pb->entry_description),
-        .side = (enum side)pb->side,
-        .account_type = (enum account_type)pb->account_type,
-        .rdfi = {pb->rdfi},
-        .account = pb_span(pb->account),
-        .amount = {pb->amount_cents},
-        .name = pb_span(pb->name),
-        .individual_id = pb_span(pb->individual_id),
-        .discretionary = pb_span(pb->discretionary),
-        .payment_type = (char)pb->payment_type,
-        .prenote = pb->prenote != 0,
-        .same_day = pb->same_day != 0,
-        .effective_date = pb->effective_day == 0 ? DAY_NONE : (struct day){(int32_t)(pb->effective_day - 1)},
-        .reverses = pb_span(pb->reverses),
-        .metadata = pb_span(pb->metadata),
-        .addenda = pb_spans(pb->addenda, pb->n_addenda, a),
-        .addenda_count = pb->n_addenda,
-    };
-    return SG_OK;
-}
+const struct wire_message transfer_message = {
+    &shardgate__v1__transfer__descriptor, WIRE_TABLE(fields), .size = sizeof(struct transfer),
+    .version = TRANSFER_VERSION,          .is_input = true,
+};
+const struct wire_message transfer_bounded_message = {
+    &shardgate__v1__transfer__descriptor, WIRE_TABLE(fields), .size = sizeof(struct transfer),
+    .version = TRANSFER_VERSION,          .is_input = true,   .is_valid = is_bounded,
+};
 
 bool transfer_is_bounded(const struct transfer *t)
 {
@@ -158,23 +121,10 @@ bool transfer_is_bounded(const struct transfer *t)
 
 void transfer_encode(const struct transfer *t, struct bytes *out)
 {
-    struct arena a = ARENA_INIT; /* Takes memory only when there are addenda. */
-    Shardgate__V1__Transfer pb;
-    transfer_to_pb(t, &a, &pb);
-    pb_append(&pb.base, out);
-    arena_release(&a);
+    wire_encode(&transfer_message, t, out);
 }
 
 enum sg_err transfer_decode(struct span data, struct arena *arena, struct transfer *out)
 {
-    const Shardgate__V1__Transfer *pb =
-        (const void *)pb_unpack(&shardgate__v1__transfer__descriptor, data, arena);
-    if (pb == NULL) {
-        return SG_INVALID;
-    }
-    enum sg_err err = transfer_of_pb(pb, arena, out);
-    if (err != SG_OK) {
-        return err;
-    }
-    return transfer_is_bounded(out) ? SG_OK : SG_INVALID;
+    return wire_decode(&transfer_bounded_message, data, WIRE_KNOWN, arena, out, NULL);
 }

@@ -12,9 +12,19 @@
 
 struct arena_block {
     struct arena_block *next;
-    size_t size; /* Of data. */
+    size_t size;      /* Of data. */
+    bool is_borrowed; /* The room that arena_over() was given. */
     alignas(max_align_t) uint8_t data[];
 };
+
+struct arena arena_over(void *room, size_t size)
+{
+    struct arena_block *block = room;
+    CHECK((uintptr_t)room % ARENA_ALIGN == 0);
+    CHECK(size > sizeof(*block));
+    *block = (struct arena_block){.size = size - sizeof(*block), .is_borrowed = true};
+    return (struct arena){block, 0, 0};
+}
 
 static void arena_grow(struct arena *a, size_t size)
 {
@@ -26,8 +36,7 @@ static void arena_grow(struct arena *a, size_t size)
         block_size = size;
     }
     struct arena_block *block = mem_alloc(sizeof(*block) + block_size);
-    block->next = a->head;
-    block->size = block_size;
+    *block = (struct arena_block){.next = a->head, .size = block_size};
     a->head = block;
     a->used = 0;
 }
@@ -91,7 +100,9 @@ static void arena_free_blocks(struct arena_block *block)
 {
     while (block != NULL) {
         struct arena_block *next = block->next;
-        mem_free(block);
+        if (!block->is_borrowed) {
+            mem_free(block);
+        }
         block = next;
     }
 }

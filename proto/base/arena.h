@@ -18,6 +18,10 @@ struct arena {
 
 #define ARENA_INIT ((struct arena){NULL, 0, 0})
 
+/* An arena that hands out the caller's room first, which must be aligned for any
+ * type, hold 64 bytes at least, and outlive the arena; then it takes memory like any other. */
+struct arena arena_over(void *room, size_t size);
+
 /* size bytes of zeros, aligned for any type. */
 void *arena_alloc(struct arena *a, size_t size) __attribute__((returns_nonnull));
 /* The same, not cleared. */

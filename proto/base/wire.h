@@ -1,11 +1,12 @@
-/* The protocol buffers wire format straight between bytes and our structs, by a
- * table of fields. For codecs of what stands in logs and rows: nothing is
- * copied, and only one encoding of a content is accepted (fields in ascending
- * order, none twice, none unknown, zeros left out, shortest varints), so that
- * equal content is equal bytes in both directions.
+/* Every encoding of the program: protobuf-c driven by tables.
  *
- * The tables repeat what a .proto schema says; a test holds them against the
- * generated descriptors. */
+ * A table says which member of our struct is which field of a .proto schema, and
+ * what values it may have. The generated descriptor of the schema says the rest
+ * (the field's type and its place in protobuf-c's struct), so that a table can't
+ * contradict the schema: wire_encode() and wire_decode() CHECK that it fits.
+ *
+ * Fields leave in ascending order, zeros are left out, varints are short: equal
+ * content gives equal bytes. How much a reader insists on is its wire_mode. */
 #ifndef PROTO_BASE_WIRE_H
 #define PROTO_BASE_WIRE_H
 
@@ -13,70 +14,104 @@
 #include "proto/base/err.h"
 #include "proto/base/units.h"
 
+struct ProtobufCMessageDescriptor;
+
 /* The C type of a member and how it travels. */
 enum wire_type {
-    WIRE_U64,  /* uint64_t: varint */
-    WIRE_U32,  /* uint32_t: varint */
-    WIRE_U16,  /* uint16_t: varint */
-    WIRE_I64,  /* int64_t or struct cents, 0 to max: varint */
-    WIRE_ENUM, /* enum without negative numbers: varint */
-    WIRE_CHAR, /* char: varint of its ASCII code */
-    WIRE_BOOL, /* bool: varint 0 or 1 */
-    WIRE_DAY,  /* struct day from 1970-01-01 or none: varint of the day plus one, none is 0 */
-    WIRE_SPAN, /* struct span: bytes, max: its size. Borrowed from the input. */
-    WIRE_NAME, /* char[max + 1] with a final zero: bytes */
-    WIRE_FIXED /* uint8_t[max], a hash: bytes of exactly this size, present even when zero */
+    WIRE_U64,    /* uint64_t */
+    WIRE_U32,    /* uint32_t, struct aba */
+    WIRE_U16,    /* uint16_t */
+    WIRE_U8,     /* uint8_t */
+    WIRE_I64,    /* int64_t or struct cents, 0 to max. */
+    WIRE_SIGNED, /* int64_t or struct cents of any value: input that is judged later. */
+    WIRE_ENUM,   /* enum without negative numbers */
+    WIRE_CHAR,   /* char: its ASCII code */
+    WIRE_BOOL,   /* bool */
+    WIRE_DAY,    /* struct day from 1970-01-01 or none: the day plus one, none is 0. Any other
+                  * day is sent as one that no reader takes. */
+    WIRE_MINUTE, /* int, minute of a day or -1: the minute plus one. */
+    WIRE_ERR,    /* enum sg_err: its name, SG_OK is empty. The table of errors may be reordered. */
+    WIRE_SPAN,   /* struct span: bytes; min and max are sizes. */
+    WIRE_NAME,   /* char[max + 1] with a final zero: bytes */
+    WIRE_FIXED,  /* uint8_t[max], a hash: bytes of exactly this size, present even when zero */
+    WIRE_ONE,    /* A struct of the table `of` within ours. min 0: it is absent when the struct
+                  * span at `beside` is empty. */
+    WIRE_BODY,   /* The same in a union: there when the enum at `beside` is min to max. A reader
+                  * that has no other field for that enum sets it to min. */
+    WIRE_MANY,   /* Array of structs of the table `of`, their number (size_t, min to max) at
+                  * `beside`; a pointer, or, with in_place, the array itself. */
+    WIRE_SPANS,  /* The same of struct span. */
+    WIRE_U64S,   /* uint64_t *, the number at `beside`. */
+    WIRE_DAYS,   /* struct day * from 1970-01-01: the days' numbers; the number at `beside`. */
+    WIRE_TYPES
 };
 
-/* One member of a struct. Numbers are 1 to 127 and ascend in a table. */
+/* One member of a struct. Numbers ascend in a table. */
 struct wire_field {
     uint8_t number;
     uint8_t type;    /* enum wire_type */
     uint16_t offset; /* offsetof(). */
-    uint64_t min;    /* Smallest number, or size, that is valid. */
+    uint64_t min;    /* Smallest number, size or count that is valid. */
     uint64_t max;    /* Greatest. */
+    const struct wire_message *of;
+    uint16_t beside; /* offsetof() of the member that belongs to it. */
+    bool in_place;
 };
 
 /* 9999-12-31 as WIRE_DAY sends it. */
 #define WIRE_DAY_MAX ((uint64_t)DAY_MAX + 1)
 
 struct wire_message {
+    const struct ProtobufCMessageDescriptor *schema;
     const struct wire_field *fields;
     size_t fields_count;
+    size_t size;     /* Of our struct. */
+    uint8_t version; /* What stands in field 1, `version`; 0: the table has it or there is none. */
+    /* Encoded whatever its values are: people's input, which the reader judges.
+     * Otherwise wire_encode() CHECKs the ranges, because what could not be read
+     * again must not get into a log. */
+    bool is_input;
+    /* What ranges can't say; NULL: nothing. Of the struct that was read. */
+    bool (*is_valid)(const void *in);
 };
 
-#define WIRE_MESSAGE(fields)                           \
-    {                                                  \
-        (fields), sizeof(fields) / sizeof((fields)[0]) \
-    }
+#define WIRE_TABLE(fields) (fields), sizeof(fields) / sizeof((fields)[0])
 
-/* Append the fields of *in, zeros left out. CHECKs that they are in range: what
- * could not be read again must not get into a log. */
+/* Append the encoding of *in. */
 void wire_encode(const struct wire_message *m, const void *in, struct bytes *out);
+/* The same as field `number` of a message that is being built by appending, which
+ * is protobuf's own way to merge. */
+void wire_append(uint8_t number, const struct wire_message *m, const void *in, struct bytes *out);
 
-/* Fill *out (zero before) from data. rest NULL: the table is all there is.
- * Otherwise rest becomes what follows the table's fields, to be read with
- * wire_next(). SG_INVALID: not such an encoding; out is undefined. */
-MUST_USE enum sg_err wire_decode(const struct wire_message *m, struct span data, void *out,
-                                 struct span *rest);
+enum wire_mode {
+    /* What a later version added is passed over: frames and answers, so that
+     * versions can run side by side. */
+    WIRE_LENIENT,
+    /* An unknown field is a fault: half a request is another request. */
+    WIRE_KNOWN,
+    /* And so is any encoding but the one that wire_encode() makes: logs. */
+    WIRE_EXACT
+};
 
-/* Field 1 of everything that stands alone: which version of its schema. */
-void wire_put_version(uint8_t version, struct bytes *out);
-/* Takes it off the front of data. false: another version, or none. */
-MUST_USE bool wire_take_version(struct span *data, uint8_t version);
+/* Why something was refused. */
+enum wire_fault {
+    WIRE_FAULT_NONE,
+    WIRE_FAULT_UNREADABLE, /* Not the wire format, or more memory than PB_MEMORY_* allow. */
+    WIRE_FAULT_VERSION,    /* Field 1 of the message itself. */
+    WIRE_FAULT_UNKNOWN,    /* A field that has no place in the schema. */
+    WIRE_FAULT_COUNT,      /* Too many or too few of a list. */
+    WIRE_FAULT_VALUE,      /* Out of range, or is_valid() refused it. */
+    WIRE_FAULT_ENCODING    /* Not the one encoding of its content. */
+};
+struct wire_why {
+    enum wire_fault fault;
+    uint8_t number; /* Of the field of the message itself that it was in; 0: none. */
+    bool is_inside; /* In a message within that field. */
+};
 
-/* Append a bytes field (also when empty): one of a repeated field, or a message. */
-void wire_put(uint8_t number, struct span value, struct bytes *out);
-/* Take a bytes field of this number off the front of data. SG_NOTFOUND: data is
- * empty or goes on with another field. SG_INVALID: malformed. */
-MUST_USE enum sg_err wire_next(struct span *data, uint8_t number, struct span *value);
-/* How many bytes fields of this number stand at the front of data. */
-size_t wire_count(struct span data, uint8_t number);
-
-/* Packed numbers, without a head. */
-void wire_pack(const uint64_t *numbers, size_t count, struct bytes *out);
-/* SG_INVALID: malformed. SG_TOOBIG: more than max. */
-MUST_USE enum sg_err wire_unpack(struct span data, size_t max, struct arena *a, uint64_t **numbers,
-                                 size_t *count);
+/* Fill *out from data; arrays and texts come from the arena and nothing points into data.
+ * why may be NULL. SG_INVALID: out is undefined. */
+MUST_USE enum sg_err wire_decode(const struct wire_message *m, struct span data, enum wire_mode mode,
+                                 struct arena *a, void *out, struct wire_why *why);
 
 #endif

@@ -35,7 +35,7 @@ THIRD_PARTY = [
     ("jansson.h", ["supervisor/*.[ch]", "tests/unit/test_sup_*.c", "tests/bench/*.[ch]"], None),
     ("sodium.h", ["proto/base/hash.c"], 1),
     ("protobuf-c/*", ["proto/*.[ch]", "tests/unit/test_proto_*.c"], None),
-    ("*.pb-c.h", ["proto/*.c", "proto/*_pb.h"], None),
+    ("*.pb-c.h", ["proto/*.c"], None),
     ("cmocka.h", ["tests/*"], None),
 ]
 

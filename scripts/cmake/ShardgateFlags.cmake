@@ -38,6 +38,7 @@ add_library(shardgate_flags INTERFACE)
 target_link_libraries(shardgate_flags INTERFACE shardgate_base)
 target_compile_options(shardgate_flags INTERFACE
     -Wall -Wextra -Wpedantic
+    -Wno-missing-field-initializers # A row of a table names what it has; the rest is zero.
     -Wshadow
     -Wconversion -Wsign-conversion
     -Wstrict-prototypes -Wmissing-prototypes

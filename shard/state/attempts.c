@@ -2,35 +2,19 @@
 
 #include <string.h>
 
-#include "proto/base/wire.h"
 #include "shard/state/store.h"
-
-#define ATTEMPT_VERSION 1
-
-#define AT(member) offsetof(struct attempt_row, member)
-static const struct wire_field fields[] = {
-    {2, WIRE_U64, AT(file), 1, UINT64_MAX}, {3, WIRE_U64, AT(attempt), 1, UINT64_MAX},
-    {4, WIRE_U64, AT(term), 0, UINT64_MAX}, {5, WIRE_BOOL, AT(staged), 0, 1},
-    {6, WIRE_BOOL, AT(abandoned), 0, 1},    {7, WIRE_BOOL, AT(cleaned), 0, 1},
-};
-static const struct wire_message message = WIRE_MESSAGE(fields);
 
 static enum sg_err decode(struct rows *r, const struct state_key *key, struct span value,
                           struct attempt_row *out)
 {
-    *out = (struct attempt_row){.file = 0};
-    if (!wire_take_version(&value, ATTEMPT_VERSION) || wire_decode(&message, value, out, NULL) != SG_OK) {
-        return store_corrupt(r, key, "attempt row");
-    }
-    return SG_OK;
+    return attempt_row_decode(value, out) == SG_OK ? SG_OK : store_corrupt(r, key, "attempt row");
 }
 
 enum sg_err attempt_put(struct rows *r, const struct attempt_row *row)
 {
     struct state_key key = key_attempt(row->file, row->attempt);
     struct bytes value = BYTES_NONE;
-    wire_put_version(ATTEMPT_VERSION, &value);
-    wire_encode(&message, row, &value);
+    attempt_row_encode(row, &value);
     enum sg_err err = rows_put(r, key_span(&key), span_bytes(&value));
     bytes_release(&value);
     return err;

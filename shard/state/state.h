@@ -99,14 +99,6 @@ char *owed_text(const struct owed *o, char out[OWED_TEXT_SIZE]);
 /* Sequence numbers of a file's members, in order. */
 MUST_USE enum sg_err state_file_members(struct rows *r, uint64_t file, struct arena *a, uint64_t **out,
                                         size_t *count);
-/* One attempt to upload a file; attempt is the index of its CLAIM, term that of
- * the leader that claimed. */
-struct attempt_row {
-    uint64_t file, attempt, term;
-    bool staged;    /* STAGED was applied for it. */
-    bool abandoned; /* Its copy was taken back. */
-    bool cleaned;   /* VERIFIED said that nothing of it is left at the bank. */
-};
 /* All attempts of a file, oldest first. */
 MUST_USE enum sg_err state_attempts_all(struct rows *r, uint64_t file, struct arena *a,
                                         struct attempt_row **out, size_t *count);

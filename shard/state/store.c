@@ -112,7 +112,7 @@ static uint64_t next_file(const struct counters_row *c)
 enum sg_err store_transfer_of(struct rows *r, uint64_t seq, struct span value, struct arena *a,
                               struct transfer_row *out)
 {
-    if (transfer_row_decode(arena_dup(a, value), out) != SG_OK || out->seq != seq) {
+    if (transfer_row_decode(value, a, out) != SG_OK || out->seq != seq) {
         struct state_key key = key_number(TABLE_TRANSFERS, seq);
         return store_corrupt(r, &key, "transfer row");
     }
@@ -205,7 +205,7 @@ enum sg_err store_put_window(struct rows *r, const struct window_row *row)
 enum sg_err store_file_of(struct rows *r, uint64_t file, struct span value, struct arena *a,
                           struct file_row *out)
 {
-    if (file_row_decode(arena_dup(a, value), a, out) != SG_OK || out->seal.file != file) {
+    if (file_row_decode(value, a, out) != SG_OK || out->seal.file != file) {
         struct state_key key = key_number(TABLE_FILES, file);
         return store_corrupt(r, &key, "file row");
     }
@@ -331,7 +331,7 @@ void store_walk_release(struct store_walk *w)
 enum sg_err store_event_of(struct rows *r, uint64_t cursor, struct span value, struct arena *a,
                            struct event_row *out)
 {
-    if (event_row_decode(arena_dup(a, value), out) != SG_OK || out->cursor != cursor) {
+    if (event_row_decode(value, a, out) != SG_OK || out->cursor != cursor) {
         struct state_key key = key_number(TABLE_EVENTS, cursor);
         return store_corrupt(r, &key, "event row");
     }

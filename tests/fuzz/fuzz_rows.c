@@ -49,7 +49,7 @@ static void row(unsigned which, struct span in, struct arena *a)
 
     switch (which) {
     case 0:
-        err = transfer_row_decode(in, &u.transfer);
+        err = transfer_row_decode(in, a, &u.transfer);
         break;
     case 1:
         err = fold_row_decode(in, &u.fold);
@@ -64,7 +64,7 @@ static void row(unsigned which, struct span in, struct arena *a)
         err = counters_row_decode(in, &u.counters);
         break;
     default:
-        err = event_row_decode(in, &u.event);
+        err = event_row_decode(in, a, &u.event);
         break;
     }
     CHECK(err == SG_OK || err == SG_INVALID);

@@ -144,14 +144,17 @@ static void encode(enum row_kind kind, const union row *r, struct bytes *out)
     }
 }
 
+/* What the last decode() gave lies here until the next. */
+static struct arena decoded;
+
 static enum sg_err decode(enum row_kind kind, struct span data, union row *r)
 {
-    struct arena a = ARENA_INIT;
     enum sg_err err = SG_INVALID;
+    arena_reset(&decoded);
     memset(r, 0, sizeof(*r));
     switch (kind) {
     case ROW_TRANSFER:
-        err = transfer_row_decode(data, &r->transfer);
+        err = transfer_row_decode(data, &decoded, &r->transfer);
         break;
     case ROW_FOLD:
         err = fold_row_decode(data, &r->fold);
@@ -160,18 +163,17 @@ static enum sg_err decode(enum row_kind kind, struct span data, union row *r)
         err = window_row_decode(data, &r->window);
         break;
     case ROW_FILE:
-        err = file_row_decode(data, &a, &r->file);
+        err = file_row_decode(data, &decoded, &r->file);
         break;
     case ROW_COUNTERS:
         err = counters_row_decode(data, &r->counters);
         break;
     case ROW_EVENT:
-        err = event_row_decode(data, &r->event);
+        err = event_row_decode(data, &decoded, &r->event);
         break;
     case ROW_KINDS:
         break;
     }
-    arena_release(&a);
     return err;
 }
 
@@ -224,8 +226,6 @@ static void test_members_come_back(void **state)
     assert_int_equal(out.transfer.state, TRANSFER_CANCELLED);
     assert_int_equal(out.transfer.effective.n, day_of(2026, 11, 24).n);
     assert_true(span_is(out.transfer.encoded, "a transfer"));
-    /* Zero copy: it lies in the record. */
-    assert_true(out.transfer.encoded.p > b.p && out.transfer.encoded.p < b.p + b.n);
 
     in = sample(ROW_FILE);
     bytes_clear(&b);
@@ -240,15 +240,20 @@ static void test_members_come_back(void **state)
     bytes_release(&b);
 }
 
+/* Whatever was taken is a row that can be written, and is read as the same again. */
 static void decode_row(struct span data, void *arg)
 {
     const enum row_kind *kind = arg;
     union row r;
     if (decode(*kind, data, &r) == SG_OK) {
-        struct bytes again = BYTES_NONE;
-        encode(*kind, &r, &again);
-        assert_true(span_eq(span_bytes(&again), data));
-        bytes_release(&again);
+        struct bytes once = BYTES_NONE;
+        struct bytes twice = BYTES_NONE;
+        encode(*kind, &r, &once);
+        assert_int_equal(decode(*kind, span_bytes(&once), &r), SG_OK);
+        encode(*kind, &r, &twice);
+        assert_true(span_eq(span_bytes(&once), span_bytes(&twice)));
+        bytes_release(&once);
+        bytes_release(&twice);
     }
 }
 
