@@ -39,7 +39,7 @@
 #define PROPOSALS_MAX 64 /* Of one group, not yet applied. */
 #define SNAPSHOT_CHUNK_BYTES (256u << 10)
 #define SNAPSHOT_CHUNKS_INFLIGHT 4
-#define SNAPSHOT_SENDERS_MAX 2         /* At once on one lane. */
+#define SNAPSHOT_SENDERS_MAX 2         /* At once on one node. */
 #define SNAPSHOT_RETRY_MS 2000         /* A chunk not acknowledged is sent again. */
 #define SNAPSHOT_TRIES_MAX 5           /* In a row; then the peer is taken for gone. */
 #define SNAPSHOT_INSTALL_WAIT_MS 10000 /* After the last chunk, for the peer to have it installed. */
@@ -51,6 +51,7 @@
 #define FRAME_SIZE_SOFT_BYTES (2u << 20) /* A frame is sent when it reaches this. */
 #define FRAME_MESSAGES_MAX 65536
 #define PEER_QUEUE_MAX_BYTES (64u << 20) /* To one node; above it messages are dropped. */
+#define LANE_FRAMES_MAX_BYTES (64u << 20) /* Received for lanes above 0, which have not looked at them. */
 #define NODE_HEARTBEAT_MS 500
 #define INBOUND_QUEUE_MAX_BYTES (64u << 20) /* Received and not yet looked at; above it nothing is read. */
 #define RECONNECT_MIN_MS 50                 /* Between nodes. */

@@ -36,7 +36,7 @@ struct group_options {
     unsigned election_timeout_ms;
     unsigned heartbeat_ms;
     const char *spool_dir;      /* For large snapshots; NULL: memory only. */
-    uint32_t *snapshot_senders; /* Count of running senders on this lane; shared, <= SNAPSHOT_SENDERS_MAX. */
+    _Atomic uint32_t *snapshot_senders; /* Running on this node, of all lanes; <= SNAPSHOT_SENDERS_MAX. */
 };
 
 /* libraft allocates by proto/base/mem.h from here on: by itself it is left half

@@ -1,3 +1,5 @@
+#include <stdatomic.h>
+
 #include "proto/base/fault.h"
 #include "proto/base/mem.h"
 #include "shard/engine/snapshot.h"
@@ -128,8 +130,7 @@ static void sender_read(struct work *work)
 static void release_spool(struct snapshot_sender *s)
 {
     if (s->counted) {
-        CHECK(*s->g->o.snapshot_senders > 0);
-        (*s->g->o.snapshot_senders)--;
+        CHECK(atomic_fetch_sub(s->g->o.snapshot_senders, 1) > 0);
         s->counted = false;
     }
     if (s->spool != NULL) {
@@ -239,10 +240,20 @@ static void sender_read_done(struct work *work)
     group_job_end(g);
 }
 
+/* One of the places for senders of this node, which its lanes share. */
+static bool take_place(struct group *g)
+{
+    if (atomic_fetch_add(g->o.snapshot_senders, 1) < SNAPSHOT_SENDERS_MAX) {
+        return true;
+    }
+    (void)atomic_fetch_sub(g->o.snapshot_senders, 1);
+    return false;
+}
+
 void snapshot_send_start(struct group *g, uint64_t node)
 {
     struct peer *p = group_peer(g, node);
-    if (p == NULL || p->sender != NULL || *g->o.snapshot_senders >= SNAPSHOT_SENDERS_MAX) {
+    if (p == NULL || p->sender != NULL || !take_place(g)) {
         return; /* libraft asks again. */
     }
     struct snapshot_sender *s = mem_zalloc(1, sizeof(*s));
@@ -256,7 +267,6 @@ void snapshot_send_start(struct group *g, uint64_t node)
     s->timer.run = sender_timer;
     s->work.run = sender_read;
     s->work.done = sender_read_done;
-    (*g->o.snapshot_senders)++;
     p->sender = s;
     g->jobs_count++;
     loop_elsewhere(g->o.loop, WORKER_READ, &s->work);

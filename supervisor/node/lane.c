@@ -155,7 +155,7 @@ struct group_options lane_group_options(struct lane *l, uint64_t group)
         .election_timeout_ms = o->election_timeout_ms,
         .heartbeat_ms = o->heartbeat_ms,
         .spool_dir = o->spool_dir,
-        .snapshot_senders = &l->snapshot_senders,
+        .snapshot_senders = l->snapshot_senders,
     };
 }
 
@@ -476,6 +476,7 @@ void lane_init(struct lane *l, const struct lane_owner *owner, unsigned number)
     l->founders = owner->founders;
     l->self = owner->self;
     l->events = owner->events;
+    l->snapshot_senders = owner->snapshot_senders;
     l->impl = owner->impl;
     l->number = number;
     l->loop = seams->loop;

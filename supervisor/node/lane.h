@@ -65,7 +65,7 @@ struct lane {
     struct writer *writer;
     struct outbox *outbox;
     struct transport transport;
-    uint32_t snapshot_senders;
+    _Atomic uint32_t *snapshot_senders; /* Running on the node. */
     struct lane_slot **slots; /* Ascending by group. */
     size_t slots_count, slots_cap;
     struct group *guest; /* A group that its owner runs here (the catalog); NULL: none. */
@@ -88,6 +88,7 @@ struct lane_owner {
     const struct founder *founders;
     const struct founder *self;
     struct identity identity; /* Of the data directory. */
+    _Atomic uint32_t *snapshot_senders; /* Shared by all lanes of a node. Borrowed. */
     struct lane_events events;
     void *impl;
 };

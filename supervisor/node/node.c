@@ -52,14 +52,15 @@ const struct founder *node_founder_named(const struct node *n, struct span name)
     return NULL;
 }
 
+unsigned node_lane_number(uint64_t group, size_t lanes_count)
+{
+    /* The catalog lives on lane 0; the rest is spread by a multiplicative hash. */
+    return group == 0 ? 0 : (unsigned)(((group * 0x9e3779b97f4a7c15ull) >> 32) % lanes_count);
+}
+
 struct lane *node_lane_of(struct node *n, uint64_t group)
 {
-    /* The catalog lives on lane 0; the rest is spread by a multiplicative hash
-     * that never changes, because the data lies where it says. */
-    if (group == 0) {
-        return &n->lanes[0];
-    }
-    return &n->lanes[((group * 0x9e3779b97f4a7c15ull) >> 32) % n->options.lanes_count];
+    return &n->lanes[node_lane_number(group, n->options.lanes_count)];
 }
 
 char *node_clean_text(char *text)
@@ -175,6 +176,7 @@ static void lanes_init(struct node *n)
                                .founders = n->founders,
                                .self = n->self,
                                .identity = n->identity,
+                               .snapshot_senders = &n->snapshot_senders,
                                .events = {.fatal = lane_fatal,
                                           .tick = lane_ticked,
                                           .changed = lane_changed,
@@ -333,11 +335,18 @@ static struct lane *message_lane(struct node *n, uint64_t from, const struct mes
     return NULL;
 }
 
+/* What it counts for while lanes have not looked at it. */
+static size_t shared_size(size_t frame_bytes)
+{
+    return frame_bytes + sizeof(struct shared_frame);
+}
+
 static void frame_reader_back(struct task *t)
 {
     struct frame_reader *r = CONTAINER_OF(t, struct frame_reader, task);
     struct shared_frame *s = r->shared;
     if (--s->readers == 0) {
+        s->node->shared_bytes -= shared_size(s->bytes.n);
         arena_release(&s->arena);
         bytes_release(&s->bytes);
         mem_free(s);
@@ -361,12 +370,30 @@ static void frame_reader_run(struct task *t)
     loop_post(n->lanes[0].loop, &r->task);
 }
 
+/* Whoever can connect can cause this line: not more than one a second. */
+static void frame_dropped(struct node *n, enum sg_err err, size_t size)
+{
+    struct log_scope scope = node_scope(n);
+    uint64_t now = loop_now_ms(n->lanes[0].loop);
+    if (n->dropped_logged_ms == 0 || now - n->dropped_logged_ms >= 1000) {
+        n->dropped_logged_ms = now;
+        logger_line(LOG_WARN, &scope, "frame.dropped", "err=%s bytes=%zu", sg_err_name(err), size);
+    }
+}
+
 /* Hands the frame to the lanes above 0 that it has messages for; takes it over. */
 static void frame_share(struct node *n, struct bytes *bytes, const bool *wanted)
 {
-    struct shared_frame *s = mem_zalloc(1, sizeof *s);
+    struct shared_frame *s;
     enum sg_err err;
 
+    if (n->shared_bytes + shared_size(bytes->n) > LANE_FRAMES_MAX_BYTES) {
+        /* A lane stands still; the others must not wait for it. Raft repeats. */
+        frame_dropped(n, SG_BUSY, bytes->n);
+        return;
+    }
+    s = mem_zalloc(1, sizeof *s);
+    n->shared_bytes += shared_size(bytes->n);
     s->node = n;
     s->bytes = *bytes;
     *bytes = BYTES_NONE;
@@ -396,17 +423,6 @@ static bool frame_is_ours(const struct node *n, const struct frame *f)
 {
     return span_is(f->cluster, n->cluster) && f->to == n->self->id && f->from != n->self->id &&
            node_founder(n, f->from) != NULL;
-}
-
-/* Whoever can connect can cause this line: not more than one a second. */
-static void frame_dropped(struct node *n, enum sg_err err, size_t size)
-{
-    struct log_scope scope = node_scope(n);
-    uint64_t now = loop_now_ms(n->lanes[0].loop);
-    if (n->dropped_logged_ms == 0 || now - n->dropped_logged_ms >= 1000) {
-        n->dropped_logged_ms = now;
-        logger_line(LOG_WARN, &scope, "frame.dropped", "err=%s bytes=%zu", sg_err_name(err), size);
-    }
 }
 
 /* Carries out what is for lane 0 or the node; notes which other lanes are wanted. */

@@ -61,6 +61,10 @@ MUST_USE enum sg_err node_new(const struct node_options *options, struct node **
                               size_t why_size);
 void node_start(struct node *n);
 
+/* Which lane of a node with so many a group lives on: for ever, because its data
+ * lies there. */
+unsigned node_lane_number(uint64_t group, size_t lanes_count);
+
 /* A frame from the link; taken over. */
 void node_frame(struct node *n, struct bytes *frame);
 void node_peer_up(struct node *n, uint64_t peer);

@@ -42,6 +42,8 @@ struct node {
     char cluster[NAME_SIZE_MAX + 1];
     struct left_note left_notes[LANES_MAX];
     size_t lanes_left, lanes_drained;
+    _Atomic uint32_t snapshot_senders; /* Of all lanes. */
+    size_t shared_bytes;               /* Frames that lanes above 0 have not looked at. */
     size_t calls_count, calls_bytes; /* Requests taken and not answered. */
     uint64_t dropped_logged_ms;      /* Of frames that are not for us. */
 };

@@ -17,7 +17,7 @@ struct process {
     struct writer *writer;
     struct group *group;
     struct transport transport;
-    uint32_t snapshot_senders;
+    _Atomic uint32_t snapshot_senders;
     uint64_t disk_due_ms;
     uint64_t open_proposals;
     bool told_leader;

@@ -32,7 +32,7 @@ struct rig {
     struct writer *writer;
     struct group *group; /* NULL: not open. */
     struct transport transport;
-    uint32_t snapshot_senders;
+    _Atomic uint32_t snapshot_senders;
     size_t nodes_count;
     struct rig_sent sent[RIG_SENT_MAX];
     size_t sent_count;

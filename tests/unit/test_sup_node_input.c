@@ -69,6 +69,44 @@ static void survives_frames_from_anyone(void **state)
     node_world_free(w);
 }
 
+/* Lane 1 stands still, and frames for it go on coming: they are limited, and it
+ * goes on with what was kept. */
+static void limits_what_a_lane_has_not_looked_at(void **state)
+{
+    enum { DATA_BYTES = SNAPSHOT_CHUNK_BYTES, MESSAGES = 8, FRAMES = 40 };
+    (void)state;
+    struct node_world *w = node_check_serving(2);
+    struct node *n = node_world_node(w, 0);
+    struct frame h = header(w, "test", 2, 1);
+    struct message m = {.kind = MESSAGE_SNAPSHOT_CHUNK, .group = 1};
+    struct bytes data = BYTES_NONE;
+    struct bytes frame = BYTES_NONE;
+
+    while (node_lane_number(m.group, 2) != 1) {
+        m.group++; /* None of its groups: nobody answers. */
+    }
+    memset(bytes_extend(&data, DATA_BYTES), 'x', DATA_BYTES);
+    m.snapshot_chunk.total_size = DATA_BYTES;
+    m.snapshot_chunk.data = span_bytes(&data);
+    frame_begin(&h, &frame);
+    for (size_t i = 0; i < MESSAGES; i++) {
+        frame_add(&m, &frame);
+    }
+    for (size_t i = 0; i < FRAMES; i++) {
+        struct bytes copy = BYTES_NONE;
+        bytes_set(&copy, span_bytes(&frame));
+        node_frame(n, &copy);
+    }
+    assert_true(n->shared_bytes <= LANE_FRAMES_MAX_BYTES);
+    assert_true(n->shared_bytes > LANE_FRAMES_MAX_BYTES - 2 * MESSAGES * DATA_BYTES);
+    node_world_advance(w, 5);
+    assert_int_equal(n->shared_bytes, 0);
+    node_check_ok(node_check_submit(w, 0, "a", ABA_A));
+    bytes_release(&frame);
+    bytes_release(&data);
+    node_world_free(w);
+}
+
 struct answered {
     uint64_t request_id; /* Of the forward that is watched for. */
     enum sg_err err;
@@ -272,9 +310,13 @@ static void answers_damaged_requests(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(survives_frames_from_anyone),       cmocka_unit_test(believes_a_majority),
-        cmocka_unit_test(waits_while_configurations_differ), cmocka_unit_test(answers_whatever_clients_send),
-        cmocka_unit_test(answers_damaged_requests),          cmocka_unit_test(forwards_only_so_often),
+        cmocka_unit_test(survives_frames_from_anyone),
+        cmocka_unit_test(believes_a_majority),
+        cmocka_unit_test(waits_while_configurations_differ),
+        cmocka_unit_test(answers_whatever_clients_send),
+        cmocka_unit_test(answers_damaged_requests),
+        cmocka_unit_test(limits_what_a_lane_has_not_looked_at),
+        cmocka_unit_test(forwards_only_so_often),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -33,7 +33,7 @@ struct replica {
     struct writer *writer;
     struct transport transport;
     struct shard *shard; /* NULL: down. */
-    uint32_t snapshot_senders;
+    _Atomic uint32_t snapshot_senders;
 };
 
 struct net {
