@@ -50,7 +50,7 @@
 #define FRAME_SIZE_MAX_BYTES (8u << 20)  /* Hard: the receiver closes the pipe above it. */
 #define FRAME_SIZE_SOFT_BYTES (2u << 20) /* A frame is sent when it reaches this. */
 #define FRAME_MESSAGES_MAX 65536
-#define PEER_QUEUE_MAX_BYTES (64u << 20) /* To one node; above it messages are dropped. */
+#define PEER_QUEUE_MAX_BYTES (64u << 20)  /* To one node; above it messages are dropped. */
 #define LANE_FRAMES_MAX_BYTES (64u << 20) /* Received for lanes above 0, which have not looked at them. */
 #define NODE_HEARTBEAT_MS 500
 #define INBOUND_QUEUE_MAX_BYTES (64u << 20) /* Received and not yet looked at; above it nothing is read. */

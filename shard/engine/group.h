@@ -35,7 +35,7 @@ struct group_options {
     size_t snapshot_chunk_bytes; /* Of a message; 0: SNAPSHOT_CHUNK_BYTES, the most. */
     unsigned election_timeout_ms;
     unsigned heartbeat_ms;
-    const char *spool_dir;      /* For large snapshots; NULL: memory only. */
+    const char *spool_dir;              /* For large snapshots; NULL: memory only. */
     _Atomic uint32_t *snapshot_senders; /* Running on this node, of all lanes; <= SNAPSHOT_SENDERS_MAX. */
 };
 

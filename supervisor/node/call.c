@@ -56,7 +56,7 @@ static void call_answer(struct task *t)
 /* encoded_reply is set: back to lane 0 with it. */
 static void call_end(struct call *c)
 {
-    if (c->lane->number == 0) {
+    if (c->lane->number == 0 || FAULT_BUG("reply-on-lane")) {
         call_answer(&c->task);
         return;
     }

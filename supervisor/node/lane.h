@@ -66,7 +66,7 @@ struct lane {
     struct outbox *outbox;
     struct transport transport;
     _Atomic uint32_t *snapshot_senders; /* Running on the node. */
-    struct lane_slot **slots; /* Ascending by group. */
+    struct lane_slot **slots;           /* Ascending by group. */
     size_t slots_count, slots_cap;
     struct group *guest; /* A group that its owner runs here (the catalog); NULL: none. */
     struct task tick;
@@ -87,7 +87,7 @@ struct lane_owner {
     const struct node_options *options;
     const struct founder *founders;
     const struct founder *self;
-    struct identity identity; /* Of the data directory. */
+    struct identity identity;           /* Of the data directory. */
     _Atomic uint32_t *snapshot_senders; /* Shared by all lanes of a node. Borrowed. */
     struct lane_events events;
     void *impl;

@@ -44,8 +44,8 @@ struct node {
     size_t lanes_left, lanes_drained;
     _Atomic uint32_t snapshot_senders; /* Of all lanes. */
     size_t shared_bytes;               /* Frames that lanes above 0 have not looked at. */
-    size_t calls_count, calls_bytes; /* Requests taken and not answered. */
-    uint64_t dropped_logged_ms;      /* Of frames that are not for us. */
+    size_t calls_count, calls_bytes;   /* Requests taken and not answered. */
+    uint64_t dropped_logged_ms;        /* Of frames that are not for us. */
 };
 
 struct log_scope node_scope(const struct node *n);

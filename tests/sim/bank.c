@@ -12,6 +12,7 @@
 
 struct errand {
     struct sim_host *host;
+    struct sim_lane *lane;
     uint64_t life;
     struct sim_bank *bank;
     struct bank_request *request; /* The sender's memory: not to be touched when it died. */
@@ -312,7 +313,7 @@ static void errand_arrive(void *arg)
         errand_drop(e);
         return;
     }
-    back = sim_at(s, e->host, e->back_us, errand_answer, e);
+    back = sim_at_lane(e->lane, e->back_us, errand_answer, e);
     back->drop = errand_drop;
 }
 
@@ -338,14 +339,17 @@ static void late_copy(struct errand *e)
 
 static void bank_take_request(void *impl, struct bank_request *r)
 {
-    struct sim_host *h = impl;
+    struct sim_lane *l = impl;
+    struct sim_host *h = l->host;
     struct sim *s = h->sim;
     const struct sim_plan *p = &s->plan;
     struct errand *e = mem_zalloc(1, sizeof *e);
     uint64_t delay = sim_skewed(s, p->bank_min_us, p->bank_max_us);
 
+    check_lane(l, "the bank");
     check_bank_request(h, r);
     *e = (struct errand){.host = h,
+                         .lane = l,
                          .life = h->life,
                          .bank = &s->banks[bank_index(r)],
                          .request = r,
@@ -374,9 +378,9 @@ static void bank_take_request(void *impl, struct bank_request *r)
 
 static const struct bank_ops bank_sim_ops = {.request = bank_take_request};
 
-struct bank bank_seam(struct sim_host *h)
+struct bank bank_seam(struct sim_lane *l)
 {
-    return (struct bank){.ops = &bank_sim_ops, .impl = h};
+    return (struct bank){.ops = &bank_sim_ops, .impl = l};
 }
 
 /* --- Power --------------------------------------------------------------------------------------- */

@@ -46,7 +46,7 @@ struct group *check_group(struct sim_host *h, unsigned number)
     if (number == 0) {
         return h->node->catalog;
     }
-    slot = lane_slot(&h->node->lanes[0], check_group_id(number));
+    slot = lane_slot(node_lane_of(h->node, check_group_id(number)), check_group_id(number));
     return slot == NULL || slot->shard == NULL ? NULL : shard_group(slot->shard);
 }
 
@@ -157,12 +157,15 @@ static void limits_look(struct sim_host *h, unsigned number, struct group *g)
 
 static void host_limits_look(struct sim_host *h)
 {
-    struct lane *l = &h->node->lanes[0];
     limit(h, 0, "the node's list of calls", h->node->calls_count, 2 * REQUESTS_INFLIGHT_MAX + 1);
-    /* A snapshot's installation and what apply needs come on top of proposals. */
-    limit(h, 0, "the writer's queue", writer_pending_bytes(l->writer),
-          WRITER_QUEUE_MAX_BYTES + (uint64_t)SIM_GROUPS_MAX * (APPLY_SIZE_MAX_BYTES + CACHE_SIZE_MAX_BYTES));
-    limit(h, 0, "the list of snapshot senders", l->snapshot_senders, SNAPSHOT_SENDERS_MAX);
+    limit(h, 0, "the list of snapshot senders", h->node->snapshot_senders, SNAPSHOT_SENDERS_MAX);
+    limit(h, 0, "the queue of frames for other lanes", h->node->shared_bytes, LANE_FRAMES_MAX_BYTES);
+    for (unsigned i = 0; i < h->lanes_count; i++) {
+        /* A snapshot's installation and what apply needs come on top of proposals. */
+        limit(h, 0, "the writer's queue", writer_pending_bytes(h->node->lanes[i].writer),
+              WRITER_QUEUE_MAX_BYTES +
+                  (uint64_t)SIM_GROUPS_MAX * (APPLY_SIZE_MAX_BYTES + CACHE_SIZE_MAX_BYTES));
+    }
     memory_look(h);
 }
 
@@ -261,33 +264,41 @@ static bool may_queue(const struct sim *s, const struct lane_slot *slot)
            (shard_group(slot->shard)->told.is_ready || s->now_us % FOLLOWERS_EVERY_US == 0);
 }
 
+static void lane_queues(struct sim_host *h, const struct lane *l)
+{
+    for (size_t k = 0; k < l->slots_count; k++) {
+        struct lane_slot *slot = l->slots[k];
+        struct shard_status status;
+        if (may_queue(h->sim, slot)) {
+            shard_status(slot->shard, &status);
+            limit(h, sim_shard_of(slot->group) + 1, "the queue of submissions", status.submit_queue_bytes,
+                  SUBMIT_QUEUE_MAX_BYTES);
+        }
+    }
+}
+
 void check_queues(struct sim *s)
 {
     for (unsigned i = 0; i < s->plan.nodes; i++) {
         struct sim_host *h = &s->hosts[i];
-        for (size_t k = 0; h->up && k < h->node->lanes[0].slots_count; k++) {
-            struct lane_slot *slot = h->node->lanes[0].slots[k];
-            struct shard_status status;
-            if (may_queue(s, slot)) {
-                shard_status(slot->shard, &status);
-                limit(h, sim_shard_of(slot->group) + 1, "the queue of submissions", status.submit_queue_bytes,
-                      SUBMIT_QUEUE_MAX_BYTES);
-            }
+        for (unsigned k = 0; h->up && k < h->lanes_count; k++) {
+            lane_queues(h, &h->node->lanes[k]);
         }
     }
 }
 
 void check_host(struct sim_host *h)
 {
-    struct lane *l = &h->node->lanes[0];
-
     if (h->node->catalog != NULL && h->node->state != NODE_LEFT) {
         replica_look(h, 0, h->node->catalog);
     }
-    for (size_t i = 0; i < l->slots_count; i++) {
-        struct lane_slot *slot = l->slots[i];
-        if (slot->shard != NULL) {
-            replica_look(h, sim_shard_of(slot->group) + 1, shard_group(slot->shard));
+    for (unsigned k = 0; k < h->lanes_count; k++) {
+        struct lane *l = &h->node->lanes[k];
+        for (size_t i = 0; i < l->slots_count; i++) {
+            struct lane_slot *slot = l->slots[i];
+            if (slot->shard != NULL) {
+                replica_look(h, sim_shard_of(slot->group) + 1, shard_group(slot->shard));
+            }
         }
     }
     host_limits_look(h);

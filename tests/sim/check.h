@@ -53,14 +53,14 @@ struct kept {
 };
 
 struct way_out {
-    struct sim_host *host;
+    struct sim_lane *lane;
     struct transport inner;
 };
 
 struct checker {
     struct truth truth[SIM_GROUPS_MAX];
     struct replica replicas[SIM_NODES_MAX][SIM_GROUPS_MAX];
-    struct way_out ways_out[SIM_NODES_MAX];
+    struct way_out ways_out[SIM_NODES_MAX][SIM_LANES_MAX];
     struct kept kept[SIM_NODES_MAX]; /* When all was done. */
 };
 

@@ -17,7 +17,8 @@ bool check_is_excused(struct sim_host *h, unsigned number)
     if (h->sim->checker->replicas[h->index][number].failed) {
         return true;
     }
-    slot = number == 0 ? NULL : lane_slot(&h->node->lanes[0], check_group_id(number));
+    slot =
+        number == 0 ? NULL : lane_slot(node_lane_of(h->node, check_group_id(number)), check_group_id(number));
     /* What is damaged may also keep it from being opened. */
     return h->node->state != NODE_RUNNING || (number == 0 && h->node->catalog == NULL) ||
            (number > 0 && (slot == NULL || (slot->shard == NULL && !slot->opening)));

@@ -29,14 +29,17 @@ static struct kept cached(struct sim_host *h)
 
 void memory_look(struct sim_host *h)
 {
-    const struct lane *l = &h->node->lanes[0];
     uint64_t most = WORKING_MAX_BYTES;
 
     if (h->memory <= most) {
         return;
     }
-    most += 2 * cached(h).bytes + GROUP_MAX_BYTES * (l->slots_count + 1) +
-            DECODED_FACTOR * (h->node->calls_bytes + writer_pending_bytes(l->writer));
+    most += 2 * cached(h).bytes + GROUP_MAX_BYTES +
+            DECODED_FACTOR * (h->node->calls_bytes + h->node->shared_bytes);
+    for (unsigned i = 0; i < h->lanes_count; i++) {
+        const struct lane *l = &h->node->lanes[i];
+        most += GROUP_MAX_BYTES * l->slots_count + DECODED_FACTOR * writer_pending_bytes(l->writer);
+    }
     if (h->memory > most) {
         sim_fail(h->sim, "I-10",
                  "%s holds %" PRIu64 " bytes; its requests, writes and cached entries explain %" PRIu64,

@@ -11,7 +11,7 @@
 static void says_durable(struct sim_host *h, uint64_t group, uint64_t term, uint64_t vote, uint64_t index)
 {
     struct kv kv;
-    struct kv_txn *txn = mem_kv_begin_durable(h->disk, &kv);
+    struct kv_txn *txn = mem_kv_begin_durable(host_lane_of(h, group)->disk, &kv);
     struct log_hard_state hs = {0, 0};
     struct log_bounds bounds;
     struct log_mark mark;
@@ -76,17 +76,20 @@ static void checked_send(void *impl, uint64_t node, const struct message *m)
 {
     struct way_out *w = impl;
     struct message forged;
-    message_look(w->host, node, m);
-    transport_send(&w->inner, node, faults_forge(w->host, m, &forged) ? &forged : m);
+    check_lane(w->lane, "the way out");
+    message_look(w->lane->host, node, m);
+    transport_send(&w->inner, node, faults_forge(w->lane->host, m, &forged) ? &forged : m);
 }
 
 static const struct transport_ops checked_ops = {.send = checked_send};
 
 void check_transport(struct sim_host *h)
 {
-    struct way_out *w = &h->sim->checker->ways_out[h->index];
-    *w = (struct way_out){h, h->node->lanes[0].transport};
-    h->node->lanes[0].transport = (struct transport){&checked_ops, w};
+    for (unsigned i = 0; i < h->lanes_count; i++) {
+        struct way_out *w = &h->sim->checker->ways_out[h->index][i];
+        *w = (struct way_out){&h->lanes[i], h->node->lanes[i].transport};
+        h->node->lanes[i].transport = (struct transport){&checked_ops, w};
+    }
 }
 
 /* --- I-8, I-4, I-11 ----------------------------------------------------------------------------------------------- */
@@ -143,10 +146,19 @@ void check_accepted(struct sim *s, unsigned shard, uint64_t index)
     }
 }
 
-void check_disk(struct sim_host *h, enum mem_kv_op op)
+void check_lane(const struct sim_lane *l, const char *what)
+{
+    struct sim *s = l->host->sim;
+    if (s->running_lane != NULL && s->running_lane != l && s->running == l->host) {
+        sim_fail(s, "I-18", "lane %u of %s uses %s of lane %u", s->running_lane->number, l->host->name, what,
+                 l->number);
+    }
+}
+
+void check_disk(struct sim_lane *l, enum mem_kv_op op)
 {
     bool writes = op == MEM_KV_BEGIN_WRITE || op == MEM_KV_PUT || op == MEM_KV_DEL || op == MEM_KV_COMMIT;
-    if (h->disk_failed && writes) {
-        sim_fail(h->sim, "I-11", "%s writes on after a failed write", h->name);
+    if (l->disk_failed && writes) {
+        sim_fail(l->host->sim, "I-11", "%s writes on after a failed write", l->host->name);
     }
 }

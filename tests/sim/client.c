@@ -110,6 +110,7 @@ static void replied(void *token, struct bytes *reply)
     struct attempt *a = token;
     struct sim *s = a->sim;
 
+    check_lane(&a->host->lanes[0], "the client port");
     if (!s->calm && sim_chance(s, s->plan.answer_lost)) {
         bytes_release(reply);
         return;

@@ -17,6 +17,12 @@ static struct sim_host *victim(struct sim *s)
     return &s->hosts[s->plan.seed % s->plan.nodes];
 }
 
+/* One of its lanes; with one there is nothing to draw. */
+static struct sim_lane *any_lane(struct sim_host *h)
+{
+    return &h->lanes[h->lanes_count > 1 ? sim_below(h->sim, h->lanes_count) : 0];
+}
+
 static bool goes_on(struct sim *s, uint64_t every_ms, void (*run)(void *arg))
 {
     if (s->calm) {
@@ -51,6 +57,17 @@ static void lights_out(void *arg)
     }
 }
 
+/* One of several loops is busy with something else. */
+static void stall_lane(void *arg)
+{
+    struct sim *s = arg;
+    struct sim_host *h = any_host(s);
+    struct sim_lane *l = any_lane(h);
+    if (goes_on(s, s->plan.lane_stall_every_ms, stall_lane)) {
+        host_stall_lane(l, 1000 * sim_skewed(s, 1, s->plan.lane_stall_ms));
+    }
+}
+
 /* Votes were cast for it, and nobody hears from it. */
 static void die_elected(void *arg)
 {
@@ -60,7 +77,7 @@ static void die_elected(void *arg)
 void faults_elected(struct sim_host *h)
 {
     if (!h->sim->calm && sim_chance(h->sim, h->sim->plan.kill_elected)) {
-        (void)sim_at(h->sim, h, 0, die_elected, h);
+        (void)sim_at_thread(h, 0, die_elected, h);
     }
 }
 
@@ -222,7 +239,7 @@ static void io_error(void *arg)
 {
     struct sim *s = arg;
     if (goes_on(s, s->plan.io_error_every_ms, io_error)) {
-        any_host(s)->disk_will_fail = true;
+        any_lane(any_host(s))->disk_will_fail = true;
     }
 }
 
@@ -245,13 +262,14 @@ static void rot_one(void *arg)
 {
     struct sim *s = arg;
     struct sim_host *h = victim(s);
+    struct mem_kv *disk = any_lane(h)->disk;
     enum kv_table table = (enum kv_table)sim_below(s, KV_TABLES);
-    size_t records = mem_kv_count(h->disk, table);
+    size_t records = mem_kv_count(disk, table);
 
     if (s->calm || records == 0) {
         return;
     }
-    if (mem_kv_flip_bit_at(h->disk, table, sim_below(s, records), sim_random(s))) {
+    if (mem_kv_flip_bit_at(disk, table, sim_below(s, records), sim_random(s))) {
         h->rotted++;
         sim_trace_words(s, h, "a bit of a record rots, in table $", kv_table_name(table), "", 0, 0);
     }
@@ -270,7 +288,9 @@ static void wipe_one(void *arg)
     }
     sim_trace(s, h, "its disk is lost", 0, 0);
     host_kill(h);
-    mem_kv_wipe(h->disk);
+    for (unsigned i = 0; i < h->lanes_count; i++) {
+        mem_kv_wipe(h->lanes[i].disk);
+    }
     h->lost = true;
 }
 
@@ -347,6 +367,7 @@ void faults_start(struct sim *s)
     begin(s, p->kill_every_ms, kill_one);
     begin(s, p->pause_every_ms, pause_one);
     begin(s, p->leave_every_ms, leave_one);
+    begin(s, p->lanes > 1 ? p->lane_stall_every_ms : 0, stall_lane);
     begin(s, p->partition_every_ms, partition);
     begin(s, p->reset_every_ms, reset_one);
     begin(s, p->clog_every_ms, clog_some);
@@ -404,7 +425,10 @@ void faults_heal(struct sim *s)
         struct sim_host *h = &s->hosts[i];
         host_resume(h);
         h->wall_offset_ms = 0;
-        h->disk_will_fail = false;
+        for (unsigned k = 0; k < h->lanes_count; k++) {
+            h->lanes[k].disk_will_fail = false;
+            host_stall_end(&h->lanes[k]);
+        }
         if (h->disk_is_full) {
             host_set_disk_full(h, false);
         }

@@ -98,15 +98,16 @@ static int64_t of_group(const struct group *g)
 void heap_check(struct sim_host *h)
 {
     int64_t wanted = 0;
-    struct lane *l;
 
     if (!h->up || h->rotted > 0 || h->node == NULL || h->node->catalog == NULL) {
         return; /* A damaged group is still there and not in its slot, or the other way round. */
     }
-    l = &h->node->lanes[0];
     wanted = of_group(h->node->catalog);
-    for (size_t i = 0; i < l->slots_count; i++) {
-        wanted += l->slots[i]->shard == NULL ? 0 : of_group(shard_group(l->slots[i]->shard));
+    for (unsigned k = 0; k < h->lanes_count; k++) {
+        const struct lane *l = &h->node->lanes[k];
+        for (size_t i = 0; i < l->slots_count; i++) {
+            wanted += l->slots[i]->shard == NULL ? 0 : of_group(shard_group(l->slots[i]->shard));
+        }
     }
     if (h->raft_blocks != wanted) {
         sim_fail(h->sim, "I-10", "%s: libraft holds %" PRId64 " blocks, and its groups know of %" PRId64,

@@ -13,11 +13,14 @@
 #include "tests/sim/sim.h"
 
 #define JOBS_MAX 64
+#define SETS_MAX 4
 
 struct options {
     uint64_t first, last;
     double minutes;
     const char *scenario;
+    const char *sets[SETS_MAX];
+    size_t sets_count;
     unsigned jobs;
     bool verbose, keep_going, each;
 };
@@ -33,11 +36,12 @@ struct job {
     uint64_t seed;
 };
 
-static const char usage[] = "sim [--seed N | --seeds A..B] [--minutes M] [--scenario FILE] [--jobs N] "
-                            "[--each] [--keep-going] [--verbose]\n"
+static const char usage[] = "sim [--seed N | --seeds A..B] [--minutes M] [--scenario FILE] [--set KEY=VALUE] "
+                            "[--jobs N] [--each] [--keep-going] [--verbose]\n"
                             "\n"
                             "Runs whole clusters in one process, each under a seed. A seed that breaks an\n"
                             "invariant says which, shows the last events and how to repeat it; status 1.\n"
+                            "  --set K=V      over what the seed and the scenario say, up to four times\n"
                             "  --minutes M    go on with further seeds for that long\n"
                             "  --each         a line for each seed, with the hash of its events\n"
                             "  --keep-going   do not stop at the first seed that fails\n"
@@ -102,6 +106,10 @@ static bool option(struct options *o, const char *name, const char *value, bool 
         o->scenario = value;
         return true;
     }
+    if (strcmp(name, "--set") == 0 && o->sets_count < SETS_MAX) {
+        o->sets[o->sets_count++] = value;
+        return true;
+    }
     if (strcmp(name, "--minutes") == 0) {
         o->minutes = strtod(value, NULL);
         return o->minutes > 0;
@@ -140,6 +148,12 @@ static bool plan_make(const struct options *o, uint64_t seed, struct sim_plan *p
     if (o->scenario != NULL && !plan_read(plan, o->scenario, why, sizeof why)) {
         (void)fprintf(stderr, "sim: %s\n", why);
         return false;
+    }
+    for (size_t i = 0; i < o->sets_count; i++) {
+        if (!plan_set(plan, o->sets[i], why, sizeof why)) {
+            (void)fprintf(stderr, "sim: %s\n", why);
+            return false;
+        }
     }
     return true;
 }

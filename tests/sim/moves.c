@@ -80,7 +80,7 @@ static enum sg_err ask(struct sim_host *h, unsigned number, enum group_change ch
 /* A node that never had the group begins with nothing. */
 static void join(struct sim_host *h, unsigned number)
 {
-    struct lane *l = &h->node->lanes[0];
+    struct lane *l = node_lane_of(h->node, check_group_id(number));
     struct shard_order *order;
     if (node_state(h->node) != NODE_RUNNING || lane_slot(l, check_group_id(number)) != NULL) {
         return;

@@ -99,6 +99,10 @@ static const struct key keys[] = {
     KEY(late, KEY_U32),
     KEY(stall_install, KEY_U32),
     KEY(stays_away, KEY_BOOL),
+    KEY(lanes, KEY_UNSIGNED),
+    KEY(post_us, KEY_U64),
+    KEY(lane_stall_every_ms, KEY_U64),
+    KEY(lane_stall_ms, KEY_U64),
 };
 
 /* --- Drawing ---------------------------------------------------------------------------- */
@@ -239,6 +243,15 @@ static void draw_replicas(struct sim_plan *p, struct draw *d)
     p->stall_install = (uint32_t)sometimes(d, 30, 300000);
 }
 
+/* Most nodes have one lane, as most that people run; the others show what crosses. */
+static void draw_lanes(struct sim_plan *p, struct draw *d)
+{
+    p->lanes = 1 + (unsigned)sometimes(d, 40, between(d, 1, 2));
+    p->post_us = sometimes(d, 30, 1) != 0 ? between(d, 5000, 60000) : 500;
+    p->lane_stall_every_ms = sometimes(d, 50, between(d, 1000, 8000));
+    p->lane_stall_ms = between(d, 50, 5000);
+}
+
 /* What does not go together, drawn or written. */
 static void reconcile(struct sim_plan *p)
 {
@@ -273,6 +286,7 @@ void plan_draw(struct sim_plan *p, uint64_t seed)
     p->resolve_every_ms = sometimes(&d, 50, between(&d, 1000, 5000));
     p->chunk_bytes = (unsigned)sometimes(&d, 50, between(&d, 500, 20000));
     p->stranger_every_ms = sometimes(&d, 12, between(&d, 2000, 12000));
+    draw_lanes(p, &d);
     reconcile(p);
 }
 
@@ -334,6 +348,7 @@ static void faults_clear(struct sim_plan *p)
             (void)key_set(p, &keys[i], "0");
         }
     }
+    p->lanes = 1;
 }
 
 static bool line_read(struct sim_plan *p, char *line)
@@ -364,9 +379,10 @@ static bool line_read(struct sim_plan *p, char *line)
 static bool plan_fits(const struct sim_plan *p)
 {
     return (p->nodes == 3 || p->nodes == 5) && p->shards >= 1 && p->shards <= SIM_SHARDS_MAX &&
-           p->banks >= 1 && p->banks <= SIM_BANKS_MAX && p->batch_max >= 1 && p->submit_every_ms > 0 &&
-           p->storm_ms > 0 && p->max_lines >= 1 && p->delay_max_us >= p->delay_min_us &&
-           p->flush_max_us >= p->flush_min_us && p->bank_max_us >= p->bank_min_us && p->trailing > 0;
+           p->lanes >= 1 && p->lanes <= SIM_LANES_MAX && p->banks >= 1 && p->banks <= SIM_BANKS_MAX &&
+           p->batch_max >= 1 && p->submit_every_ms > 0 && p->storm_ms > 0 && p->max_lines >= 1 &&
+           p->delay_max_us >= p->delay_min_us && p->flush_max_us >= p->flush_min_us &&
+           p->bank_max_us >= p->bank_min_us && p->trailing > 0;
 }
 
 bool plan_read(struct sim_plan *p, const char *path, char *why, size_t why_size)
@@ -395,4 +411,21 @@ bool plan_read(struct sim_plan *p, const char *path, char *why, size_t why_size)
     }
     (void)snprintf(p->scenario, sizeof p->scenario, "%s", path);
     return good;
+}
+
+bool plan_set(struct sim_plan *p, const char *text, char *why, size_t why_size)
+{
+    char line[sizeof p->sets];
+    size_t used = strlen(p->sets);
+
+    (void)snprintf(line, sizeof line, "%s", text);
+    line[strcspn(line, "=")] = ' ';
+    if (strchr(text, '=') == NULL || !line_read(p, line) || !plan_fits(p) ||
+        used + strlen(text) + sizeof " --set " > sizeof p->sets) {
+        (void)snprintf(why, why_size, "%s: KEY=VALUE with a key of scenarios is expected", text);
+        return false;
+    }
+    (void)snprintf(p->sets + used, sizeof p->sets - used, " --set %s", text);
+    reconcile(p);
+    return true;
 }

@@ -43,17 +43,17 @@ struct rows_read {
 static bool read_begin(struct rows_read *r, struct sim_host *h, unsigned shard)
 {
     *r = (struct rows_read){.host = h, .shard = shard, .arena = ARENA_INIT};
-    if (kv_begin(&h->kv, false, &r->txn) != SG_OK) {
+    if (kv_begin(host_kv(h, sim_shard_aba(shard).n), false, &r->txn) != SG_OK) {
         return false;
     }
-    rows_init(&r->rows, &h->kv, r->txn, sim_shard_aba(shard).n);
+    rows_init(&r->rows, host_kv(h, sim_shard_aba(shard).n), r->txn, sim_shard_aba(shard).n);
     return true;
 }
 
 static void read_end(struct rows_read *r)
 {
     rows_release(&r->rows);
-    kv_abort(&r->host->kv, r->txn);
+    kv_abort(r->rows.kv, r->txn);
     arena_release(&r->arena);
 }
 

@@ -118,10 +118,10 @@ static void shard_settle(struct sim *s, struct sim_host *h, unsigned shard)
     struct settling st = {.sim = s, .host = h, .shard = shard, .arena = ARENA_INIT};
     struct kv_txn *txn;
 
-    if (kv_begin(&h->kv, false, &txn) != SG_OK) {
+    if (kv_begin(host_kv(h, sim_shard_aba(shard).n), false, &txn) != SG_OK) {
         return;
     }
-    rows_init(&st.rows, &h->kv, txn, sim_shard_aba(shard).n);
+    rows_init(&st.rows, host_kv(h, sim_shard_aba(shard).n), txn, sim_shard_aba(shard).n);
     for (size_t i = 0; i < s->people.count[shard]; i++) {
         promise_settle(&st, s->people.of[shard][i]);
         arena_reset(&st.arena);
@@ -129,7 +129,7 @@ static void shard_settle(struct sim *s, struct sim_host *h, unsigned shard)
     strangers_settle(&st);
     cutoffs_settle(s, shard, &st.rows);
     rows_release(&st.rows);
-    kv_abort(&h->kv, txn);
+    kv_abort(host_kv(h, sim_shard_aba(shard).n), txn);
     arena_release(&st.arena);
 }
 
@@ -142,10 +142,10 @@ static struct digest rows_digest(struct sim_host *h, unsigned shard)
     struct kv_txn *txn;
 
     digester_init(&d);
-    if (kv_begin(&h->kv, false, &txn) != SG_OK) {
+    if (kv_begin(host_kv(h, sim_shard_aba(shard).n), false, &txn) != SG_OK) {
         sim_fail(h->sim, "I-14", "the rows of %s cannot be read", h->name);
     }
-    rows_init(&rows, &h->kv, txn, sim_shard_aba(shard).n);
+    rows_init(&rows, host_kv(h, sim_shard_aba(shard).n), txn, sim_shard_aba(shard).n);
     rows_cursor(&rows, &c, SPAN_NONE);
     while (kv_next(&c) == SG_OK) {
         if (rows_key(&c).p[0] != 0) {
@@ -155,7 +155,7 @@ static struct digest rows_digest(struct sim_host *h, unsigned shard)
     }
     kv_cursor_release(&c);
     rows_release(&rows);
-    kv_abort(&h->kv, txn);
+    kv_abort(host_kv(h, sim_shard_aba(shard).n), txn);
     return digester_end(&d);
 }
 

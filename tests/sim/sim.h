@@ -8,7 +8,8 @@
  *
  *   world.c    events, time, random numbers, the trace
  *   plan.c     what a run is made of: from the seed or from a scenario file
- *   host.c     one node's process: loop, workers, disk, clock; start, kill, pause
+ *   host.c     what one node's process runs on: loops, workers, disks, clocks
+ *   life.c     its start, pause, leaving and death
  *   net.c      links that lose, repeat, delay, reorder, cut and part
  *   bank.c     endpoints that are slow, drop the line and take files;
  *              bank_world.c: what happens to their servers
@@ -42,11 +43,13 @@
 #define SIM_SHARDS_MAX 16
 #define SIM_GROUPS_MAX (SIM_SHARDS_MAX + 1) /* The catalog is number 0. */
 #define SIM_BANKS_MAX 4
+#define SIM_LANES_MAX 3
 #define SIM_TRACE_LINES 200
 
 struct rows;
 struct sim;
 struct sim_host;
+struct sim_lane;
 
 /* --- world.c --------------------------------------------------------------------------- */
 
@@ -54,6 +57,7 @@ struct sim_event {
     uint64_t at_us;
     uint64_t order;        /* Ties: first armed, first run. */
     struct sim_host *host; /* NULL: the world's own. Dead hosts' events vanish. */
+    struct sim_lane *lane; /* Whose loop runs it; NULL: another thread, or the world. */
     uint64_t life;         /* The host's incarnation when it was armed. */
     void (*run)(void *arg);
     void (*drop)(void *arg); /* Instead of run() when the host died; may be NULL. */
@@ -71,12 +75,15 @@ uint64_t sim_skewed(struct sim *s, uint64_t low, uint64_t high);
 /* When the next of something happens that comes every so often. */
 uint64_t sim_gap_us(struct sim *s, uint64_t every_ms);
 
-/* Schedules; the event is freed after it ran or was cancelled. */
+/* Schedules, on a host's first loop; the event is freed after it ran or was cancelled. */
 struct sim_event *sim_at(struct sim *s, struct sim_host *host, uint64_t delay_us, void (*run)(void *arg),
                          void *arg);
-/* A host's event that runs after all events of this moment, as the end of a
- * loop's turn. */
-struct sim_event *sim_at_turn_end(struct sim *s, struct sim_host *host, void (*run)(void *arg), void *arg);
+/* On this loop. */
+struct sim_event *sim_at_lane(struct sim_lane *lane, uint64_t delay_us, void (*run)(void *arg), void *arg);
+/* On a thread of the host beside its loops. */
+struct sim_event *sim_at_thread(struct sim_host *host, uint64_t delay_us, void (*run)(void *arg), void *arg);
+/* On this loop after all events of this moment, as the end of a turn. */
+struct sim_event *sim_at_turn_end(struct sim_lane *lane, void (*run)(void *arg), void *arg);
 void sim_cancel(struct sim *s, struct sim_event *e);
 /* Instead of running it: its host has died. */
 void sim_drop(const struct sim_event *e);
@@ -105,6 +112,7 @@ void sim_catch_signals(struct sim *s);
 struct sim_plan {
     uint64_t seed;
     char scenario[128];
+    char sets[128]; /* " --set KEY=VALUE" of each that was given. */
     unsigned nodes, shards, banks;
     uint64_t storm_ms; /* Faults and work. */
     uint64_t calm_ms;  /* At most, for each waiting after everything healed; see run.c. */
@@ -154,14 +162,41 @@ struct sim_plan {
     uint32_t stall_install; /* A disk stalls when a snapshot is installed. */
     uint32_t forge;         /* A message comes with a field that cannot be. */
     bool stays_away;        /* After the storm a quorum must do alone at first. */
+    /* Lanes of each node. */
+    unsigned lanes;
+    uint64_t post_us;                            /* Until a loop sees what another one posted. */
+    uint64_t lane_stall_every_ms, lane_stall_ms; /* One loop stands still, the others go on. */
 };
 
 void plan_draw(struct sim_plan *p, uint64_t seed);
 /* Lines "key value" and '#' comments over plan_draw(); "all_faults 0" clears
  * what breaks something. false with why. */
 bool plan_read(struct sim_plan *p, const char *path, char *why, size_t why_size);
+/* "KEY=VALUE" over all that. */
+bool plan_set(struct sim_plan *p, const char *text, char *why, size_t why_size);
 
 /* --- host.c --------------------------------------------------------------------------------- */
+
+/* A loop of a process with its store. */
+struct sim_lane {
+    struct sim_host *host;
+    unsigned number;
+    struct mem_kv *disk;
+    struct kv kv;
+    struct loop loop;
+    struct bank bank;
+    uint64_t rng;
+    bool store_is_at_work, reader_is_at_work;
+    uint64_t loop_ops;      /* Asked of the disk by the loop: the measure of its work here. */
+    struct meter turns;     /* Of the loop, in those. */
+    uint64_t stall_us;      /* Of the store's job that runs now. */
+    uint64_t store_free_us; /* The store's thread is busy until then. */
+    uint64_t posted_us;     /* What was posted last is seen then. */
+    bool disk_will_fail, disk_failed;
+    bool stalled;            /* Its loop stands still. */
+    struct sim_event **held; /* Events that came up meanwhile. */
+    size_t held_count, held_cap;
+};
 
 struct sim_host {
     struct sim *sim;
@@ -170,22 +205,14 @@ struct sim_host {
     uint64_t life; /* Counts starts and ends. */
     bool up, paused, leaving;
     bool lost; /* Its disk is gone or its identity damaged: it is refused for good. */
-    struct mem_kv *disk;
-    struct kv kv;
-    struct loop loop;
-    struct bank bank;
+    struct sim_lane lanes[SIM_LANES_MAX];
+    unsigned lanes_count;
     struct link link;
     struct node *node;
-    uint64_t rng;
     int64_t wall_offset_ms;
     int32_t drift_ppm;
-    bool store_is_at_work, reader_is_at_work;
-    uint64_t store_ops;     /* Asked of the disk in this life: the measure of work here. */
-    uint64_t loop_ops;      /* Those of the loop. */
-    struct meter turns;     /* Of the loop, in those. */
-    uint64_t stall_us;      /* Of the store's job that runs now. */
-    uint64_t store_free_us; /* The store's thread is busy until then. */
-    bool disk_will_fail, disk_failed, disk_is_full;
+    uint64_t store_ops; /* Asked of the disk in this life. */
+    bool disk_is_full;
     unsigned rotted;         /* Records damaged. */
     struct sim_event **held; /* Events that came up while paused. */
     size_t held_count, held_cap;
@@ -194,6 +221,8 @@ struct sim_host {
     uint64_t memory, memory_blocks; /* Bytes and blocks that this process has allocated and not freed. */
 };
 
+/* A new process has a new loop over the same disk. */
+void host_renew_lane(struct sim_lane *l);
 /* Once, before any host. */
 void host_watch(struct sim *s);
 void host_init(struct sim_host *h, struct sim *s, unsigned index);
@@ -203,8 +232,14 @@ void host_pause(struct sim_host *h);
 void host_resume(struct sim_host *h);
 /* SIGTERM. */
 void host_leave(struct sim_host *h);
-/* Events that come up while it is paused wait here. */
-void host_hold(struct sim_host *h, struct sim_event *e);
+/* An event that came up while its host is paused or its loop stalled: it waits. */
+void host_hold(struct sim_event *e);
+/* This loop stands still for so long. */
+void host_stall_lane(struct sim_lane *l, uint64_t for_us);
+void host_stall_end(struct sim_lane *l);
+/* Where a group lives on this host. */
+struct sim_lane *host_lane_of(struct sim_host *h, uint64_t group);
+struct kv *host_kv(struct sim_host *h, uint64_t group);
 int64_t host_wall_ms(const struct sim_host *h);
 /* What a right clock showed when the run began. */
 int64_t sim_wall_begin_ms(const struct sim *s);
@@ -228,7 +263,7 @@ void net_reset(struct sim *s, unsigned a, unsigned b);
 
 /* --- bank.c ----------------------------------------------------------------------------------- */
 
-struct bank bank_seam(struct sim_host *h);
+struct bank bank_seam(struct sim_lane *l);
 void bank_start(struct sim *s);
 void bank_heal(struct sim *s);
 void bank_purge(struct sim *s);
@@ -399,8 +434,10 @@ void check_bank_request(struct sim_host *h, const struct bank_request *r);
 void check_delivery(struct sim *s, const struct delivery *d);
 /* An answer "accepted" or "folded" left a node: I-4. */
 void check_accepted(struct sim *s, unsigned shard, uint64_t index);
+/* Something of a lane was touched: by its own loop, or beside all loops? I-18. */
+void check_lane(const struct sim_lane *l, const char *what);
 /* A failed write was followed by another: I-11. */
-void check_disk(struct sim_host *h, enum mem_kv_op op);
+void check_disk(struct sim_lane *l, enum mem_kv_op op);
 uint64_t check_commits(const struct sim *s);
 /* All replicas level and a leader at work? why says what is missing. */
 bool check_level(struct sim *s, char *why, size_t why_size);
@@ -447,8 +484,9 @@ void settle(struct sim *s);
 /* --- The whole ------------------------------------------------------------------------------------- */
 
 struct sim_stats {
-    uint64_t events, frames, elections, commits, uploads, kills, pauses, partitions, installs, accepted,
-        folded, rejected, cancelled, holds, io_errors, calls, torn, virtual_ms, changes, clogs, missed;
+    uint64_t events, frames, elections, commits, uploads, kills, pauses, stalls, partitions, installs,
+        accepted, folded, rejected, cancelled, holds, io_errors, calls, torn, virtual_ms, changes, clogs,
+        missed;
     uint64_t calm_ms; /* The longest wait after the faults; of many runs the longest of all. */
 };
 
@@ -474,8 +512,9 @@ struct sim {
     struct people people;
     struct checker *checker;
     struct ledger *ledger;
-    struct sim_host *running; /* Whose event it is; NULL: the world's. */
-    struct sim_host *away;    /* Stays away though all is calm. */
+    struct sim_host *running;      /* Whose event it is; NULL: the world's. */
+    struct sim_lane *running_lane; /* And on which loop; NULL: none. */
+    struct sim_host *away;         /* Stays away though all is calm. */
     uint64_t second, second_events;
     uint64_t dark_until_us; /* Nobody starts before. */
     bool calm;

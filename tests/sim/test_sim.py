@@ -49,7 +49,11 @@ def table(name):
 
 
 def scenario_arguments(row, at):
-    return ["--scenario", os.path.join(HERE, "scenarios", row[at])] if len(row) > at else []
+    """KEY=VALUE is set; any other word is a scenario."""
+    arguments = []
+    for word in row[at:]:
+        arguments += ["--set", word] if "=" in word else ["--scenario", os.path.join(HERE, "scenarios", word)]
+    return arguments
 
 
 def seeds(sim):
@@ -101,8 +105,8 @@ def must_fold(name, text):
 
 def planted(sim):
     rows = table("planted.txt")
-    for name in sorted({row[2] for row in rows if len(row) > 2}):
-        must_hold(run(sim, "--seeds", HELD, "--scenario", os.path.join(HERE, "scenarios", name)))
+    for words in sorted({tuple(row[2:]) for row in rows if len(row) > 2}):
+        must_hold(run(sim, "--seeds", HELD, *scenario_arguments(words, 0)))
     missed = []
     for row in rows:
         result = run(sim, "--seeds", f"1..{row[1]}", *scenario_arguments(row, 2), bug=row[0])

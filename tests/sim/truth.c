@@ -80,13 +80,13 @@ struct found truth_entry_find(struct sim_host *h, struct group *g, uint64_t inde
     if (e != NULL) {
         return found_entry(e->term, e->type, entry_data(e));
     }
-    if (kv_begin(&h->kv, false, &txn) != SG_OK) {
+    if (kv_begin(host_kv(h, g->o.id), false, &txn) != SG_OK) {
         return f;
     }
-    if (log_get(&h->kv, txn, g->o.id, index, &stored) == SG_OK) {
+    if (log_get(host_kv(h, g->o.id), txn, g->o.id, index, &stored) == SG_OK) {
         f = found_entry(stored.term, stored.type, stored.data);
     }
-    kv_abort(&h->kv, txn);
+    kv_abort(host_kv(h, g->o.id), txn);
     return f;
 }
 
@@ -128,7 +128,7 @@ static bool is_durable(struct sim_host *h, unsigned number, uint64_t index, uint
     if (h->lost || h->rotted > 0) {
         return true; /* It was when it said so. */
     }
-    txn = mem_kv_begin_durable(h->disk, &kv);
+    txn = mem_kv_begin_durable(host_lane_of(h, check_group_id(number))->disk, &kv);
     err = log_get(&kv, txn, check_group_id(number), index, &e);
     if (err == SG_OK) {
         durable = e.term == term;

@@ -132,13 +132,14 @@ static void event_free(struct sim *s, struct sim_event *e)
     s->unused = e;
 }
 
-static struct sim_event *add(struct sim *s, struct sim_host *host, uint64_t delay_us, uint64_t order,
-                             void (*run)(void *arg), void *arg)
+static struct sim_event *add(struct sim *s, struct sim_host *host, struct sim_lane *lane, uint64_t delay_us,
+                             uint64_t order, void (*run)(void *arg), void *arg)
 {
     struct sim_event *e = event_new(s);
     e->at_us = s->now_us + delay_us;
     e->order = order;
     e->host = host;
+    e->lane = lane;
     e->life = host == NULL ? 0 : host->life;
     e->run = run;
     e->arg = arg;
@@ -149,12 +150,24 @@ static struct sim_event *add(struct sim *s, struct sim_host *host, uint64_t dela
 struct sim_event *sim_at(struct sim *s, struct sim_host *host, uint64_t delay_us, void (*run)(void *arg),
                          void *arg)
 {
-    return add(s, host, delay_us, s->order++, run, arg);
+    return add(s, host, host == NULL ? NULL : &host->lanes[0], delay_us, s->order++, run, arg);
 }
 
-struct sim_event *sim_at_turn_end(struct sim *s, struct sim_host *host, void (*run)(void *arg), void *arg)
+struct sim_event *sim_at_lane(struct sim_lane *lane, uint64_t delay_us, void (*run)(void *arg), void *arg)
 {
-    return add(s, host, 0, TURN_END | s->order++, run, arg);
+    struct sim *s = lane->host->sim;
+    return add(s, lane->host, lane, delay_us, s->order++, run, arg);
+}
+
+struct sim_event *sim_at_thread(struct sim_host *host, uint64_t delay_us, void (*run)(void *arg), void *arg)
+{
+    return add(host->sim, host, NULL, delay_us, host->sim->order++, run, arg);
+}
+
+struct sim_event *sim_at_turn_end(struct sim_lane *lane, void (*run)(void *arg), void *arg)
+{
+    struct sim *s = lane->host->sim;
+    return add(s, lane->host, lane, 0, TURN_END | s->order++, run, arg);
 }
 
 void sim_cancel(struct sim *s, struct sim_event *e)
@@ -192,20 +205,22 @@ const struct sim_hooks *sim_hooks;
 void sim_enter(struct sim_host *h, void (*run)(void *arg), void *arg)
 {
     struct sim *s;
+    struct sim_lane *l;
     if (h == NULL) {
         run(arg);
         return;
     }
     s = h->sim;
     s->running = h;
-    struct stamp from = {h->loop_ops, h->loop_ops};
+    l = s->running_lane == NULL ? &h->lanes[0] : s->running_lane;
+    struct stamp from = {l->loop_ops, l->loop_ops};
     if (sim_hooks == NULL) {
         run(arg);
     } else {
         sim_hooks->enter(h, run, arg);
     }
     s->running = NULL;
-    (void)meter_lap(&h->turns, from, (struct stamp){h->loop_ops, h->loop_ops});
+    (void)meter_lap(&l->turns, from, (struct stamp){l->loop_ops, l->loop_ops});
 }
 
 void sim_stopped(struct sim_host *h, enum sg_err err, const char *why)
@@ -247,14 +262,16 @@ bool sim_step(struct sim *s)
     busy_look(s);
     mix(s, e->at_us ^ e->order << 20);
     h = e->host;
-    if (h != NULL && h->life == e->life && h->paused) {
-        host_hold(h, e);
+    if (h != NULL && h->life == e->life && (h->paused || (e->lane != NULL && e->lane->stalled))) {
+        host_hold(e);
         return true;
     }
     if (h != NULL && h->life != e->life) {
         sim_drop(e);
     } else if (e->run != NULL) {
+        s->running_lane = e->lane;
         sim_enter(h, e->run, e->arg);
+        s->running_lane = NULL;
         if (h != NULL && h->life == e->life && h->up) {
             check_host(h);
         }
@@ -389,6 +406,7 @@ static const char *invariant_words(const char *number)
         {"I-13", "an answer can be read and is about what was asked"},
         {"I-14", "a replica stops only over damage of its own disk"},
         {"I-15", "a window closes once"},
+        {"I-18", "a lane uses its own loop, store and ways out only"},
         {"I-16", "a window whose time has come is closed or missed as its policy says"},
         {"R-1", "one leader for a term and group"},
         {"R-2", "equal index and term is an equal entry"},
@@ -409,9 +427,9 @@ static const char *invariant_words(const char *number)
 static void print_repeat(FILE *out, const struct sim_plan *p)
 {
     const char *bugs = getenv("SHARDGATE_BUG");
-    (void)fprintf(out, "repeat with: %s%s%sscripts/sim --seed %" PRIu64 "%s%s\n",
+    (void)fprintf(out, "repeat with: %s%s%sscripts/sim --seed %" PRIu64 "%s%s%s\n",
                   bugs == NULL ? "" : "SHARDGATE_BUG=", bugs == NULL ? "" : bugs, bugs == NULL ? "" : " ",
-                  p->seed, p->scenario[0] != '\0' ? " --scenario " : "", p->scenario);
+                  p->seed, p->scenario[0] != '\0' ? " --scenario " : "", p->scenario, p->sets);
 }
 
 /* In one piece: other seeds may fail at the same time. */

@@ -64,16 +64,24 @@ static void enter(struct sim_host *h, void (*run)(void *arg), void *arg)
 
 /* --- Afterwards -------------------------------------------------------------------------------- */
 
-static bool works(struct sim_host *h)
+static bool lane_works(const struct lane *l)
 {
-    const struct lane *l;
-    if (!h->up || h->node->state != NODE_RUNNING || h->node->catalog_failed) {
-        return false;
-    }
-    l = &h->node->lanes[0];
     for (size_t i = 0; i < l->slots_count; i++) {
         const struct lane_slot *slot = l->slots[i];
         if (slot->shard == NULL ? !slot->opening : shard_group(slot->shard)->failed != SG_OK) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool works(struct sim_host *h)
+{
+    if (!h->up || h->node->state != NODE_RUNNING || h->node->catalog_failed) {
+        return false;
+    }
+    for (unsigned k = 0; k < h->lanes_count; k++) {
+        if (!lane_works(&h->node->lanes[k])) {
             return false;
         }
     }
@@ -121,7 +129,7 @@ static enum sg_err fail(struct sim_host *h, enum mem_kv_op op, enum way way)
     if (is_read || h->node == NULL) {
         h->rotted = 1;
     }
-    h->disk_failed = failure.is_write;
+    h->lanes[0].disk_failed = failure.is_write;
     (void)sim_at(s, NULL, LOOK_AFTER_US, look_after, h);
     return ways[way].err;
 }
@@ -148,7 +156,9 @@ static void stopped(struct sim_host *h, enum sg_err err, const char *why)
         sim_fail(h->sim, "I-14", "%s stops and does not say why", h->name);
     }
     failure.stops++;
-    anomaly_ended(h->node == NULL ? ENDING_REFUSED : kv_is_failed(&h->kv) ? ENDING_FATAL : ENDING_STOPPED);
+    anomaly_ended(h->node == NULL                 ? ENDING_REFUSED
+                  : kv_is_failed(&h->lanes[0].kv) ? ENDING_FATAL
+                                                  : ENDING_STOPPED);
 }
 
 /* Still pointed to, so that only what a living node has lost is a leak. */
