@@ -4,7 +4,6 @@
 #include "proto/transfer_wire.h"
 #include "command.pb-c.h"
 
-#define COMMAND_VERSION 1
 #define RESULT_VERSION 1
 
 #define AT(member) offsetof(struct command, member)
@@ -43,6 +42,10 @@ static const struct wire_field missed_fields[] = {
 static const struct wire_field window_done_fields[] = {
     {1, WIRE_DAY, AT(window_done.window.day), 0, WIRE_DAY_MAX},
     {2, WIRE_NAME, AT(window_done.window.name), 0, WINDOW_NAME_SIZE_MAX},
+};
+static const struct wire_field level_fields[] = {
+    {1, WIRE_U32, AT(level_change.to), 1, UINT32_MAX},
+    {2, WIRE_SPAN, AT(level_change.program), 0, NAME_SIZE_MAX},
 };
 static const struct wire_field file_fields[] = {
     {1, WIRE_U64, AT(file.file), 0, UINT64_MAX},
@@ -92,6 +95,7 @@ static const struct wire_message close_message = BODY_MESSAGE(close, close_field
 static const struct wire_message missed_message = BODY_MESSAGE(missed, missed_fields);
 static const struct wire_message window_done_message = BODY_MESSAGE(window_done, window_done_fields);
 static const struct wire_message file_message = BODY_MESSAGE(file_step, file_fields);
+static const struct wire_message level_message = BODY_MESSAGE(level_change, level_fields);
 const struct wire_message seal_message = {
     &shardgate__v1__seal__descriptor,
     WIRE_TABLE(seal_fields),
@@ -103,6 +107,7 @@ const struct wire_message seal_message = {
         number, WIRE_BODY, at, first, last, of, .beside = AT(kind) \
     }
 static const struct wire_field command_fields[] = {
+    {1, WIRE_U32, AT(level), LEVEL_MIN, LEVEL_MAX},
     {2, WIRE_ENUM, AT(kind), 1, COMMAND_KINDS - 1},
     {3, WIRE_I64, AT(time_ms), 0, INT64_MAX},
     {4, WIRE_SPAN, AT(node), 0, NAME_SIZE_MAX},
@@ -114,12 +119,12 @@ static const struct wire_field command_fields[] = {
     BODY(10, &seal_message, AT(seal), COMMAND_SEAL, COMMAND_SEAL),
     BODY(11, &window_done_message, 0, COMMAND_WINDOW_DONE, COMMAND_WINDOW_DONE),
     BODY(12, &file_message, 0, COMMAND_CLAIM, COMMAND_ALERT),
+    BODY(13, &level_message, 0, COMMAND_LEVEL, COMMAND_LEVEL),
 };
 static const struct wire_message command_message = {
     &shardgate__v1__command__descriptor,
     WIRE_TABLE(command_fields),
     .size = sizeof(struct command),
-    .version = COMMAND_VERSION,
 };
 
 /* --- Command ---------------------------------------------------------------- */
@@ -153,6 +158,11 @@ void command_encode(const struct command *c, struct bytes *out)
 
 enum sg_err command_decode(struct span data, struct arena *a, struct command *out)
 {
+    uint32_t level = wire_version(data);
+    if (level > LEVEL_MAX) {
+        *out = (struct command){.level = level};
+        return SG_UNSUPPORTED;
+    }
     return wire_decode(&command_message, data, WIRE_EXACT, a, out, NULL);
 }
 

@@ -1,9 +1,11 @@
 /* What stands in a shard's log: commands, and the results of applying them.
- * Versioned by proto/command.proto. Time is a field, stamped by the proposer. */
+ * Schema: proto/command.proto. Time and level (proto/level.h) are fields, stamped
+ * by the proposer. */
 #ifndef PROTO_COMMAND_H
 #define PROTO_COMMAND_H
 
 #include "proto/client.h"
+#include "proto/level.h"
 #include "proto/settings.h"
 
 /* Numbers are in the log: append only. */
@@ -25,6 +27,7 @@ enum command_kind {
     COMMAND_FILE_CANCEL, /* An operator wants the file not to be delivered. */
     COMMAND_RESOLVE,     /* An operator ends a HOLD; what was staged is taken back first. */
     COMMAND_ALERT,       /* Something needs a person (upload fails again and again, rolled back server). */
+    COMMAND_LEVEL,       /* What follows in this log may be of a higher level. */
     COMMAND_KINDS
 };
 
@@ -65,6 +68,7 @@ enum missed_outcome { MISSED_TO_NEXT = 1, MISSED_CLOSED_LATE, MISSED_HELD };
 
 struct command {
     enum command_kind kind;
+    uint32_t level;   /* Whose rules it is applied by, for ever; that in force when it was made. */
     int64_t time_ms;  /* Unix time at the proposer. */
     struct span node; /* Proposer's name. */
     union {
@@ -107,14 +111,19 @@ struct command {
             bool as_uploaded;     /* RESOLVE. */
             bool resolving;       /* HOLD: the bank was looked at after the RESOLVE. */
         } file;
+        struct {
+            uint32_t to;
+            struct span program; /* The first that speaks it, for one that does not. */
+        } level_change;
     };
 };
 
-/* Appends. CHECKs numbers, names and sizes against their ranges. What people
+/* Appends. CHECKs level, numbers, names and sizes against their ranges. What people
  * type is cut off instead: reasons at REASON_SIZE_MAX, the id to cancel behind
  * TRANSFER_ID_SIZE_MAX + 1 (so that it stays the id of nothing). */
 void command_encode(const struct command *c, struct bytes *out);
-/* SG_INVALID: not a command this version understands. All that out points to is in
+/* SG_UNSUPPORTED: made under a level that this program does not speak (out->level
+ * says which). SG_INVALID: not a command. All that out points to is in
  * the arena. Transfers are decoded, not judged. */
 MUST_USE enum sg_err command_decode(struct span data, struct arena *a, struct command *out);
 

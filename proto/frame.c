@@ -122,6 +122,26 @@ static const struct wire_field hello_member_fields[] = {
 };
 TABLE(hello_member, hello_member, .is_valid = NULL);
 
+/* There when program is. */
+#define FORMATS_AT(member) offsetof(struct message_formats, member)
+static const struct wire_field formats_fields[] = {
+    {1, WIRE_U32, FORMATS_AT(level_min), 1, UINT32_MAX},
+    {2, WIRE_U32, FORMATS_AT(level_max), 1, UINT32_MAX},
+    {3, WIRE_SPAN, FORMATS_AT(program), 1, NAME_SIZE_MAX},
+    {4, WIRE_SPAN, FORMATS_AT(build), 0, DIGEST_SIZE},
+    {5, WIRE_U64, FORMATS_AT(catalog_version), 0, UINT64_MAX},
+    {6, WIRE_SPAN, FORMATS_AT(catalog), 0, DIGEST_SIZE},
+};
+
+static bool formats_are_valid(const void *in)
+{
+    const struct message_formats *f = in;
+    return f->level_min <= f->level_max && (f->build.n == 0 || f->build.n == DIGEST_SIZE) &&
+           (f->catalog.n == 0 || f->catalog.n == DIGEST_SIZE);
+}
+TABLE(formats, message_formats, .is_valid = formats_are_valid);
+#define FORMATS(at) WIRE_ONE, at(formats), 0, 1, &formats_message, at(formats.program)
+
 #define HELLO_AT(member) offsetof(struct message_hello, member)
 static const struct wire_field hello_fields[] = {
     {1, WIRE_ENUM, HELLO_AT(state), HELLO_FORMING, HELLO_REFUSED},
@@ -130,6 +150,7 @@ static const struct wire_field hello_fields[] = {
     {4, WIRE_SPAN, HELLO_AT(founders_digest), 0, DIGEST_SIZE},
     {5, WIRE_MANY, HELLO_AT(members), 0, NODES_MAX, &hello_member_message, HELLO_AT(members_count)},
     {6, WIRE_SPAN, HELLO_AT(reason), 0, REFUSAL_SIZE_MAX},
+    {7, FORMATS(HELLO_AT)},
 };
 TABLE(hello, message_hello, .is_input = true);
 
@@ -141,6 +162,9 @@ static const struct wire_field node_status_fields[] = {
     {4, WIRE_U32, NODE_STATUS_AT(stopped_groups), 0, UINT32_MAX},
     {5, WIRE_BOOL, NODE_STATUS_AT(leaving), 0, 1},
     {6, WIRE_SPAN, NODE_STATUS_AT(version), 0, NAME_SIZE_MAX},
+    {7, FORMATS(NODE_STATUS_AT)},
+    {8, WIRE_U32, NODE_STATUS_AT(files_missing), 0, UINT32_MAX},
+    {9, WIRE_U32, NODE_STATUS_AT(level_lowest), 0, UINT32_MAX},
 };
 TABLE(node_status, message_node_status, .is_valid = NULL);
 

@@ -91,6 +91,16 @@ struct message_snapshot_ack {
     uint64_t received; /* Bytes held without a gap; UINT64_MAX: refused, start anew. */
 };
 
+/* What a node runs and what it goes by, so that people are told of nodes that
+ * differ. program empty: the sender knows of no levels, and speaks level 1. */
+struct message_formats {
+    uint32_t level_min, level_max; /* proto/level.h */
+    struct span program;           /* Its version. */
+    struct span build;             /* Digest of it; empty: unknown. */
+    uint64_t catalog_version;
+    struct span catalog; /* Digest of the catalog's objects at that version; empty: none yet. */
+};
+
 enum hello_state { HELLO_FORMING = 1, HELLO_FORMED, HELLO_REFUSED };
 
 struct hello_member {
@@ -106,6 +116,7 @@ struct message_hello {
     struct hello_member *members; /* What the sender knows: all founders once formed. */
     size_t members_count;
     struct span reason; /* With HELLO_REFUSED: why the receiver is refused. */
+    struct message_formats formats;
 };
 
 struct message_node_status {
@@ -113,6 +124,9 @@ struct message_node_status {
     uint32_t leaders, replicas, stopped_groups;
     bool leaving; /* SIGTERM came: don't hand leadership to it. */
     struct span version;
+    struct message_formats formats;
+    uint32_t files_missing; /* Sealed files of its replicas whose bytes it has not stored yet. */
+    uint32_t level_lowest;  /* Of the shards that it leads; 0: it leads none. */
 };
 
 struct message_forward {

@@ -6,7 +6,6 @@
 #include "proto/command_wire.h"
 #include "rows.pb-c.h"
 
-#define ROW_VERSION 1
 #define FLAT_SCRATCH_BYTES 2048
 
 CHECK_STATIC(sizeof(enum transfer_state) == 4, "WIRE_ENUM has four bytes");
@@ -117,6 +116,7 @@ static const struct wire_field file_fields[] = {
     {14, WIRE_SPAN, FILE_AT(reason), 0, REASON_SIZE_MAX},
     {15, WIRE_ENUM, FILE_AT(resolve), FILE_RESOLVE_NONE, FILE_RESOLVES - 1},
     {16, WIRE_I64, FILE_AT(abandoned_ms), 0, INT64_MAX},
+    {17, WIRE_U32, FILE_AT(level), 0, UINT32_MAX},
 };
 
 #define COUNTERS_AT(member) offsetof(struct counters_row, member)
@@ -138,6 +138,7 @@ static const struct wire_field counters_fields[] = {
     {16, WIRE_I64, COUNTERS_AT(sealed_credit), 0, INT64_MAX},
     {17, WIRE_I64, COUNTERS_AT(cancelled_credit), 0, INT64_MAX},
     {18, WIRE_U64, COUNTERS_AT(next_event), 1, UINT64_MAX},
+    {19, WIRE_U32, COUNTERS_AT(level), 0, UINT32_MAX},
 };
 
 #define EVENT_AT(member) offsetof(struct event_row, member)
@@ -163,10 +164,20 @@ static bool file_is_valid(const void *in)
     return r->seal.members_count == 0; /* They have a row of their own. */
 }
 
-#define ROW_MESSAGE(name)                                                              \
-    {                                                                                  \
-        .schema = &shardgate__v1__##name##_row__descriptor, WIRE_TABLE(name##_fields), \
-        .size = sizeof(struct name##_row), .version = ROW_VERSION,                     \
+/* The highest field that each level has. */
+static const uint8_t transfer_last[] = {0, 10, 10};
+static const uint8_t fold_last[] = {0, 4, 4};
+static const uint8_t window_last[] = {0, 19, 19};
+static const uint8_t file_last[] = {0, 16, 17};
+static const uint8_t counters_last[] = {0, 18, 19};
+static const uint8_t event_last[] = {0, 7, 7};
+static const uint8_t attempt_last[] = {0, 7, 7};
+CHECK_STATIC(sizeof(counters_last) == LEVEL_MAX + 1, "a number for each level");
+
+#define ROW_MESSAGE(name)                                                                               \
+    {                                                                                                   \
+        .schema = &shardgate__v1__##name##_row__descriptor, WIRE_TABLE(name##_fields),                  \
+        .size = sizeof(struct name##_row), .version = LEVEL_MAX, .is_level = true, .last = name##_last, \
     }
 static const struct wire_message transfer_message = ROW_MESSAGE(transfer);
 static const struct wire_message fold_message = ROW_MESSAGE(fold);
@@ -178,7 +189,9 @@ static const struct wire_message file_message = {
     .schema = &shardgate__v1__file_row__descriptor,
     WIRE_TABLE(file_fields),
     .size = sizeof(struct file_row),
-    .version = ROW_VERSION,
+    .version = LEVEL_MAX,
+    .is_level = true,
+    .last = file_last,
     .is_valid = file_is_valid,
 };
 

@@ -1,5 +1,6 @@
-/* The rows of a shard's state, versioned by proto/rows.proto. Decoders copy
- * nothing: spans point into the record. */
+/* The rows of a shard's state (schema: proto/rows.proto). Decoders copy nothing:
+ * spans point into the record. They answer SG_INVALID for what is no such row,
+ * SG_UNSUPPORTED for one of a level that this program does not speak. */
 #ifndef PROTO_ROWS_H
 #define PROTO_ROWS_H
 
@@ -77,6 +78,7 @@ struct file_row {
     struct span reason;     /* Of HOLD, cancel or resolve. */
     enum file_resolve resolve;
     int64_t abandoned_ms; /* 0: not abandoned. */
+    uint32_t level;       /* Of its SEAL: how its bytes are made; 0: 1. */
 };
 
 /* One attempt to upload a file; attempt is the index of its CLAIM, term that of
@@ -97,6 +99,7 @@ struct counters_row {
     struct cents accepted_debit, pending_debit, sealed_debit, cancelled_debit;
     struct cents accepted_credit, pending_credit, sealed_credit, cancelled_credit;
     uint64_t next_event;
+    uint32_t level; /* In force for what is proposed; 0: 1. */
 };
 
 struct event_row {

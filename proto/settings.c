@@ -65,6 +65,7 @@ static const struct wire_message endpoint_message = {
     WIRE_TABLE(endpoint_fields),
     .size = sizeof(struct endpoint_settings),
     .version = SETTINGS_VERSION,
+    .is_level = true,
     .is_input = true,
     .is_valid = endpoint_is_valid,
 };
@@ -91,6 +92,7 @@ static const struct wire_message originator_message = {
     WIRE_TABLE(originator_fields),
     .size = sizeof(struct originator_settings),
     .version = SETTINGS_VERSION,
+    .is_level = true,
     .is_input = true,
     .is_valid = originator_is_valid,
 };
@@ -120,6 +122,7 @@ static const struct wire_message calendar_message = {
     WIRE_TABLE(calendar_fields),
     .size = sizeof(struct calendar_settings),
     .version = SETTINGS_VERSION,
+    .is_level = true,
     .is_input = true,
     .is_valid = calendar_is_valid,
 };
@@ -205,6 +208,7 @@ static const struct wire_message shard_message = {
     WIRE_TABLE(shard_fields),
     .size = sizeof(struct shard_settings),
     .version = SETTINGS_VERSION,
+    .is_level = true,
     .is_input = true,
     .is_valid = shard_is_valid,
 };
@@ -233,6 +237,7 @@ static const struct wire_message settings_message = {
     WIRE_TABLE(settings_fields),
     .size = sizeof(struct settings),
     .version = SETTINGS_VERSION,
+    .is_level = true,
     .is_input = true,
     .is_valid = settings_are_valid,
 };

@@ -78,6 +78,8 @@ struct shard_settings {
 /* Everything one shard needs. */
 struct settings {
     uint64_t version;    /* Catalog index this was made from. */
+    uint32_t level;      /* By whose rules they are taken (proto/level.h): of the command or file
+                          * at hand. Not encoded: set by the reader. */
     struct span cluster; /* Cluster id: part of attempt names. */
     struct shard_settings shard;
     struct endpoint_settings endpoint;
@@ -98,6 +100,7 @@ struct cluster_settings {
     struct shard_settings *shards;
     size_t shards_count;
     enum unknown_policy unknown_routing_number;
+    int64_t finalize_after_ms; /* 0: not given. */
 };
 
 /* Deterministic encodings; append to out. Decoders copy into the arena and

@@ -95,11 +95,16 @@ static bool is_bounded(const void *transfer)
 
 const struct wire_message transfer_message = {
     &shardgate__v1__transfer__descriptor, WIRE_TABLE(fields), .size = sizeof(struct transfer),
-    .version = TRANSFER_VERSION,          .is_input = true,
+    .version = TRANSFER_VERSION,          .is_level = true,   .is_input = true,
 };
 const struct wire_message transfer_bounded_message = {
-    &shardgate__v1__transfer__descriptor, WIRE_TABLE(fields), .size = sizeof(struct transfer),
-    .version = TRANSFER_VERSION,          .is_input = true,   .is_valid = is_bounded,
+    &shardgate__v1__transfer__descriptor,
+    WIRE_TABLE(fields),
+    .size = sizeof(struct transfer),
+    .version = TRANSFER_VERSION,
+    .is_level = true,
+    .is_input = true,
+    .is_valid = is_bounded,
 };
 
 bool transfer_is_bounded(const struct transfer *t)

@@ -53,11 +53,12 @@ struct transfer {
     size_t addenda_count;
 };
 
-/* Everything that can be judged from the transfer alone: required fields,
+/* Everything that can be judged from the transfer alone, by the rules of a level
+ * (proto/level.h; LEVEL_MAX where no log is asked yet): required fields,
  * character sets, lengths, check digits, amounts (zero only for prenotes and
  * only then), addenda counts by SEC. SG_INVALID, and why (why_size bytes) is
  * one clear sentence naming the key, the value where harmless, and the rule. */
-MUST_USE enum sg_err transfer_check(const struct transfer *t, char *why, size_t why_size);
+MUST_USE enum sg_err transfer_check(uint32_t level, const struct transfer *t, char *why, size_t why_size);
 
 /* Deterministic: equal content gives equal bytes. Appends to out. "The same id
  * with the same content" is asked of digest_of() of these bytes, which stands in

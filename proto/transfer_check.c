@@ -12,6 +12,7 @@
 struct why {
     char *text;
     size_t size;
+    uint32_t level; /* Rules of a later one ask for it. */
 };
 
 /* Always false, so that a check can return it. */
@@ -330,7 +331,7 @@ static bool check_addenda(const struct transfer *t, struct why *w)
     return true;
 }
 
-enum sg_err transfer_check(const struct transfer *t, char *why, size_t why_size)
+enum sg_err transfer_check(uint32_t level, const struct transfer *t, char *why, size_t why_size)
 {
     /* sec and side come before the keys whose rules depend on them. */
     static bool (*const checks[])(const struct transfer *t, struct why *w) = {
@@ -353,7 +354,7 @@ enum sg_err transfer_check(const struct transfer *t, char *why, size_t why_size)
         check_metadata,
         check_addenda,
     };
-    struct why w = {why, why_size};
+    struct why w = {why, why_size, level};
     for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
         if (!checks[i](t, &w)) {
             return SG_INVALID;

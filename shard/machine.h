@@ -16,6 +16,7 @@
 #define SHARD_MACHINE_H
 
 #include "proto/base/hash.h"
+#include "proto/level.h"
 #include "storage/kv.h"
 
 /* A group's rows in a transaction: for apply (writes allowed) or for a query. */
@@ -26,6 +27,7 @@ struct rows {
     struct digester *digester; /* NULL in a query: writing is not allowed then. */
     uint64_t set;              /* The set hash; the owner's to begin with, carried on by each write. */
     struct bytes key_buffer;   /* Scratch. */
+    uint32_t level_max;        /* The highest level that the machine speaks: LEVEL_MAX, less in tests. */
 };
 
 void rows_init(struct rows *r, struct kv *kv, struct kv_txn *txn, uint64_t group);
@@ -52,9 +54,11 @@ MUST_USE enum sg_err rows_set_of(struct rows *r, uint64_t *set);
 struct machine_ops {
     /* On the storage writer. Apply one command of a committed entry. Depends on
      * nothing but command, index, term and rows (I-3); a command that is
-     * refused or not understood is a result, never an error. result is empty
-     * before; what it gets is handed to the proposer.
-     * SG_CORRUPT, SG_IO only: from the rows. */
+     * refused is a result, never an error. result is empty before; what it gets
+     * is handed to the proposer.
+     * SG_CORRUPT, SG_IO: from the rows. SG_UNSUPPORTED: command or rows are of a
+     * later program (kv_newer()); applying it as anything, as nothing too, would
+     * make this replica another one, so the group stops here. */
     MUST_USE enum sg_err (*apply)(void *impl, struct rows *rows, uint64_t index, uint64_t term,
                                   struct span command, struct bytes *result);
     /* The rest on the loop. Everything up to index is applied and durable here. */

@@ -24,7 +24,10 @@ struct shard {
 static enum sg_err machine_apply(void *impl, struct rows *rows, uint64_t index, uint64_t term,
                                  struct span command, struct bytes *result)
 {
-    (void)impl;
+    const struct shard *s = impl; /* On the writer: its options never change. */
+    if (s->options.level_max != 0) {
+        rows->level_max = s->options.level_max;
+    }
     return state_apply(rows, index, term, command, result);
 }
 
@@ -82,7 +85,7 @@ static void answer_run(struct task *t);
 static void damaged(void *impl, const char *why)
 {
     struct shard *s = impl;
-    group_damaged(s->group, why);
+    group_damaged(s->group, SG_CORRUPT, why);
 }
 
 static struct shard *shard_new(const struct shard_options *o)
@@ -103,6 +106,7 @@ static struct shard *shard_new(const struct shard_options *o)
         .damaged = damaged,
         .zone = o->zone,
         .catalog_settings = o->settings,
+        .catalog_level = o->level,
         .impl = s,
         .names_impl = o->impl,
     };
@@ -239,6 +243,7 @@ void shard_command(struct shard *s, struct shard_command *c)
         }
     }
     c->command.time_ms = loop_wall_ms(e->loop);
+    c->command.level = e->level;
     c->command.node = span_str(e->node_name);
     command_encode(&c->command, &c->encoded);
     c->proposal = (struct proposal){.command = span_bytes(&c->encoded), .done = command_done};
@@ -258,6 +263,7 @@ static void settings_status(struct shard *s, struct shard_status *out)
     if (e->is_ready) {
         out->has_settings = e->settings != NULL;
         out->settings_version = e->settings != NULL ? e->settings->s.version : 0;
+        out->level = e->level;
         return;
     }
     struct duty_read r;
@@ -268,6 +274,7 @@ static void settings_status(struct shard *s, struct shard_status *out)
     if (state_counters(&r.rows, &counters) == SG_OK) {
         out->has_settings = counters.settings_version > 0;
         out->settings_version = counters.settings_version;
+        out->level = state_level(&counters);
     }
     duty_read_end(&r);
 }

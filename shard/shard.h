@@ -23,6 +23,12 @@ struct shard_options {
     /* The settings this shard should have by the catalog as this node knows it,
      * encoded, and their version; SPAN_NONE: not known yet. */
     struct span (*settings)(void *impl, struct aba routing_number, uint64_t *version);
+    /* The level that the catalog stands at as this node knows it (0: not known yet), and
+     * the first program that speaks it. */
+    uint32_t (*level)(void *impl, struct span *program);
+    /* The highest level that this replica speaks; 0: LEVEL_MAX. Less: a replica of an
+     * earlier program, for tests. */
+    uint32_t level_max;
     void (*changed)(void *impl, struct shard *s); /* Role, leader or failure changed. */
     void *impl;
 };
@@ -37,7 +43,7 @@ MUST_USE enum sg_err shard_open(const struct shard_options *options, struct shar
                                 size_t why_size);
 /* Its group, for messages and the replicas' care; the shard keeps it. */
 struct group *shard_group(struct shard *s);
-/* The catalog's settings may have changed: the leader brings them into the log. */
+/* The catalog's settings or level may have changed: the leader brings them into the log. */
 void shard_settings_changed(struct shard *s);
 
 /* A submission of one client: all its transfers, one answer each, in order.
@@ -89,6 +95,7 @@ struct shard_status {
     struct group_status group;
     bool has_settings;
     uint64_t settings_version;
+    uint32_t level;               /* In force here; 0: the rows can't be read. */
     struct window_id next_window; /* "" name: none. */
     int64_t next_close_ms;
     struct shard_upload_status uploads[8];

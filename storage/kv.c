@@ -1,5 +1,6 @@
 #include "storage/kv.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -36,6 +37,16 @@ enum sg_err kv_corrupt(struct kv *kv, enum kv_table table, struct span key, cons
                    kv_table_name(table), hex_text(shown, hex), why);
     logger_line(LOG_ERROR, NULL, "store.damaged_record", "%s", damage_text);
     return SG_CORRUPT;
+}
+
+enum sg_err kv_newer(const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(damage_text, sizeof(damage_text), fmt, args);
+    va_end(args);
+    logger_line(LOG_ERROR, NULL, "store.newer_record", "why=%s", LOG_TEXT(damage_text));
+    return SG_UNSUPPORTED;
 }
 
 const char *kv_damage(void)

@@ -104,9 +104,12 @@ const char *kv_table_name(enum kv_table table);
  * (a good checksum over impossible content): one log line that names store,
  * table and key in hexadecimal. Returns SG_CORRUPT. */
 enum sg_err kv_corrupt(struct kv *kv, enum kv_table table, struct span key, const char *why);
-/* What the last SG_CORRUPT on this thread was about, as in its log line:
- * store, table, key in hexadecimal, why. "" when there was none. Valid until
- * the next one on this thread. */
+/* What was read is of a later program (proto/level.h) and no damage: one log line.
+ * why says what and which program is needed. Returns SG_UNSUPPORTED. */
+enum sg_err kv_newer(const char *fmt, ...) PRINTF_LIKE(1, 2);
+/* What the last SG_CORRUPT or SG_UNSUPPORTED on this thread was about, as in its
+ * log line: store, table, key in hexadecimal, why. "" when there was none. Valid
+ * until the next one on this thread. */
 const char *kv_damage(void);
 
 /* A walk over the pairs whose keys start with a prefix, in order.

@@ -86,7 +86,8 @@ static void abandon(struct writer *w)
     w->txn = NULL;
 }
 
-/* The batch in the open transaction, or in a new one. When a job meets damage,
+/* The batch in the open transaction, or in a new one. When a job meets damage
+ * or a record of a later program,
  * what it wrote must not stay: everything runs again without it. */
 static enum sg_err run_batch(struct writer *w)
 {
@@ -108,10 +109,10 @@ static enum sg_err run_batch(struct writer *w)
             return SG_OK;
         }
         abandon(w);
-        if (err != SG_CORRUPT) {
+        if (err != SG_CORRUPT && err != SG_UNSUPPORTED) {
             return err;
         }
-        bad->err = SG_CORRUPT;
+        bad->err = err;
         again = true;
     }
 }

@@ -8,9 +8,9 @@
  * While one batch is at work the next one gathers. A batch ends at
  * WRITER_BATCH_JOBS_MAX jobs or WRITER_BATCH_SIZE_MAX_BYTES.
  *
- * A job whose run() answers SG_CORRUPT does not take the others with it: the
+ * A job whose run() answers SG_CORRUPT or SG_UNSUPPORTED does not take the others with it: the
  * transaction is abandoned and run again without the job, which gets
- * done(SG_CORRUPT). run() must therefore be repeatable: it resets what it
+ * done() with it. run() must therefore be repeatable: it resets what it
  * collected when it starts. Later jobs of the same key (a group) still run, so
  * a group stops by refusing in run() itself once it is damaged.
  * A job that is lazy is not worth a flush of its own: while only such jobs have

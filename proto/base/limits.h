@@ -134,6 +134,10 @@
 #define SETTINGS_EVENTS_BACK 4096 /* Events looked through for the newest settings. */
 #define SEALING_PARKED_MAX 8      /* Windows that cannot be sealed and must not stop the others. */
 
+/* --- Levels of formats (proto/level.h) -------------------------------------- */
+#define LEVEL_MIN 1u /* What this program speaks. */
+#define LEVEL_MAX 2u
+
 /* --- State --------------------------------------------------------------- */
 #define REASON_SIZE_MAX 256        /* Kept of what a person or a bank said. */
 #define EVENT_SUBJECT_SIZE_MAX 160 /* A transfer id, a window, a file name. */
@@ -170,6 +174,7 @@
 #define ORIGIN_SIZE_MAX 10
 #define ODFI_SIZE 8
 #define FILE_LINES_MIN 10                      /* One block. */
+#define FINALIZE_AFTER_MS (86400ll * 1000)     /* finalize_upgrade_after. */
 #define DURATION_MAX_MS (366ll * 86400 * 1000) /* Of any setting that is a time span. */
 
 /* --- Memory and texts --------------------------------------------------- */

@@ -67,6 +67,13 @@ struct wire_message {
     size_t fields_count;
     size_t size;     /* Of our struct. */
     uint8_t version; /* What stands in field 1, `version`; 0: the table has it or there is none. */
+    /* version is a level (proto/level.h), and the highest that this program knows: of a
+     * higher one wire_decode() says SG_UNSUPPORTED, whatever follows it. */
+    bool is_level;
+    /* With is_level, NULL or: last[v] is the highest field that level v has. What is written
+     * says the lowest level that has all its fields, so that a record with nothing new in
+     * it stays to the byte what it was. */
+    const uint8_t *last;
     /* Encoded whatever its values are: people's input, which the reader judges.
      * Otherwise wire_encode() CHECKs the ranges, because what could not be read
      * again must not get into a log. */
@@ -110,8 +117,14 @@ struct wire_why {
 };
 
 /* Fill *out from data; arrays and texts come from the arena and nothing points into data.
- * why may be NULL. SG_INVALID: out is undefined. */
+ * why may be NULL. SG_INVALID, SG_UNSUPPORTED (is_level): out is undefined. */
 MUST_USE enum sg_err wire_decode(const struct wire_message *m, struct span data, enum wire_mode mode,
                                  struct arena *a, void *out, struct wire_why *why);
+
+/* What field 1, `version`, says at the front of data, before anything else is read; 0:
+ * there is none. UINT32_MAX: that or more. */
+uint32_t wire_version(struct span data);
+/* The version that wire_encode() writes. */
+uint8_t wire_version_of(const struct wire_message *m, const void *in);
 
 #endif

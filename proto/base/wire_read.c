@@ -274,9 +274,13 @@ static enum wire_fault take(const struct reader *r, const struct wire_message *m
     const uint8_t *pb = (const uint8_t *)message;
     struct wire_why inner = {WIRE_FAULT_NONE, 0, false};
     unsigned at = 0;
+    uint64_t version = m->version;
     why = why == NULL ? &inner : why;
-    if (m->version != 0 && number_get(schema_field(m->schema, 1, &at), pb) != m->version) {
-        return WIRE_FAULT_VERSION;
+    if (m->version != 0) {
+        version = number_get(schema_field(m->schema, 1, &at), pb);
+        if (m->last == NULL ? version != m->version : version == 0 || version > m->version) {
+            return WIRE_FAULT_VERSION;
+        }
     }
     if (r->mode != WIRE_LENIENT && message->n_unknown_fields > 0) {
         return WIRE_FAULT_UNKNOWN;
@@ -290,6 +294,9 @@ static enum wire_fault take(const struct reader *r, const struct wire_message *m
         }
     }
     CHECK(at + 1 == m->schema->n_fields);
+    if (version != wire_version_of(m, out)) {
+        return WIRE_FAULT_ENCODING; /* A second one of the same content. */
+    }
     return m->is_valid != NULL && !m->is_valid(out) ? WIRE_FAULT_VALUE : WIRE_FAULT_NONE;
 }
 
@@ -308,12 +315,31 @@ static bool is_exact(const ProtobufCMessage *message, struct span data)
     return same;
 }
 
+uint32_t wire_version(struct span data)
+{
+    uint64_t version = 0;
+    if (data.n < 2 || data.p[0] != (1u << 3)) { /* Field 1, a number. */
+        return 0;
+    }
+    for (size_t i = 1; i < data.n && i <= 5; i++) {
+        version |= (uint64_t)(data.p[i] & 0x7fu) << 7 * (i - 1);
+        if ((data.p[i] & 0x80u) == 0) {
+            return version < UINT32_MAX ? (uint32_t)version : UINT32_MAX;
+        }
+    }
+    return UINT32_MAX;
+}
+
 enum sg_err wire_decode(const struct wire_message *m, struct span data, enum wire_mode mode, struct arena *a,
                         void *out, struct wire_why *why)
 {
     struct reader r = {mode, a};
     struct wire_why unused;
     why = why == NULL ? &unused : why;
+    *why = (struct wire_why){WIRE_FAULT_VERSION, 0, false};
+    if (m->is_level && wire_version(data) > m->version) {
+        return SG_UNSUPPORTED;
+    }
     *why = (struct wire_why){WIRE_FAULT_UNREADABLE, 0, false};
     const ProtobufCMessage *message = unpack(m->schema, data, a);
     if (message == NULL) {

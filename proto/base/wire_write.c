@@ -183,6 +183,45 @@ static void build_message(const struct wire_field *f, const ProtobufCFieldDescri
     }
 }
 
+static bool is_set(const struct wire_field *f, const uint8_t *in)
+{
+    switch (f->type) {
+    case WIRE_ONE:
+    case WIRE_BODY:
+        return is_there(f, in);
+    case WIRE_MANY:
+    case WIRE_SPANS:
+    case WIRE_U64S:
+    case WIRE_DAYS:
+        return beside_count(f, in) > 0;
+    case WIRE_SPAN:
+    case WIRE_NAME:
+    case WIRE_FIXED:
+    case WIRE_ERR:
+        return member_bytes(f, in + f->offset).n > 0;
+    default:
+        return member_number(f->type, in + f->offset) > 0;
+    }
+}
+
+uint8_t wire_version_of(const struct wire_message *m, const void *in)
+{
+    uint8_t level = m->version;
+    if (m->last != NULL) {
+        level = 1;
+        for (size_t i = m->fields_count; i > 0 && level < m->version; i--) {
+            const struct wire_field *f = &m->fields[i - 1];
+            if (f->number <= m->last[level]) {
+                break;
+            }
+            while (level < m->version && f->number > m->last[level] && is_set(f, in)) {
+                level++;
+            }
+        }
+    }
+    return level;
+}
+
 /* protobuf-c's struct with the content of ours; it borrows all texts. */
 static ProtobufCMessage *build(const struct wire_message *m, const uint8_t *in, struct arena *a)
 {
@@ -191,7 +230,7 @@ static ProtobufCMessage *build(const struct wire_message *m, const uint8_t *in, 
     unsigned at = 0;
     m->schema->message_init(message);
     if (m->version != 0) {
-        number_put(schema_field(m->schema, 1, &at), m->version, pb);
+        number_put(schema_field(m->schema, 1, &at), wire_version_of(m, in), pb);
     }
     for (size_t i = 0; i < m->fields_count; i++) {
         const struct wire_field *f = &m->fields[i];

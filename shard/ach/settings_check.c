@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "proto/level.h"
 #include "shard/ach/name.h"
 #include "shard/ach/records.h"
 #include "shard/ach/text.h"
@@ -114,6 +115,7 @@ static enum sg_err header_check(const struct shard_settings *s, char *why, size_
 
 enum sg_err ach_settings_check(const struct settings *s, char *why, size_t why_size)
 {
+    CHECK(s->level >= LEVEL_MIN);
     enum sg_err err = header_check(&s->shard, why, why_size);
     if (err == SG_OK) {
         err = limits_check(&s->shard, why, why_size);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proto/level.h"
 #include "shard/ach/records.h"
 #include "shard/ach/text.h"
 
@@ -167,6 +168,7 @@ static enum sg_err size_check(const struct settings *s, const struct transfer *t
 
 enum sg_err ach_validate(const struct settings *s, const struct transfer *t, char *why, size_t why_size)
 {
+    CHECK(s->level >= LEVEL_MIN);
     enum sg_err err = belongs_check(s, t, why, why_size);
     if (err == SG_OK) {
         err = sec_check(t, why, why_size);

@@ -5,7 +5,7 @@
 #include "proto/settings.h"
 #include "proto/transfer.h"
 
-/* What must be true of a shard's settings before any file can be built: text
+/* By the rules of s->level, what must be true of a shard's settings before any file can be built: text
  * that fits its fields, a well-formed odfi and origin, limits that allow at
  * least one entry, a file name template that name_check() accepts, windows with
  * names and closes of their own, originators that exist, and balanced: false
@@ -15,7 +15,7 @@
  * sentence naming the key as people write it. */
 MUST_USE enum sg_err ach_settings_check(const struct settings *s, char *why, size_t why_size);
 
-/* What transfer_check() cannot judge without settings: the transfer belongs to
+/* By the rules of s->level, what transfer_check() cannot judge without settings: the transfer belongs to
  * this shard, its originator is one of the shard's, it fits into a file under
  * the shard's limits, and every field fits its record (so that ach_build() can
  * rely on it).

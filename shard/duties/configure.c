@@ -35,13 +35,30 @@ static void refused(struct configure *c, const struct command_result *result)
     duty_alert(c->env, 0, text);
 }
 
+static void try_again(struct configure *c)
+{
+    c->tries++;
+    loop_after(c->env->loop, &c->timer, duty_backoff_ms(c->env, c->tries));
+}
+
+/* What the log now says. */
+static bool reload(struct configure *c)
+{
+    enum sg_err err = duty_settings_load(c->env);
+    if (err != SG_OK) {
+        struct log_scope scope = duty_scope(c->env);
+        duty_judge(c->env, err, kv_damage());
+        logger_line(LOG_ERROR, &scope, "settings.unreadable", "why=%s", LOG_TEXT(sg_err_text(err)));
+    }
+    return err == SG_OK;
+}
+
 static void on_applied(void *owner, enum sg_err err, const struct command_result *result)
 {
     struct configure *c = owner;
     c->busy = false;
     if (err != SG_OK) {
-        c->tries++;
-        loop_after(c->env->loop, &c->timer, duty_backoff_ms(c->env, c->tries));
+        try_again(c);
         return;
     }
     c->tries = 0;
@@ -49,21 +66,48 @@ static void on_applied(void *owner, enum sg_err err, const struct command_result
         refused(c, result);
         return;
     }
-    err = duty_settings_load(c->env);
-    if (err != SG_OK) {
-        struct log_scope scope = duty_scope(c->env);
-        duty_judge(c->env, err, kv_damage());
-        logger_line(LOG_ERROR, &scope, "settings.unreadable", "why=%s", LOG_TEXT(sg_err_text(err)));
+    if (!reload(c)) {
         return;
     }
     windows_settings_changed(c->windows, c->proposed_ms);
     duty_wake(c->env, DUTY_WINDOWS | DUTY_SEALING | DUTY_UPLOADS | DUTY_RETRY | DUTY_SUBMIT);
 }
 
+static void on_level(void *owner, enum sg_err err, const struct command_result *result)
+{
+    struct configure *c = owner;
+    c->busy = false;
+    if (err != SG_OK) {
+        try_again(c);
+        return;
+    }
+    CHECK(result->err == SG_OK); /* A level is never refused. */
+    c->tries = 0;
+    reload(c);
+    configure_look(c);
+}
+
+/* Is a level on its way, or to be? */
+static bool look_at_level(struct configure *c)
+{
+    struct duty_env *e = c->env;
+    struct span program = SPAN_NONE;
+    uint32_t level = e->catalog_level != NULL ? e->catalog_level(e->names_impl, &program) : 0;
+    if (level <= e->level) {
+        return false;
+    }
+    c->busy = true;
+    struct command command = {.kind = COMMAND_LEVEL};
+    command.level_change.to = level;
+    command.level_change.program = program;
+    duty_propose(e, &command, on_level, c);
+    return true;
+}
+
 void configure_look(struct configure *c)
 {
     struct duty_env *e = c->env;
-    if (!e->is_ready || c->busy || !windows_none_overdue(c->windows)) {
+    if (!e->is_ready || c->busy || look_at_level(c) || !windows_none_overdue(c->windows)) {
         return;
     }
     uint64_t version = 0;

@@ -1,8 +1,9 @@
-/* The catalog's settings into the shard's log. Private to shard/.
+/* The catalog's settings and its level into the shard's log. Private to shard/.
  *
  * Building a file depends on replicated rows only (I-3), so what the catalog
  * says of a shard counts from the moment its leader's SETTINGS command is
- * applied. New settings wait until no window of the old ones is overdue. */
+ * applied. New settings wait until no window of the old ones is overdue. So it is
+ * with the level (proto/level.h), which goes first: settings may need it. */
 #ifndef SHARD_DUTIES_CONFIGURE_H
 #define SHARD_DUTIES_CONFIGURE_H
 
@@ -22,7 +23,7 @@ struct configure {
 void configure_init(struct configure *c, struct duty_env *env, struct windows *windows);
 void configure_start(struct configure *c);
 void configure_stop(struct configure *c);
-/* Propose the catalog's settings if they are newer than the log's. */
+/* Propose the catalog's level and settings if they are newer than the log's. */
 void configure_look(struct configure *c);
 
 #endif

@@ -39,9 +39,16 @@ enum sg_err duty_settings_load(struct duty_env *e)
     if (err != SG_OK) {
         return err;
     }
+    struct counters_row counters;
+    err = state_counters(&r.rows, &counters);
+    if (err != SG_OK) {
+        duty_read_end(&r);
+        return err;
+    }
+    e->level = state_level(&counters);
     struct duty_settings *s = mem_zalloc(1, sizeof *s);
     s->refs_count = 1;
-    err = state_settings(&r.rows, &s->arena, &s->s);
+    err = state_settings(&r.rows, e->level, &s->arena, &s->s);
     duty_read_end(&r);
     if (err != SG_OK) {
         duty_settings_unref(s);
@@ -128,6 +135,9 @@ void duty_propose(struct duty_env *e, struct command *command, duty_done done, v
 {
     if (command->time_ms == 0) {
         command->time_ms = loop_wall_ms(e->loop);
+    }
+    if (command->level == 0) {
+        command->level = e->level;
     }
     command->node = span_str(e->node_name);
     struct bytes encoded = BYTES_NONE;

@@ -55,11 +55,13 @@ struct duty_env {
     void (*wake)(struct duty_env *e, unsigned duties);
     const struct zone *(*zone)(void *impl, struct span name);
     struct span (*catalog_settings)(void *impl, struct aba routing_number, uint64_t *version);
-    void *impl;       /* Of propose and damaged. */
-    void *names_impl; /* Of zone and catalog_settings. */
+    uint32_t (*catalog_level)(void *impl, struct span *program); /* As shard_options.level. */
+    void *impl;                                                  /* Of propose and damaged. */
+    void *names_impl; /* Of zone, catalog_settings and catalog_level. */
 
     bool is_ready;                  /* Leads, and an entry of its own term is applied. */
     uint64_t term;                  /* Meaningful while is_ready. */
+    uint32_t level;                 /* In force as this log says it; what is proposed carries it. */
     struct duty_settings *settings; /* While ready; NULL: none in the log yet. */
     size_t outstanding_count;       /* Proposals, works and requests not yet answered. */
 };
@@ -90,8 +92,8 @@ void duty_read_end(struct duty_read *r);
  * retry on this replica can mend. why: kv_damage() of the thread that read. */
 void duty_judge(struct duty_env *e, enum sg_err err, const char *why);
 
-/* Load the newest settings of the log; env->settings is NULL where there are
- * none. SG_CORRUPT, SG_IO: as before. */
+/* Load the level and the newest settings of the log; env->settings is NULL where
+ * there are none. SG_CORRUPT, SG_IO: as before. */
 MUST_USE enum sg_err duty_settings_load(struct duty_env *e);
 /* The current settings (not NULL) for work that may outlast them. */
 struct duty_settings *duty_settings_ref(struct duty_env *e);
@@ -106,8 +108,8 @@ void duty_settings_drop(struct duty_env *e);
  * own err may be a refusal. Any other err: not taken or unknown. */
 typedef void (*duty_done)(void *owner, enum sg_err err, const struct command_result *result);
 
-/* Propose c, stamped with the wall clock (unless c->time_ms is set) and this
- * node's name. done comes later, never from within. owner must live as long as
+/* Propose c, stamped with the wall clock (unless c->time_ms is set), the level in
+ * force (unless c->level is set) and this node's name. done comes later, never from within. owner must live as long as
  * the shard. */
 void duty_propose(struct duty_env *e, struct command *c, duty_done done, void *owner);
 

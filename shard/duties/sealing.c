@@ -195,6 +195,7 @@ static void start(struct sealing *s)
     w->job = (struct sealing_job){.group = e->routing_number.n, .kv = e->kv, .node_name = w->node_name};
     w->job.parked = w->parked;
     w->job.parked_count = s->parked_count;
+    w->job.level = e->level;
     w->job.time_ms = loop_wall_ms(e->loop);
     struct zone_time local = zone_local(e->settings->zone, w->job.time_ms);
     w->job.creation_day = local.day;

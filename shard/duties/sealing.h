@@ -49,6 +49,7 @@ enum sealing_outcome {
 struct sealing_job {
     uint64_t group;
     struct kv *kv;
+    uint32_t level;          /* That of the command, and so of the file. */
     int64_t time_ms;         /* Stamped by the loop: the command's time. */
     struct day creation_day; /* That time in the shard's zone. */
     int creation_minute;

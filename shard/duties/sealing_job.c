@@ -126,7 +126,8 @@ static bool build(struct draft *d)
 static void encode_seal(struct draft *d, const char *name)
 {
     struct sealing_job *j = d->job;
-    struct command c = {.kind = COMMAND_SEAL, .time_ms = j->time_ms, .node = span_str(j->node_name)};
+    struct command c = {
+        .kind = COMMAND_SEAL, .level = j->level, .time_ms = j->time_ms, .node = span_str(j->node_name)};
     c.seal.window = d->window->id;
     c.seal.file = d->counters.next_file;
     c.seal.name = span_str(name);
@@ -183,7 +184,10 @@ static void seal(struct draft *d)
 
 static void encode_window_done(struct sealing_job *j)
 {
-    struct command c = {.kind = COMMAND_WINDOW_DONE, .time_ms = j->time_ms, .node = span_str(j->node_name)};
+    struct command c = {.kind = COMMAND_WINDOW_DONE,
+                        .level = j->level,
+                        .time_ms = j->time_ms,
+                        .node = span_str(j->node_name)};
     c.window_done.window = j->window;
     command_encode(&c, &j->command);
     j->outcome = SEALING_WINDOW_DONE;
@@ -206,7 +210,7 @@ static void work_on_window(struct sealing_job *j, struct rows *rows, struct aren
 {
     struct draft d = {.job = j, .rows = rows, .arena = a, .window = w};
     j->window = w->id;
-    enum sg_err err = state_settings_at(rows, w->settings_version, a, &d.settings);
+    enum sg_err err = state_settings_at(rows, w->settings_version, j->level, a, &d.settings);
     if (err != SG_OK) {
         set_error(j, err, "the window's settings");
         return;

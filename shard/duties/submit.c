@@ -167,7 +167,7 @@ static bool refused_here(struct submitter *q, struct shard_submit *s, size_t i)
 {
     const struct transfer *t = &s->transfers[i];
     char why[256];
-    enum sg_err err = transfer_check(t, why, sizeof why);
+    enum sg_err err = transfer_check(q->env->level, t, why, sizeof why);
     if (err == SG_OK) {
         err = ach_validate(&q->env->settings->s, t, why, sizeof why);
     }
@@ -369,7 +369,8 @@ static bool entry_propose(struct submitter *q, struct entry *e)
 
 static void entry_encode(struct entry *e)
 {
-    struct command c = {.kind = COMMAND_SUBMIT, .time_ms = loop_wall_ms(e->queue->env->loop)};
+    struct command c = {
+        .kind = COMMAND_SUBMIT, .level = e->queue->env->level, .time_ms = loop_wall_ms(e->queue->env->loop)};
     c.node = span_str(e->queue->env->node_name);
     c.submit.transfers = e->transfers;
     c.submit.transfers_count = e->count;

@@ -152,7 +152,8 @@ struct group {
     uint64_t snapshots_sent, snapshots_installed;
 
     /* Of the writer's thread; the loop reads damage after a done(). */
-    bool damaged;
+    bool damaged; /* Or of a later program: damage_err tells. */
+    enum sg_err damage_err;
     char *damage;
 };
 

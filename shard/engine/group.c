@@ -29,8 +29,9 @@ bool group_job_refused(struct group_job *job)
 
 enum sg_err group_job_result(struct group_job *job, enum sg_err err)
 {
-    if (err == SG_CORRUPT && !job->g->damaged) {
+    if ((err == SG_CORRUPT || err == SG_UNSUPPORTED) && !job->g->damaged) {
         job->g->damaged = true;
+        job->g->damage_err = err;
         job->g->damage = mem_strdup(kv_damage());
     }
     return err;
@@ -40,7 +41,8 @@ bool group_job_ok(struct group_job *job, enum sg_err err)
 {
     struct group *g = job->g;
     if (!g->stopped && (err != SG_OK || job->refused)) {
-        group_fail(g, SG_CORRUPT, "%s", g->damage == NULL ? sg_err_text(err) : g->damage);
+        group_fail(g, g->damage == NULL ? SG_CORRUPT : g->damage_err, "%s",
+                   g->damage == NULL ? sg_err_text(err) : g->damage);
     }
     return !g->stopped;
 }
@@ -114,9 +116,9 @@ void group_fail(struct group *g, enum sg_err err, const char *fmt, ...)
     group_later(g);
 }
 
-void group_damaged(struct group *g, const char *why)
+void group_damaged(struct group *g, enum sg_err err, const char *why)
 {
-    group_fail(g, SG_CORRUPT, "%s", why);
+    group_fail(g, err, "%s", why);
 }
 
 bool group_is_idle(const struct group *g)

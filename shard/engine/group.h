@@ -161,9 +161,10 @@ struct group_status {
 };
 void group_status(const struct group *g, struct group_status *out);
 
-/* The owner found a damaged record among the group's rows: the group stops for
- * good, as over a record the engine found, so that another replica leads. */
-void group_damaged(struct group *g, const char *why);
+/* The owner found a damaged record (SG_CORRUPT) among the group's rows, or one of a
+ * later program (SG_UNSUPPORTED): the group stops for good, as over a record the
+ * engine found, so that another replica leads. */
+void group_damaged(struct group *g, enum sg_err err, const char *why);
 
 /* Stop timers and take no more events; proposals end with SG_STOPPED. */
 void group_stop(struct group *g);

@@ -112,6 +112,8 @@ static enum sg_err apply_kind(struct apply *a)
     case COMMAND_RESOLVE:
     case COMMAND_ALERT:
         return apply_file(a);
+    case COMMAND_LEVEL:
+        return apply_level(a);
     case COMMAND_NONE:
     case COMMAND_KINDS:
         break;
@@ -119,11 +121,22 @@ static enum sg_err apply_kind(struct apply *a)
     check_failed(__FILE__, __LINE__, "a decoded command has a kind");
 }
 
+/* Its proposer went by a level that is not in this log yet: a bug, and the same
+ * answer on every replica. */
+static enum sg_err refuse_level(struct apply *a)
+{
+    return apply_refuse(a, SG_CONFLICT, "made under level %u; this shard stands at level %u",
+                        a->command->level, state_level(&a->counters));
+}
+
 static enum sg_err apply_decoded(struct apply *a)
 {
     enum sg_err err = store_get_counters(a->rows, &a->counters);
+    if (err == SG_OK && state_level(&a->counters) > a->rows->level_max) {
+        err = state_newer(a->rows, "this shard", state_level(&a->counters), SPAN_NONE);
+    }
     if (err == SG_OK) {
-        err = apply_kind(a);
+        err = a->command->level <= state_level(&a->counters) ? apply_kind(a) : refuse_level(a);
     }
     if (err != SG_OK || !a->has_effect) {
         return err;
@@ -138,6 +151,7 @@ enum sg_err state_apply(struct rows *rows, uint64_t index, uint64_t term, struct
 {
     struct arena arena = ARENA_INIT;
     struct command decoded;
+    char what[48];
     struct apply a = {
         .rows = rows,
         .index = index,
@@ -146,15 +160,15 @@ enum sg_err state_apply(struct rows *rows, uint64_t index, uint64_t term, struct
         .arena = &arena,
         .result = {.err = SG_OK, .index = index},
     };
-    enum sg_err err = SG_OK;
-    if (command_decode(command, &arena, &decoded) == SG_OK) {
+    enum sg_err err = command_decode(command, &arena, &decoded);
+    if (err == SG_OK && decoded.level <= rows->level_max) {
         err = apply_decoded(&a);
     } else {
-        a.result.err = SG_INVALID;
-        a.result.reason =
-            span_str("not a command that this version understands: the log needs a newer program");
+        /* The record is whole (the log checks that), so its writer knew more than we do. */
+        (void)snprintf(what, sizeof(what), "log entry %llu", (unsigned long long)index);
+        err = state_newer(rows, what, err == SG_INVALID ? 0 : decoded.level, SPAN_NONE);
     }
-    CHECK(err == SG_OK || err == SG_CORRUPT || err == SG_IO);
+    CHECK(err == SG_OK || err == SG_CORRUPT || err == SG_IO || err == SG_UNSUPPORTED);
     if (err == SG_OK) {
         command_result_encode(&a.result, result);
     }

@@ -1,8 +1,12 @@
 /* Applying one command: what the files of the command families share.
  *
  * Each apply_<family>() judges first and writes after: a command is refused
- * before it has changed anything. It returns SG_CORRUPT or SG_IO from the rows,
- * and SG_OK for all else, refusals included. */
+ * before it has changed anything. It returns SG_CORRUPT, SG_IO or SG_UNSUPPORTED
+ * from the rows, and SG_OK for all else, refusals included.
+ *
+ * What a later level does otherwise asks command->level, never the level in force:
+ * an entry that was made before the level moved is applied as it was meant, on a
+ * replica that applies it today and on one that applied it then. */
 #ifndef SHARD_STATE_APPLY_H
 #define SHARD_STATE_APPLY_H
 
@@ -11,9 +15,9 @@
 struct apply {
     struct rows *rows;
     uint64_t index, term;
-    const struct command *command;
-    struct arena *arena;          /* For as long as the command is applied. */
-    struct counters_row counters; /* Written back after a command with an effect. */
+    const struct command *command; /* By the rules of command->level. */
+    struct arena *arena;           /* For as long as the command is applied. */
+    struct counters_row counters;  /* Written back after a command with an effect. */
     struct bytes scratch;
     bool has_effect;
     struct command_result result;
@@ -22,6 +26,7 @@ struct apply {
 MUST_USE enum sg_err apply_submit(struct apply *a);
 MUST_USE enum sg_err apply_cancel(struct apply *a);
 MUST_USE enum sg_err apply_settings(struct apply *a);
+MUST_USE enum sg_err apply_level(struct apply *a);
 MUST_USE enum sg_err apply_close(struct apply *a);
 MUST_USE enum sg_err apply_missed(struct apply *a);
 MUST_USE enum sg_err apply_seal(struct apply *a);

@@ -7,7 +7,7 @@
 static enum sg_err decode(struct rows *r, const struct state_key *key, struct span value,
                           struct attempt_row *out)
 {
-    return attempt_row_decode(value, out) == SG_OK ? SG_OK : store_corrupt(r, key, "attempt row");
+    return store_decoded(r, key, "attempt row", attempt_row_decode(value, out));
 }
 
 enum sg_err attempt_put(struct rows *r, const struct attempt_row *row)

@@ -27,7 +27,7 @@ static enum sg_err find_window(struct apply *a, const struct transfer_row *row, 
     for (size_t i = 0; err == SG_OK && !*found && i < count; i++) {
         struct settings settings;
         struct member m;
-        err = store_get_window_settings(a->rows, &open[i], a->arena, &settings);
+        err = store_get_window_settings(a->rows, &open[i], a->command->level, a->arena, &settings);
         if (err == SG_OK) {
             *window = open[i];
             err = member_judge(a->rows, window, &settings, row, a->arena, &m, found);
@@ -66,11 +66,8 @@ static enum sg_err judge_pending(struct apply *a, struct transfer_row *row)
         return apply_refuse(a, SG_CONFLICT, "too late: window %s is closed",
                             apply_window_text(a, &window.id));
     }
-    if (transfer_decode(row->encoded, a->arena, &t) != SG_OK) {
-        struct state_key key = key_number(TABLE_TRANSFERS, row->seq);
-        return store_corrupt(a->rows, &key, "transfer");
-    }
-    return cancel_pending(a, row, &t);
+    err = store_content(a->rows, row, a->arena, &t);
+    return err == SG_OK ? cancel_pending(a, row, &t) : err;
 }
 
 enum sg_err apply_cancel(struct apply *a)

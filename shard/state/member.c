@@ -43,9 +43,9 @@ static enum sg_err judge(struct rows *r, const struct window_row *w, const struc
         return SG_OK;
     }
     struct transfer t;
-    if (transfer_decode(row->encoded, a, &t) != SG_OK) {
-        struct state_key key = key_number(TABLE_TRANSFERS, row->seq);
-        return store_corrupt(r, &key, "transfer");
+    enum sg_err err = store_content(r, row, a, &t);
+    if (err != SG_OK) {
+        return err;
     }
     *fit = FIT_NOT_DUE;
     if (!effective_entry_date(settings, &t, w->processing_day, &effective)) {

@@ -10,18 +10,36 @@ enum sg_err state_counters(struct rows *r, struct counters_row *out)
     return store_get_counters(r, out);
 }
 
-enum sg_err state_settings_at(struct rows *r, uint64_t version, struct arena *a, struct settings *out)
+uint32_t state_level(const struct counters_row *counters)
+{
+    return counters->level == 0 ? LEVEL_MIN : counters->level;
+}
+
+static enum sg_err settings_at(struct rows *r, uint64_t version, uint32_t level, struct arena *a,
+                               struct settings *out)
 {
     struct state_key key = key_number(TABLE_SETTINGS, version);
     struct span value;
     enum sg_err err = rows_get(r, key_span(&key), &value);
+    if (err == SG_OK) {
+        err = store_decoded(r, &key, "settings", settings_decode(arena_dup(a, value), a, out));
+    }
+    out->level = level;
+    return err;
+}
+
+enum sg_err state_settings_at(struct rows *r, uint64_t version, uint32_t level, struct arena *a,
+                              struct settings *out)
+{
+    struct counters_row counters;
+    enum sg_err err = level != 0 ? SG_OK : store_get_counters(r, &counters);
     if (err != SG_OK) {
         return err;
     }
-    return settings_decode(arena_dup(a, value), a, out) == SG_OK ? SG_OK : store_corrupt(r, &key, "settings");
+    return settings_at(r, version, level != 0 ? level : state_level(&counters), a, out);
 }
 
-enum sg_err state_settings(struct rows *r, struct arena *a, struct settings *out)
+enum sg_err state_settings(struct rows *r, uint32_t level, struct arena *a, struct settings *out)
 {
     struct counters_row counters;
     enum sg_err err = store_get_counters(r, &counters);
@@ -32,7 +50,9 @@ enum sg_err state_settings(struct rows *r, struct arena *a, struct settings *out
         return SG_NOTFOUND;
     }
     struct state_key key = key_number(TABLE_SETTINGS, counters.settings_version);
-    return store_must(r, &key, state_settings_at(r, counters.settings_version, a, out));
+    return store_must(
+        r, &key,
+        settings_at(r, counters.settings_version, level != 0 ? level : state_level(&counters), a, out));
 }
 
 /* --- Lists ---------------------------------------------------------------------- */

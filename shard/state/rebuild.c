@@ -25,6 +25,11 @@ static enum sg_err differs(char *why, size_t why_size, const char *what)
     return SG_CONFLICT;
 }
 
+static uint32_t file_level(const struct file_row *f)
+{
+    return f->level == 0 ? LEVEL_MIN : f->level;
+}
+
 static enum sg_err load(struct rows *r, uint64_t file, struct arena *a, struct rebuild *b)
 {
     struct state_key key = key_number(TABLE_FILES, file);
@@ -34,7 +39,9 @@ static enum sg_err load(struct rows *r, uint64_t file, struct arena *a, struct r
     }
     err = store_must(r, &key, store_get_window(r, &b->file.seal.window, &b->window));
     if (err == SG_OK) {
-        err = store_must(r, &key, state_settings_at(r, b->file.seal.settings_version, a, &b->settings));
+        err = store_must(
+            r, &key,
+            state_settings_at(r, b->file.seal.settings_version, file_level(&b->file), a, &b->settings));
     }
     if (err == SG_OK) {
         err = store_must(r, &key, store_get_members(r, file, a, &b->members, &b->count));
@@ -49,7 +56,8 @@ static bool is_as_sealed(const struct rebuild *b, const struct transfer_row *row
     char why[WHY_SIZE];
     return row->file == b->file.seal.file && row->trace == b->file.seal.trace_start + i &&
            effective_entry_date(&b->settings, t, b->window.processing_day, effective) &&
-           effective->day.n == row->effective.n && transfer_check(t, why, sizeof(why)) == SG_OK &&
+           effective->day.n == row->effective.n &&
+           transfer_check(b->settings.level, t, why, sizeof(why)) == SG_OK &&
            ach_validate(&b->settings, t, why, sizeof(why)) == SG_OK;
 }
 
@@ -66,8 +74,9 @@ static enum sg_err load_entries(struct rows *r, struct arena *a, struct rebuild 
         if (err != SG_OK) {
             return err;
         }
-        if (transfer_decode(row.encoded, a, &transfers[i]) != SG_OK) {
-            return store_corrupt(r, &key, "transfer");
+        err = store_content(r, &row, a, &transfers[i]);
+        if (err != SG_OK) {
+            return err;
         }
         if (!is_as_sealed(b, &row, &transfers[i], i, &effective)) {
             return differs(why, why_size, "a transfer is not as it was sealed");

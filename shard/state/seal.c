@@ -194,7 +194,7 @@ static enum sg_err judge(struct apply *a, struct sealing *s)
     }
     enum sg_err err = judge_keys(a, s);
     if (err == SG_OK && s->conflict == NULL) {
-        err = store_get_window_settings(a->rows, &s->window, a->arena, &s->settings);
+        err = store_get_window_settings(a->rows, &s->window, a->command->level, a->arena, &s->settings);
     }
     if (err == SG_OK && s->conflict == NULL) {
         err = judge_members(a, s);
@@ -215,8 +215,9 @@ static enum sg_err seal_member(struct apply *a, const struct sealing *s, size_t 
     if (err != SG_OK) {
         return err;
     }
-    if (transfer_decode(row.encoded, scratch, &t) != SG_OK) {
-        return store_corrupt(a->rows, &key, "transfer");
+    err = store_content(a->rows, &row, scratch, &t);
+    if (err != SG_OK) {
+        return err;
     }
     row.file = s->seal->file;
     row.trace = s->seal->trace_start + (uint32_t)i;
@@ -248,6 +249,7 @@ static enum sg_err store_file(struct apply *a, const struct sealing *s)
         .seal = *s->seal,
         .seal_index = a->index,
         .sealed_ms = a->command->time_ms,
+        .level = a->command->level > LEVEL_MIN ? a->command->level : 0,
         .state = s->window.hold ? FILE_HOLD : FILE_SEALED,
         .reason = s->window.hold ? span_str("its window was missed and is on hold") : SPAN_NONE,
     };

@@ -6,8 +6,9 @@
 #define WHY_SIZE 256
 
 /* Can files be built by these settings, and are they this shard's? */
-static bool is_fit(struct apply *a, const struct settings *s, char *why, size_t why_size)
+static bool is_fit(struct apply *a, struct settings *s, char *why, size_t why_size)
 {
+    s->level = a->command->level;
     if (s->version == 0 || s->shard.routing_number.n != a->rows->group) {
         (void)snprintf(why, why_size, "settings of another routing number or without a version");
         return false;
@@ -36,8 +37,12 @@ enum sg_err apply_settings(struct apply *a)
     if (a->command->settings.encoded.n > SETTINGS_SIZE_MAX_BYTES) {
         return apply_refuse(a, SG_TOOBIG, "settings over %u bytes", SETTINGS_SIZE_MAX_BYTES);
     }
-    if (settings_decode(a->command->settings.encoded, a->arena, &s) != SG_OK ||
-        !is_fit(a, &s, why, sizeof(why))) {
+    enum sg_err err = settings_decode(a->command->settings.encoded, a->arena, &s);
+    if (err == SG_UNSUPPORTED) {
+        (void)snprintf(why, sizeof(why), "the settings in log entry %llu", (unsigned long long)a->index);
+        return state_newer(a->rows, why, 0, SPAN_NONE);
+    }
+    if (err != SG_OK || !is_fit(a, &s, why, sizeof(why))) {
         return apply_refuse(a, SG_INVALID, "settings refused: %s", why);
     }
     if (s.version < current) {

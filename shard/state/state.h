@@ -26,10 +26,13 @@ struct page {
  * arena. SG_NOTFOUND where there is no such thing; SG_CORRUPT, SG_IO. -------- */
 
 MUST_USE enum sg_err state_counters(struct rows *r, struct counters_row *out);
-/* The newest settings, or those of a version. */
-MUST_USE enum sg_err state_settings(struct rows *r, struct arena *a, struct settings *out);
-MUST_USE enum sg_err state_settings_at(struct rows *r, uint64_t version, struct arena *a,
+/* The newest settings, or those of a version, to be taken by the rules of a
+ * level; level 0: that in force. */
+MUST_USE enum sg_err state_settings(struct rows *r, uint32_t level, struct arena *a, struct settings *out);
+MUST_USE enum sg_err state_settings_at(struct rows *r, uint64_t version, uint32_t level, struct arena *a,
                                        struct settings *out);
+/* The level in force, by which commands are to be made. */
+uint32_t state_level(const struct counters_row *counters);
 
 MUST_USE enum sg_err state_transfer_by_seq(struct rows *r, uint64_t seq, struct arena *a,
                                            struct transfer_row *out);

@@ -1,10 +1,38 @@
 #include "shard/state/store.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum sg_err store_corrupt(struct rows *r, const struct state_key *key, const char *why)
 {
     return kv_corrupt(r->kv, KV_STATE, key_span(key), why);
+}
+
+enum sg_err state_newer(const struct rows *r, const char *what, uint32_t level, struct span program)
+{
+    char needed[NAME_SIZE_MAX + 32] = "a later program";
+    char name[NAME_SIZE_MAX + 1], is[32] = "";
+    if (program.n > 0) {
+        (void)snprintf(needed, sizeof needed, "shardgated %s or later",
+                       span_cstr(program, name, sizeof name));
+    } else if (level != 0 && level_program(level) != NULL) {
+        (void)snprintf(needed, sizeof needed, "shardgated %s or later", level_program(level));
+    }
+    if (level != 0) {
+        (void)snprintf(is, sizeof is, " is of level %u and", level);
+    }
+    return kv_newer(
+        "%s%s needs %s; this program speaks levels %u to %u. Nothing is damaged: start that program on "
+        "this node, it goes on from here",
+        what, is, needed, LEVEL_MIN, r->level_max);
+}
+
+enum sg_err store_decoded(struct rows *r, const struct state_key *key, const char *what, enum sg_err err)
+{
+    if (err == SG_OK) {
+        return SG_OK;
+    }
+    return err == SG_UNSUPPORTED ? state_newer(r, what, 0, SPAN_NONE) : store_corrupt(r, key, what);
 }
 
 enum sg_err store_must(struct rows *r, const struct state_key *key, enum sg_err err)
@@ -66,7 +94,7 @@ enum sg_err store_get_counters(struct rows *r, struct counters_row *out)
     if (err != SG_OK) {
         return err;
     }
-    return counters_row_decode(value, out) == SG_OK ? SG_OK : store_corrupt(r, &key, "counters row");
+    return store_decoded(r, &key, "counters row", counters_row_decode(value, out));
 }
 
 enum sg_err store_put_counters(struct rows *r, const struct counters_row *c)
@@ -77,11 +105,11 @@ enum sg_err store_put_counters(struct rows *r, const struct counters_row *c)
     return put_and_release(r, &key, &value);
 }
 
-enum sg_err store_get_window_settings(struct rows *r, const struct window_row *w, struct arena *a,
-                                      struct settings *out)
+enum sg_err store_get_window_settings(struct rows *r, const struct window_row *w, uint32_t level,
+                                      struct arena *a, struct settings *out)
 {
     struct state_key key = key_number(TABLE_SETTINGS, w->settings_version);
-    return store_must(r, &key, state_settings_at(r, w->settings_version, a, out));
+    return store_must(r, &key, state_settings_at(r, w->settings_version, level, a, out));
 }
 
 /* The counters say which numbers were given, and no row of one is ever removed:
@@ -112,11 +140,12 @@ static uint64_t next_file(const struct counters_row *c)
 enum sg_err store_transfer_of(struct rows *r, uint64_t seq, struct span value, struct arena *a,
                               struct transfer_row *out)
 {
-    if (transfer_row_decode(value, a, out) != SG_OK || out->seq != seq) {
-        struct state_key key = key_number(TABLE_TRANSFERS, seq);
-        return store_corrupt(r, &key, "transfer row");
+    struct state_key key = key_number(TABLE_TRANSFERS, seq);
+    enum sg_err err = transfer_row_decode(value, a, out);
+    if (err == SG_OK && out->seq != seq) {
+        err = SG_INVALID;
     }
-    return SG_OK;
+    return store_decoded(r, &key, "transfer row", err);
 }
 
 enum sg_err store_get_transfer(struct rows *r, uint64_t seq, struct arena *a, struct transfer_row *out)
@@ -138,6 +167,13 @@ enum sg_err store_put_transfer(struct rows *r, const struct transfer_row *row, s
     return rows_put(r, key_span(&key), span_bytes(scratch));
 }
 
+enum sg_err store_content(struct rows *r, const struct transfer_row *row, struct arena *a,
+                          struct transfer *out)
+{
+    struct state_key key = key_number(TABLE_TRANSFERS, row->seq);
+    return store_decoded(r, &key, "transfer", transfer_decode(row->encoded, a, out));
+}
+
 enum sg_err store_get_fold(struct rows *r, struct span id, struct fold_row *out)
 {
     struct span value;
@@ -149,7 +185,7 @@ enum sg_err store_get_fold(struct rows *r, struct span id, struct fold_row *out)
     if (err != SG_OK) {
         return err;
     }
-    return fold_row_decode(value, out) == SG_OK ? SG_OK : store_corrupt(r, &key, "fold row");
+    return store_decoded(r, &key, "fold row", fold_row_decode(value, out));
 }
 
 enum sg_err store_put_fold(struct rows *r, struct span id, const struct fold_row *row)
@@ -169,7 +205,7 @@ static enum sg_err window_by_key(struct rows *r, const struct state_key *key, st
     if (err != SG_OK) {
         return err;
     }
-    return window_row_decode(value, out) == SG_OK ? SG_OK : store_corrupt(r, key, "window row");
+    return store_decoded(r, key, "window row", window_row_decode(value, out));
 }
 
 enum sg_err store_get_window(struct rows *r, const struct window_id *id, struct window_row *out)
@@ -205,11 +241,12 @@ enum sg_err store_put_window(struct rows *r, const struct window_row *row)
 enum sg_err store_file_of(struct rows *r, uint64_t file, struct span value, struct arena *a,
                           struct file_row *out)
 {
-    if (file_row_decode(value, a, out) != SG_OK || out->seal.file != file) {
-        struct state_key key = key_number(TABLE_FILES, file);
-        return store_corrupt(r, &key, "file row");
+    struct state_key key = key_number(TABLE_FILES, file);
+    enum sg_err err = file_row_decode(value, a, out);
+    if (err == SG_OK && out->seal.file != file) {
+        err = SG_INVALID;
     }
-    return SG_OK;
+    return store_decoded(r, &key, "file row", err);
 }
 
 enum sg_err store_get_file(struct rows *r, uint64_t file, struct arena *a, struct file_row *out)
@@ -331,9 +368,10 @@ void store_walk_release(struct store_walk *w)
 enum sg_err store_event_of(struct rows *r, uint64_t cursor, struct span value, struct arena *a,
                            struct event_row *out)
 {
-    if (event_row_decode(value, a, out) != SG_OK || out->cursor != cursor) {
-        struct state_key key = key_number(TABLE_EVENTS, cursor);
-        return store_corrupt(r, &key, "event row");
+    struct state_key key = key_number(TABLE_EVENTS, cursor);
+    enum sg_err err = event_row_decode(value, a, out);
+    if (err == SG_OK && out->cursor != cursor) {
+        err = SG_INVALID;
     }
-    return SG_OK;
+    return store_decoded(r, &key, "event row", err);
 }

@@ -11,6 +11,13 @@
 
 /* A damaged record, reported by key. SG_CORRUPT. */
 enum sg_err store_corrupt(struct rows *r, const struct state_key *key, const char *why);
+/* Something of a level that this program does not speak, or (level 0) of some such
+ * level; program: the first that does, when known. SG_UNSUPPORTED, with kv_damage(). */
+enum sg_err state_newer(const struct rows *r, const char *what, uint32_t level, struct span program);
+/* What decoding the value under key gave. A record of a level that this program
+ * does not speak is no damage: SG_UNSUPPORTED, with kv_damage() naming the level. */
+MUST_USE enum sg_err store_decoded(struct rows *r, const struct state_key *key, const char *what,
+                                   enum sg_err err);
 /* A row that another row promises: SG_NOTFOUND becomes SG_CORRUPT. */
 MUST_USE enum sg_err store_must(struct rows *r, const struct state_key *key, enum sg_err err);
 
@@ -19,13 +26,16 @@ MUST_USE enum sg_err store_get_counters(struct rows *r, struct counters_row *out
 MUST_USE enum sg_err store_put_counters(struct rows *r, const struct counters_row *c);
 
 /* The settings under which a window was closed, which are always there. */
-MUST_USE enum sg_err store_get_window_settings(struct rows *r, const struct window_row *w, struct arena *a,
-                                               struct settings *out);
+MUST_USE enum sg_err store_get_window_settings(struct rows *r, const struct window_row *w, uint32_t level,
+                                               struct arena *a, struct settings *out);
 
 MUST_USE enum sg_err store_get_transfer(struct rows *r, uint64_t seq, struct arena *a,
                                         struct transfer_row *out);
 MUST_USE enum sg_err store_put_transfer(struct rows *r, const struct transfer_row *row,
                                         struct bytes *scratch);
+/* The transfer that a row holds. */
+MUST_USE enum sg_err store_content(struct rows *r, const struct transfer_row *row, struct arena *a,
+                                   struct transfer *out);
 /* id of any size. */
 MUST_USE enum sg_err store_get_fold(struct rows *r, struct span id, struct fold_row *out);
 MUST_USE enum sg_err store_put_fold(struct rows *r, struct span id, const struct fold_row *row);

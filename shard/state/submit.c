@@ -42,7 +42,7 @@ static bool is_good(struct apply *a, const struct submission *s, const struct tr
                     struct submit_result *result)
 {
     char why[WHY_SIZE] = "";
-    if (transfer_check(t, why, sizeof(why)) == SG_OK &&
+    if (transfer_check(s->settings.level, t, why, sizeof(why)) == SG_OK &&
         ach_validate(&s->settings, t, why, sizeof(why)) == SG_OK) {
         return true;
     }
@@ -132,7 +132,7 @@ static enum sg_err submit_all(struct apply *a, struct submission *s)
 enum sg_err apply_submit(struct apply *a)
 {
     struct submission s = {.count = 0};
-    enum sg_err err = state_settings(a->rows, a->arena, &s.settings);
+    enum sg_err err = state_settings(a->rows, a->command->level, a->arena, &s.settings);
     if (err == SG_NOTFOUND) {
         return apply_refuse(a, SG_UNAVAILABLE, "this routing number has no settings yet: try again");
     }

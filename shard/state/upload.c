@@ -177,7 +177,11 @@ static enum sg_err cancel_member(struct apply *a, uint64_t seq, struct arena *sc
     if (err != SG_OK) {
         return err;
     }
-    if (transfer_decode(row.encoded, scratch, &t) != SG_OK || row.state != TRANSFER_SEALED) {
+    err = store_content(a->rows, &row, scratch, &t);
+    if (err != SG_OK) {
+        return err;
+    }
+    if (row.state != TRANSFER_SEALED) {
         return store_corrupt(a->rows, &key, "not the transfer of a sealed file");
     }
     row.cancelled_index = a->index;
@@ -460,6 +464,7 @@ static enum sg_err apply_to(struct apply *a, struct file_row *f)
         return apply_resolve(a, f);
     case COMMAND_ALERT:
         return apply_alert(a, f->seal.name);
+    case COMMAND_LEVEL:
     case COMMAND_NONE:
     case COMMAND_SUBMIT:
     case COMMAND_CANCEL:

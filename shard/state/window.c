@@ -179,7 +179,7 @@ enum sg_err apply_window_done(struct apply *a)
         return apply_refuse(a, SG_CONFLICT, "window %s is %s", apply_window_text(a, id),
                             window_state_name(row.state));
     }
-    err = store_get_window_settings(a->rows, &row, a->arena, &settings);
+    err = store_get_window_settings(a->rows, &row, a->command->level, a->arena, &settings);
     if (err == SG_OK) {
         err = member_any(a->rows, &row, &settings, &any);
     }

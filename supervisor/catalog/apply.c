@@ -61,7 +61,7 @@ static enum sg_err try_changes(struct rows *rows, uint64_t index, const struct c
     if (err == SG_OK) {
         err = catalog_model_load(m, rows);
         if (err == SG_OK &&
-            catalog_check(&m->cluster, m->nodes, m->nodes_count, refusal, refusal_size) == SG_OK) {
+            catalog_check(c->level, &m->cluster, m->nodes, m->nodes_count, refusal, refusal_size) == SG_OK) {
             refusal[0] = '\0';
         }
     }
@@ -186,6 +186,34 @@ static void judge(const struct catalog_model *m, const struct catalog_command *c
     }
 }
 
+/* A level above what this program speaks stops it here, before anything of that
+ * level follows. refusal: the command's level is not the catalog's yet, or it would
+ * take the level back. */
+static enum sg_err judge_level(const struct rows *rows, const struct catalog_model *m,
+                               const struct catalog_command *c, char *refusal, size_t size)
+{
+    enum sg_err err = SG_OK;
+    if (c->level > m->level.level) {
+        (void)snprintf(refusal, size, "made under level %u; the catalog stands at level %u", c->level,
+                       m->level.level);
+    }
+    for (size_t i = 0; err == SG_OK && refusal[0] == '\0' && i < c->changes_count; i++) {
+        struct arena a = ARENA_INIT;
+        struct level_settings to;
+        if (c->changes[i].kind == CATALOG_LEVEL &&
+            level_settings_decode(c->changes[i].encoded, &a, &to) == SG_OK) {
+            if (to.level > rows->level_max) {
+                err = catalog_newer(rows, to.level, to.program);
+            } else if (to.level <= m->level.level) {
+                (void)snprintf(refusal, size, "the catalog stands at level %u, which never goes back",
+                               m->level.level);
+            }
+        }
+        arena_release(&a);
+    }
+    return err;
+}
+
 enum sg_err catalog_apply(struct rows *rows, uint64_t index, uint64_t term, struct span command,
                           struct bytes *result)
 {
@@ -201,13 +229,20 @@ enum sg_err catalog_apply(struct rows *rows, uint64_t index, uint64_t term, stru
     if (err != SG_OK) {
         goto out;
     }
-    if (catalog_command_decode(command, &a, &c) != SG_OK) {
-        r.err = SG_INVALID;
-        (void)snprintf(refusal, sizeof refusal, "the command cannot be decoded by this version");
-    } else {
-        judge(m, &c, refusal, sizeof refusal);
-        r.err = refusal[0] != '\0' ? SG_CONFLICT : SG_OK;
+    err = catalog_command_decode(command, &a, &c);
+    if (err != SG_OK || c.level > rows->level_max) {
+        /* Whole, by the log's checksum: its writer knew more than this program. */
+        err = catalog_newer(rows, err == SG_INVALID ? 0 : c.level, SPAN_NONE);
+        goto out;
     }
+    err = judge_level(rows, m, &c, refusal, sizeof refusal);
+    if (err != SG_OK) {
+        goto out;
+    }
+    if (refusal[0] == '\0') {
+        judge(m, &c, refusal, sizeof refusal);
+    }
+    r.err = refusal[0] != '\0' ? SG_CONFLICT : SG_OK;
     if (r.err == SG_OK) {
         err = change_all(rows, index, &c, refusal, sizeof refusal);
         r.err = refusal[0] != '\0' ? SG_INVALID : SG_OK;

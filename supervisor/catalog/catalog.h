@@ -19,7 +19,8 @@ struct catalog_shard {
 
 struct catalog_model {
     struct arena arena;
-    uint64_t version; /* Log index of the last change; 0: never changed. */
+    uint64_t version;            /* Log index of the last change; 0: never changed. */
+    struct level_settings level; /* Where the cluster stands (proto/level.h). */
     struct cluster_settings cluster;
     struct node_settings *nodes;
     size_t nodes_count;
@@ -29,7 +30,8 @@ struct catalog_model {
 
 struct catalog_model *catalog_model_new(void);
 void catalog_model_free(struct catalog_model *m);
-/* Read everything anew. SG_CORRUPT, SG_IO: m is as before. */
+/* Read everything anew. SG_CORRUPT, SG_IO, SG_UNSUPPORTED (the catalog stands at a
+ * level that rows->level_max does not reach): m is as before. */
 MUST_USE enum sg_err catalog_model_load(struct catalog_model *m, struct rows *rows);
 /* NULL: no such shard. */
 const struct catalog_shard *catalog_model_shard(const struct catalog_model *m, struct aba routing_number);
@@ -47,14 +49,15 @@ MUST_USE enum sg_err catalog_apply(struct rows *rows, uint64_t index, uint64_t t
  * cluster, node, endpoint, originator or calendar may be called. */
 bool catalog_is_name(struct span s);
 
-/* Do these objects fit together: names, references, limits, replicas among the
+/* By the rules of a level, do these objects fit together: names, references, limits, replicas among the
  * nodes, an ODFI not shared by two shards (their trace numbers would collide),
  * file name templates, a drop_dir in which no two shards' files can have one
  * name and which is nobody's staging_dir? The objects need not be in order.
  * SG_INVALID: why says which object and what to do, after its line ("line 7: ")
  * when that is known. */
-MUST_USE enum sg_err catalog_check(const struct cluster_settings *c, const struct node_settings *nodes,
-                                   size_t nodes_count, char *why, size_t why_size);
+MUST_USE enum sg_err catalog_check(uint32_t level, const struct cluster_settings *c,
+                                   const struct node_settings *nodes, size_t nodes_count, char *why,
+                                   size_t why_size);
 
 /* What bringing wanted into the catalog would change. Objects that the file
  * does not name stay as they are. Shards without replicas get some: three nodes,

@@ -188,7 +188,7 @@ static enum sg_err fold(struct judge *j, const struct shard_settings *s, const c
     size_t endpoint = catalog_index_find(&j->endpoints, s->endpoint);
     size_t calendar = catalog_index_find(&j->calendars, s->calendar);
 
-    *out = (struct settings){.shard = *s};
+    *out = (struct settings){.level = j->level, .shard = *s};
     if (endpoint == SIZE_MAX) {
         return missing(j, aba, "endpoint", s->endpoint);
     }
@@ -230,12 +230,17 @@ static enum sg_err check_shard(struct judge *j, const struct shard_settings *s)
     return err;
 }
 
-enum sg_err catalog_check(const struct cluster_settings *c, const struct node_settings *nodes,
+enum sg_err catalog_check(uint32_t level, const struct cluster_settings *c, const struct node_settings *nodes,
                           size_t nodes_count, char *why, size_t why_size)
 {
     struct arena a = ARENA_INIT;
-    struct judge j = {
-        .c = c, .nodes = nodes, .nodes_count = nodes_count, .a = &a, .why = why, .why_size = why_size};
+    struct judge j = {.level = level,
+                      .c = c,
+                      .nodes = nodes,
+                      .nodes_count = nodes_count,
+                      .a = &a,
+                      .why = why,
+                      .why_size = why_size};
     enum sg_err err = check_names(&j);
 
     for (size_t i = 0; err == SG_OK && i < c->endpoints_count; i++) {

@@ -14,6 +14,7 @@ struct catalog_index {
 };
 
 struct judge {
+    uint32_t level;
     const struct cluster_settings *c;
     const struct node_settings *nodes;
     size_t nodes_count;

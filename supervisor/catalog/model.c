@@ -1,4 +1,5 @@
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "proto/base/mem.h"
@@ -34,6 +35,7 @@ struct catalog_model *catalog_model_new(void)
     struct catalog_model *m = mem_zalloc(1, sizeof *m);
     m->arena = ARENA_INIT;
     m->cluster.unknown_routing_number = UNKNOWN_REFUSE;
+    m->level.level = LEVEL_MIN;
     return m;
 }
 
@@ -86,7 +88,10 @@ static enum sg_err decode_one(struct catalog_model *m, enum catalog_kind kind, s
     case CATALOG_DEFAULTS:
         err = defaults_settings_decode(encoded, a, &defaults);
         m->cluster.unknown_routing_number = defaults.unknown_routing_number;
+        m->cluster.finalize_after_ms = defaults.finalize_after_ms;
         return err;
+    case CATALOG_LEVEL:
+        return level_settings_decode(encoded, a, &m->level);
     case CATALOG_NONE:
     case CATALOG_KINDS:
         break;
@@ -110,6 +115,7 @@ static struct span object_name(const struct catalog_model *m, enum catalog_kind 
     case CATALOG_SHARD:
         return span_str(aba_text(m->cluster.shards[i].routing_number, aba));
     case CATALOG_DEFAULTS:
+    case CATALOG_LEVEL:
     case CATALOG_NONE:
     case CATALOG_KINDS:
         break;
@@ -261,11 +267,53 @@ static enum sg_err load_all(struct catalog_model *m, struct rows *rows)
     return SG_OK;
 }
 
+/* First: what the other objects hold may be of that level. */
+static enum sg_err load_level(struct catalog_model *m, struct rows *rows)
+{
+    uint8_t key[CATALOG_KEY_SIZE_MAX];
+    struct span value;
+    struct catalog_row row;
+    size_t key_size = catalog_row_key(CATALOG_LEVEL, SPAN_NONE, key);
+    enum sg_err err = rows_get(rows, span_of(key, key_size), &value);
+    if (err != SG_OK) {
+        return err == SG_NOTFOUND ? SG_OK : err;
+    }
+    if (catalog_row_decode(arena_dup(&m->arena, value), &m->arena, &row) != SG_OK ||
+        level_settings_decode(row.encoded, &m->arena, &m->level) != SG_OK) {
+        return kv_corrupt(rows->kv, KV_STATE, span_of(key, key_size), "no object of the catalog");
+    }
+    return m->level.level <= rows->level_max ? SG_OK : catalog_newer(rows, m->level.level, m->level.program);
+}
+
+enum sg_err catalog_newer(const struct rows *rows, uint32_t level, struct span program)
+{
+    char needed[NAME_SIZE_MAX + 32] = "a later program";
+    char name[NAME_SIZE_MAX + 1];
+    if (program.n > 0) {
+        (void)snprintf(needed, sizeof needed, "shardgated %s or later",
+                       span_cstr(program, name, sizeof name));
+    }
+    if (level == 0) {
+        return kv_newer(
+            "an entry of the catalog's log needs %s; this program speaks levels %u to %u. Nothing is "
+            "damaged: start that program on this node, it goes on from here",
+            needed, LEVEL_MIN, rows->level_max);
+    }
+    return kv_newer(
+        "the catalog goes on at level %u, which needs %s; this program speaks levels %u to %u. Nothing "
+        "is damaged: start that program on this node, it goes on from here",
+        level, needed, LEVEL_MIN, rows->level_max);
+}
+
 enum sg_err catalog_model_load(struct catalog_model *m, struct rows *rows)
 {
-    struct catalog_model fresh = {.arena = ARENA_INIT, .cluster.unknown_routing_number = UNKNOWN_REFUSE};
-    enum sg_err err = load_all(&fresh, rows);
+    struct catalog_model fresh = {
+        .arena = ARENA_INIT, .cluster.unknown_routing_number = UNKNOWN_REFUSE, .level.level = LEVEL_MIN};
+    enum sg_err err = load_level(&fresh, rows);
 
+    if (err == SG_OK) {
+        err = load_all(&fresh, rows);
+    }
     if (err != SG_OK) {
         arena_release(&fresh.arena);
         return err;

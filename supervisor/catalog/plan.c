@@ -188,11 +188,17 @@ static enum sg_err merge_shards(struct planner *p)
 
 static void merge_defaults(struct planner *p)
 {
-    struct defaults_settings after = {.unknown_routing_number = p->wanted->unknown_routing_number};
+    const struct cluster_settings *have = &p->m->cluster;
+    struct defaults_settings after = {.unknown_routing_number = p->wanted->unknown_routing_number,
+                                      .finalize_after_ms = p->wanted->finalize_after_ms};
     struct bytes b = BYTES_NONE;
 
-    if (after.unknown_routing_number == 0 ||
-        after.unknown_routing_number == p->m->cluster.unknown_routing_number) {
+    after.unknown_routing_number =
+        after.unknown_routing_number == 0 ? have->unknown_routing_number : after.unknown_routing_number;
+    after.finalize_after_ms =
+        after.finalize_after_ms == 0 ? have->finalize_after_ms : after.finalize_after_ms;
+    if (after.unknown_routing_number == have->unknown_routing_number &&
+        after.finalize_after_ms == have->finalize_after_ms) {
         return;
     }
     defaults_settings_encode(&after, &b);
@@ -217,6 +223,14 @@ enum sg_err catalog_plan(const struct catalog_model *m, const struct cluster_set
                        "defaults: unknown_routing_number: only refuse is available in this version");
         return SG_INVALID;
     }
+    if (wanted->finalize_after_ms != 0 && m->level.level < LEVEL_CATALOG) {
+        (void)snprintf(
+            why, why_size,
+            "defaults: finalize_upgrade_after: is of level %u and the cluster stands at level %u: take "
+            "it out, or raise the level first ('shardgate upgrade status')",
+            LEVEL_CATALOG, m->level.level);
+        return SG_INVALID;
+    }
     merge_endpoints(&p);
     merge_originators(&p);
     merge_calendars(&p);
@@ -225,5 +239,5 @@ enum sg_err catalog_plan(const struct catalog_model *m, const struct cluster_set
         return err;
     }
     merge_defaults(&p);
-    return catalog_check(&p.merged, m->nodes, m->nodes_count, why, why_size);
+    return catalog_check(m->level.level, &p.merged, m->nodes, m->nodes_count, why, why_size);
 }

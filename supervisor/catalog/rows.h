@@ -17,6 +17,10 @@ size_t catalog_row_key(enum catalog_kind kind, struct span name, uint8_t key[CAT
  * that damage, which one replica may have met, is not taken for a bad change. */
 bool catalog_is_sound(enum catalog_kind kind, struct span name, struct span encoded);
 
+/* Something of a level above rows->level_max; program: the first that speaks it, when
+ * known. SG_UNSUPPORTED with kv_damage(). */
+enum sg_err catalog_newer(const struct rows *rows, uint32_t level, struct span program);
+
 /* Objects that begin with their name (a span) and ascend by it, each size bytes:
  * the place of the one with this name, or count. */
 size_t catalog_find(const void *objects, size_t count, size_t size, struct span name);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/level.h"
 #include "proto/base/limits.h"
 #include "proto/base/mem.h"
 #include "supervisor/cli/json_split.h"
@@ -276,7 +277,7 @@ static bool judge(struct reading *r)
     if (r->item->transfer.routing_number.n == 0) {
         return bad(r, "routing_number is missing: give it here, or for all with --shard");
     }
-    return transfer_check(&r->item->transfer, why, sizeof why) == SG_OK || bad(r, "%s", why);
+    return transfer_check(LEVEL_MAX, &r->item->transfer, why, sizeof why) == SG_OK || bad(r, "%s", why);
 }
 
 /* The values themselves are not repeated: they are names and account numbers. */

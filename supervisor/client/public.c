@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proto/level.h"
 #include "proto/base/check.h"
 #include "proto/base/mem.h"
 #include "supervisor/client/client.h"
@@ -165,7 +166,7 @@ static const char *convert(const struct shardgate_transfer *from, struct arena *
         to->addenda[i] = optional(from->addenda[i]);
     }
     const char *wrong = convert_parsed(from, to, why, why_size);
-    if (wrong == NULL && transfer_check(to, why, why_size) != SG_OK) {
+    if (wrong == NULL && transfer_check(LEVEL_MAX, to, why, why_size) != SG_OK) {
         wrong = why;
     }
     return wrong;

@@ -140,5 +140,9 @@ void cluster_yaml_print(const struct cluster_settings *c, struct bytes *out)
     for (size_t i = 0; i < c->shards_count; i++) {
         print_shard(&c->shards[i], out);
     }
-    bytes_printf(out, "defaults: {unknown_routing_number: refuse}\n");
+    bytes_printf(out, "defaults: {unknown_routing_number: refuse");
+    if (c->finalize_after_ms != 0) {
+        bytes_printf(out, ", finalize_upgrade_after: %lldms", (long long)c->finalize_after_ms);
+    }
+    bytes_printf(out, "}\n");
 }

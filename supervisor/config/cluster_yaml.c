@@ -305,7 +305,7 @@ static bool read_shard(struct yaml_reader *r, const struct yaml_pair *pair, stru
 static bool read_all(struct yaml_reader *r, const struct yaml_node *root, struct cluster_settings *out)
 {
     static const char *const known[] = {"endpoints", "originators", "calendars", "shards", "defaults", NULL};
-    static const char *const known_defaults[] = {"unknown_routing_number", NULL};
+    static const char *const known_defaults[] = {"unknown_routing_number", "finalize_upgrade_after", NULL};
     const struct yaml_node *n;
     int unknown = 0;
 
@@ -332,6 +332,7 @@ static bool read_all(struct yaml_reader *r, const struct yaml_node *root, struct
     n = r->failed ? NULL : yaml_get(root, "defaults");
     if (n != NULL && yaml_keys(r, n, "defaults", known_defaults)) {
         (void)yaml_choice(r, n, "unknown_routing_number", unknown_words, &unknown);
+        (void)yaml_duration(r, n, "finalize_upgrade_after", &out->finalize_after_ms);
     }
     out->unknown_routing_number = (enum unknown_policy)unknown;
     return !r->failed;

@@ -102,6 +102,13 @@ static struct span shard_settings_now(void *impl, struct aba routing_number, uin
     return span_bytes(&s->settings);
 }
 
+static uint32_t shard_level_now(void *impl, struct span *program)
+{
+    const struct lane_slot *s = impl;
+    *program = span_str(s->lane->level_program);
+    return s->lane->level;
+}
+
 static void count_one(_Atomic uint32_t *figure, bool *counted, bool counts)
 {
     if (counts && !*counted) {
@@ -168,6 +175,8 @@ static void slot_open(struct lane_slot *s)
         .cluster = s->lane->options->cluster,
         .zone = shard_zone,
         .settings = shard_settings_now,
+        .level = shard_level_now,
+        .level_max = s->lane->options->level_max,
         .changed = shard_changed,
         .impl = s,
     };
@@ -300,6 +309,41 @@ void lane_order(struct shard_order *order)
         order_run(&order->task);
     } else {
         loop_post(order->lane->loop, &order->task);
+    }
+}
+
+struct level_order {
+    struct task task;
+    struct lane *lane;
+    uint32_t level;
+    char program[NAME_SIZE_MAX + 1];
+};
+
+static void level_run(struct task *t)
+{
+    struct level_order *order = CONTAINER_OF(t, struct level_order, task);
+    struct lane *l = order->lane;
+    l->level = order->level;
+    memcpy(l->level_program, order->program, sizeof l->level_program);
+    for (size_t i = 0; !l->leaving && i < l->slots_count; i++) {
+        if (l->slots[i]->shard != NULL) {
+            shard_settings_changed(l->slots[i]->shard);
+        }
+    }
+    mem_free(order);
+}
+
+void lane_level(struct lane *l, const struct level_settings *level)
+{
+    struct level_order *order = mem_zalloc(1, sizeof *order);
+    order->task.run = level_run;
+    order->lane = l;
+    order->level = level->level;
+    (void)span_cstr(level->program, order->program, sizeof order->program);
+    if (l->number == 0) {
+        level_run(&order->task);
+    } else {
+        loop_post(l->loop, &order->task);
     }
 }
 

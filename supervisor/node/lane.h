@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 
 #include "proto/base/logger.h"
+#include "proto/catalog.h"
 #include "shard/shard.h"
 #include "storage/writer.h"
 #include "supervisor/node/node.h"
@@ -77,6 +78,8 @@ struct lane {
     bool linked[NODES_MAX];                      /* By id - 1. */
     uint64_t each_second_ms;                     /* When store and preferred leaders were last looked at. */
     _Atomic uint32_t leaders, replicas, stopped; /* For other threads to read. */
+    uint32_t level; /* Where the catalog stands, as this node knows it; 0: not known yet. */
+    char level_program[NAME_SIZE_MAX + 1]; /* The first that speaks it. */
     /* Going down: handing over, then stopping, then left. */
     bool leaving, leaving_stopped, left;
     uint64_t leave_deadline_ms;
@@ -116,6 +119,8 @@ struct shard_order {
 };
 /* From the loop of lane 0; takes the order and its settings over. */
 void lane_order(struct shard_order *order);
+/* The catalog stands at this level. From the loop of lane 0. */
+void lane_level(struct lane *l, const struct level_settings *level);
 
 /* For a group that the owner runs on this lane. */
 struct group_options lane_group_options(struct lane *l, uint64_t group);

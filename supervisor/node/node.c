@@ -32,6 +32,11 @@ const char *node_refusal(const struct node *n)
     return n->refusal;
 }
 
+uint32_t node_level_max(const struct node *n)
+{
+    return n->options.level_max != 0 ? n->options.level_max : LEVEL_MAX;
+}
+
 struct log_scope node_scope(const struct node *n)
 {
     return (struct log_scope){.node = n->self->name};

@@ -13,6 +13,7 @@
 
 #include "proto/client.h"
 #include "proto/frame.h"
+#include "proto/base/hash.h"
 #include "proto/base/loop.h"
 #include "shard/ach/zone.h"
 #include "shard/upload/bank.h"
@@ -48,6 +49,8 @@ struct node_options {
     size_t snapshot_chunk_bytes; /* 0: SNAPSHOT_CHUNK_BYTES. */
     unsigned election_timeout_ms;
     unsigned heartbeat_ms;
+    uint32_t level_max;  /* The highest level it speaks; 0: LEVEL_MAX. Less: an earlier program, for tests. */
+    struct digest build; /* Of the program, for others to compare; zeros: unknown. */
     /* The node can't go on (its store failed): end the process. */
     void (*on_fatal)(void *impl, enum sg_err err, const char *why);
     void (*on_left)(void *impl); /* node_leave() is complete. */

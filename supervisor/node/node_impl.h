@@ -49,6 +49,8 @@ struct node {
 };
 
 struct log_scope node_scope(const struct node *n);
+/* The highest level that this node speaks. Any thread. */
+uint32_t node_level_max(const struct node *n);
 const struct founder *node_founder(const struct node *n, uint64_t id);
 const struct founder *node_founder_named(const struct node *n, struct span name);
 struct lane *node_lane_of(struct node *n, uint64_t group);

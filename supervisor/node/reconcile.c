@@ -35,6 +35,7 @@ static void model_refresh(struct node *n)
 {
     struct lane *l = &n->lanes[0];
     uint64_t known = n->model->version;
+    uint32_t level = n->model->level.level;
     struct rows rows;
     struct kv_txn *txn;
     enum sg_err err = kv_begin(l->kv, false, &txn);
@@ -44,11 +45,12 @@ static void model_refresh(struct node *n)
         return;
     }
     rows_init(&rows, l->kv, txn, 0);
+    rows.level_max = node_level_max(n);
     err = catalog_model_load(n->model, &rows);
     rows_release(&rows);
     kv_abort(l->kv, txn);
-    if (err == SG_CORRUPT) {
-        group_damaged(n->catalog, kv_damage()); /* Others know what this node can't read. */
+    if (err == SG_CORRUPT || err == SG_UNSUPPORTED) {
+        group_damaged(n->catalog, err, kv_damage()); /* Others know what this node can't read. */
         return;
     }
     if (err != SG_OK) {
@@ -57,6 +59,11 @@ static void model_refresh(struct node *n)
     }
     if (n->model->version == known) {
         return;
+    }
+    if (known == 0 || n->model->level.level != level) {
+        for (size_t i = 0; i < n->options.lanes_count; i++) {
+            lane_level(&n->lanes[i], &n->model->level);
+        }
     }
     for (size_t i = 0; i < n->model->cluster.shards_count; i++) {
         if (n->model->shards[i].version > known) {
@@ -89,7 +96,8 @@ void reconcile_tick(struct node *n)
     struct catalog_change changes[NODES_MAX];
     struct bytes encoded[NODES_MAX] = {BYTES_NONE};
     struct bytes command = BYTES_NONE;
-    struct catalog_command c = {.time_ms = loop_wall_ms(n->lanes[0].loop),
+    struct catalog_command c = {.level = n->model->level.level,
+                                .time_ms = loop_wall_ms(n->lanes[0].loop),
                                 .node = span_str(n->self->name),
                                 .base_version = n->model->version,
                                 .changes = changes};
@@ -130,7 +138,7 @@ void reconcile_tick(struct node *n)
 static enum sg_err machine_apply(void *impl, struct rows *rows, uint64_t index, uint64_t term,
                                  struct span command, struct bytes *result)
 {
-    (void)impl;
+    rows->level_max = node_level_max(impl);
     return catalog_apply(rows, index, term, command, result);
 }
 

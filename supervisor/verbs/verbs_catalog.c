@@ -53,7 +53,8 @@ static void proposed(struct proposal *p, enum sg_err err)
 static void propose_next(struct call *c, uint64_t base_version)
 {
     struct catalog_plan *plan = &c->exec.plan;
-    struct catalog_command command = {.time_ms = loop_wall_ms(c->lane->loop),
+    struct catalog_command command = {.level = c->node->model->level.level,
+                                      .time_ms = loop_wall_ms(c->lane->loop),
                                       .node = span_str(c->node->self->name),
                                       .base_version = base_version,
                                       .changes = &plan->changes[c->exec.plan_next]};

@@ -70,6 +70,7 @@ static const char *const command_names[COMMAND_KINDS] = {
     [COMMAND_FILE_CANCEL] = "file_cancel",
     [COMMAND_RESOLVE] = "resolve",
     [COMMAND_ALERT] = "alert",
+    [COMMAND_LEVEL] = "level",
 };
 
 static json_t *command_summary(const struct command *c)
@@ -100,6 +101,8 @@ static json_t *command_summary(const struct command *c)
     case COMMAND_ALERT:
         return json_sprintf("file %llu attempt %llu", (unsigned long long)c->file.file,
                             (unsigned long long)c->file.attempt);
+    case COMMAND_LEVEL:
+        return json_sprintf("to level %u", c->level_change.to);
     case COMMAND_NONE:
     case COMMAND_KINDS:
         break;
@@ -285,7 +288,7 @@ json_t *view_shard(struct view *v, const struct shard_status *live)
     if (!add_counters(v, o) || !add_overdue(v, o)) {
         goto err_after_object;
     }
-    err = state_settings(v->rows, &a, &settings);
+    err = state_settings(v->rows, 0, &a, &settings);
     if (err == SG_OK) {
         view_add(o, "endpoint", view_text(settings.endpoint.name));
         view_add(o, "settings_version", view_number(settings.version));

@@ -118,7 +118,9 @@ static void requests(void)
 static void entry_add(struct bytes *list, const struct command *c)
 {
     struct bytes one = BYTES_NONE;
-    command_encode(c, &one);
+    struct command made = *c;
+    made.level = c->level != 0 ? c->level : LEVEL_MIN;
+    command_encode(&made, &one);
     be16_put(bytes_extend(list, 2), (uint16_t)one.n);
     bytes_append_span(list, span_bytes(&one));
     bytes_release(&one);

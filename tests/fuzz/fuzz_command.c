@@ -30,7 +30,8 @@ static void replica_close(struct replica *r)
     mem_kv_free(r->disk);
 }
 
-static void apply(struct replica *r, uint64_t index, struct span command)
+/* SG_UNSUPPORTED: the replica would stop here; nothing changed. */
+static enum sg_err apply(struct replica *r, uint64_t index, struct span command)
 {
     struct kv_txn *txn;
     struct rows rows;
@@ -42,10 +43,16 @@ static void apply(struct replica *r, uint64_t index, struct span command)
     CHECK(kv_begin(&r->kv, true, &txn) == SG_OK);
     rows_init(&rows, &r->kv, txn, STATE_RIG_GROUP);
     rows.digester = &d;
-    CHECK(state_apply(&rows, index, 1, command, &r->result) == SG_OK);
+    enum sg_err err = state_apply(&rows, index, 1, command, &r->result);
     rows_release(&rows);
+    if (err == SG_UNSUPPORTED) {
+        kv_abort(&r->kv, txn);
+        return err;
+    }
+    CHECK(err == SG_OK);
     CHECK(kv_commit(&r->kv, txn) == SG_OK);
     r->digest = digester_end(&d);
+    return err;
 }
 
 /* Without settings hardly anything is taken. */
@@ -53,12 +60,12 @@ static void settings_apply(struct replica *r)
 {
     struct bytes encoded = BYTES_NONE;
     struct bytes command = BYTES_NONE;
-    struct command c = {.kind = COMMAND_SETTINGS, .time_ms = 1, .node = span_str("n1")};
+    struct command c = {.kind = COMMAND_SETTINGS, .level = LEVEL_MIN, .time_ms = 1, .node = span_str("n1")};
 
     settings_encode(state_rig_sample_settings(1), &encoded);
     c.settings.encoded = span_bytes(&encoded);
     command_encode(&c, &command);
-    apply(r, 1, span_bytes(&command));
+    CHECK(apply(r, 1, span_bytes(&command)) == SG_OK);
     bytes_release(&encoded);
     bytes_release(&command);
 }
@@ -68,8 +75,11 @@ static void both(struct replica *a, struct replica *b, uint64_t index, struct sp
     struct arena arena = ARENA_INIT;
     struct command_result result;
 
-    apply(a, index, command);
-    apply(b, index, command);
+    enum sg_err err = apply(a, index, command);
+    CHECK(apply(b, index, command) == err);
+    if (err != SG_OK) {
+        return;
+    }
     CHECK(span_eq(span_bytes(&a->result), span_bytes(&b->result)));
     CHECK(span_eq(span_of(a->digest.b, DIGEST_SIZE), span_of(b->digest.b, DIGEST_SIZE)));
     CHECK(command_result_decode(span_bytes(&a->result), &arena, &result) == SG_OK);

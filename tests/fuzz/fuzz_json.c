@@ -1,5 +1,6 @@
 /* Transfers as people write them: every item is a transfer that keeps the
  * rules, or says why not. */
+#include "proto/level.h"
 #include "supervisor/cli/transfer_json.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -15,7 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     CHECK_IMPLIES(err != SG_OK, why[0] != '\0');
     for (size_t i = 0; i < list.count; i++) {
         CHECK(list.items[i].reason.n > 0 ||
-              transfer_check(&list.items[i].transfer, why, sizeof why) == SG_OK);
+              transfer_check(LEVEL_MAX, &list.items[i].transfer, why, sizeof why) == SG_OK);
     }
     transfer_list_release(&list);
     arena_release(&a);

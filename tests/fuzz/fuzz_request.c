@@ -1,4 +1,5 @@
 /* What clients send and get: requests, replies, and transfers judged. */
+#include "proto/level.h"
 #include "proto/client.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -13,7 +14,7 @@ static void request(struct span in)
     if (request_decode(in, &a, &r, &why) == SG_OK) {
         char text[256];
         for (size_t i = 0; i < r.transfers_count; i++) {
-            enum sg_err err = transfer_check(&r.transfers[i], text, sizeof text);
+            enum sg_err err = transfer_check(LEVEL_MAX, &r.transfers[i], text, sizeof text);
             CHECK(err == SG_OK || err == SG_INVALID);
         }
         request_encode(&r, &first);

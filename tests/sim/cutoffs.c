@@ -89,7 +89,7 @@ void cutoffs_settle(struct sim *s, unsigned shard, struct rows *rows)
     int64_t began_ms;
     int64_t settings_ms;
 
-    if (state_settings(rows, &a, &settings) == SG_OK && times_read(&c, &began_ms, &settings_ms)) {
+    if (state_settings(rows, 0, &a, &settings) == SG_OK && times_read(&c, &began_ms, &settings_ms)) {
         c.zone = host_zone(NULL, settings.shard.zone);
         struct day last = zone_local(c.zone, now_ms).day;
         for (size_t i = 0; i < settings.shard.windows_count; i++) {

@@ -1,5 +1,7 @@
 #include "tests/support/ach_sample.h"
 
+#include "proto/level.h"
+
 #define SPAN(text)                                \
     {                                             \
         (const uint8_t *)(text), sizeof(text) - 1 \
@@ -18,6 +20,7 @@ static struct settings settings;
 struct settings *ach_sample_settings(void)
 {
     settings = (struct settings){
+        .level = LEVEL_MAX,
         .version = 1,
         .cluster = SPAN("demo"),
         .shard =

@@ -50,6 +50,7 @@ enum sg_err world_apply(struct world *w, struct command *c)
     struct command_result decoded;
     c->time_ms = loop_wall_ms(w->loop);
     c->node = span_str("n1");
+    c->level = c->level != 0 ? c->level : LEVEL_MIN;
     command_encode(c, &encoded);
     apply_bytes(w, span_bytes(&encoded), &result);
     must(command_result_decode(span_bytes(&result), &a, &decoded));

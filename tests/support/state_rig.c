@@ -18,7 +18,7 @@
 
 void state_rig_init(struct state_rig *rig)
 {
-    *rig = (struct state_rig){.term = 1};
+    *rig = (struct state_rig){.term = 1, .level = LEVEL_MIN};
     rig->disk = mem_kv_new("rig");
     mem_kv_open(rig->disk, &rig->kv);
 }
@@ -111,11 +111,17 @@ struct command_result state_rig_apply_raw(struct state_rig *rig, struct span com
     digester_init(&changes);
     rows.digester = &changes;
     rows.set = rig->set;
-    rig->index++;
-    assert_int_equal(state_apply(&rows, rig->index, rig->term, command, &encoded), SG_OK);
-    extend_digest(rig, &changes);
-    rig->set = rows.set;
+    enum sg_err err = state_apply(&rows, rig->index + 1, rig->term, command, &encoded);
     rows_release(&rows);
+    if (err == SG_UNSUPPORTED) {
+        kv_abort(&rig->kv, txn);
+        bytes_release(&encoded);
+        return (struct command_result){.err = err, .reason = span_str(kv_damage())};
+    }
+    assert_int_equal(err, SG_OK);
+    rig->index++;
+    rig->set = rows.set;
+    extend_digest(rig, &changes);
     assert_int_equal(kv_commit(&rig->kv, txn), SG_OK);
 
     arena_reset(&rig->arena);
@@ -134,6 +140,9 @@ struct command_result state_rig_apply_raw(struct state_rig *rig, struct span com
 static void encode(struct state_rig *rig, struct command *c, struct bytes *out)
 {
     c->time_ms = START_MS + (int64_t)(rig->index + 1) * 1000;
+    if (c->level == 0) {
+        c->level = rig->level;
+    }
     if (c->node.n == 0) {
         c->node = span_str("n1");
     }
@@ -255,7 +264,7 @@ bool state_rig_next_seal(struct state_rig *rig, const struct window_id *window, 
     size_t count = 0;
     state_rig_read(rig, &rows);
     assert_int_equal(state_window(&rows, window, &w), SG_OK);
-    assert_int_equal(state_settings_at(&rows, w.settings_version, a, &settings), SG_OK);
+    assert_int_equal(state_settings_at(&rows, w.settings_version, 0, a, &settings), SG_OK);
     assert_int_equal(state_window_members(&rows, &w, &settings, a, &members, &count), SG_OK);
     *out = (struct command){.kind = COMMAND_SEAL};
     if (count > 0) {

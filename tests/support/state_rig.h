@@ -17,6 +17,7 @@ struct state_rig {
     struct kv kv;
     uint64_t index; /* Of the command applied last. */
     uint64_t term;
+    uint32_t level;       /* Of commands that say none. */
     struct digest digest; /* Over all changes so far. */
     uint64_t set;         /* The set hash, carried on by apply. */
     struct arena arena;   /* Of the last result. */
@@ -32,8 +33,9 @@ struct settings *state_rig_sample_settings(uint64_t version);
 /* Applies settings; fails the test unless the result is err. */
 void state_rig_settings(struct state_rig *rig, const struct settings *settings, enum sg_err err);
 
-/* Stamps time (a second an index) and node ("n1" unless set). The result is
- * valid until the next call. */
+/* Stamps time (a second an index), level and node ("n1") unless set. The result is
+ * valid until the next call. A command at which a replica would stop has the
+ * result SG_UNSUPPORTED with kv_damage(), and no index. */
 struct command_result state_rig_apply(struct state_rig *rig, struct command *c);
 struct command_result state_rig_apply_raw(struct state_rig *rig, struct span command);
 /* What state_apply() returns, in a transaction that is then abandoned. */

@@ -243,29 +243,34 @@ static void do_garbage(struct script *s)
     script_print_result(s, &r);
 }
 
+/* level to=N: moves the shard's level; level n=N: what commands are made under. */
+static void do_level(struct script *s)
+{
+    uint64_t to = script_number(s, "to", 0);
+    if (to == 0) {
+        s->rig.level = (uint32_t)script_number(s, "n", 0);
+        return;
+    }
+    struct command c = {.kind = COMMAND_LEVEL};
+    c.level_change.to = (uint32_t)to;
+    c.level_change.program = script_text(script_arg(s, "program"));
+    script_apply(s, &c);
+}
+
 static void do_term(struct script *s)
 {
     s->rig.term = script_number(s, "n", 0);
 }
 
 const struct script_verb script_commands[] = {
-    {"settings", do_settings, NULL},
-    {"submit", do_submit, NULL},
-    {"cancel", do_cancel, NULL},
-    {"close", do_close, NULL},
-    {"missed", do_missed, NULL},
-    {"seal", do_seal, NULL},
-    {"done", do_done, NULL},
-    {"claim", do_claim, NULL},
-    {"staged", do_staged, NULL},
-    {"uploaded", do_uploaded, NULL},
-    {"abandoned", do_abandoned, NULL},
-    {"hold", do_hold, NULL},
-    {"verified", do_verified, NULL},
-    {"file_cancel", do_file_cancel, NULL},
-    {"resolve", do_resolve, NULL},
-    {"alert", do_alert, NULL},
-    {"garbage", do_garbage, NULL},
-    {"term", do_term, NULL},
-    {NULL, NULL, NULL},
+    {"settings", do_settings, NULL},   {"submit", do_submit, NULL},
+    {"cancel", do_cancel, NULL},       {"close", do_close, NULL},
+    {"missed", do_missed, NULL},       {"seal", do_seal, NULL},
+    {"done", do_done, NULL},           {"claim", do_claim, NULL},
+    {"staged", do_staged, NULL},       {"uploaded", do_uploaded, NULL},
+    {"abandoned", do_abandoned, NULL}, {"hold", do_hold, NULL},
+    {"verified", do_verified, NULL},   {"file_cancel", do_file_cancel, NULL},
+    {"resolve", do_resolve, NULL},     {"alert", do_alert, NULL},
+    {"garbage", do_garbage, NULL},     {"level", do_level, NULL},
+    {"term", do_term, NULL},           {NULL, NULL, NULL},
 };

@@ -191,6 +191,9 @@ static enum sg_err show_counters(struct script *s, struct rows *rows)
                  (long long)c.cancelled_debit.n, (long long)c.cancelled_credit.n);
     bytes_printf(&s->out, "next seq=%llu file=%llu trace=%u settings=%llu\n", (unsigned long long)c.next_seq,
                  (unsigned long long)c.next_file, c.next_trace, (unsigned long long)c.settings_version);
+    if (c.level != 0) {
+        bytes_printf(&s->out, "level=%u\n", c.level);
+    }
     return err;
 }
 

@@ -30,7 +30,8 @@ static void encode_command(struct bytes *out)
         {CATALOG_DEFAULTS, SPAN_NONE, span_str("defaults")},
     };
     changes[1].encoded = span_of("\0\1\2", 3);
-    struct catalog_command c = {.time_ms = 1795000000123,
+    struct catalog_command c = {.level = LEVEL_MIN,
+                                .time_ms = 1795000000123,
                                 .node = span_str("n1"),
                                 .base_version = UINT64_MAX,
                                 .changes = changes,
@@ -58,7 +59,7 @@ static void encode_node(struct bytes *out)
 
 static void encode_defaults(struct bytes *out)
 {
-    struct defaults_settings d = {.unknown_routing_number = UNKNOWN_PARK};
+    struct defaults_settings d = {.unknown_routing_number = UNKNOWN_PARK, .finalize_after_ms = 60000};
     defaults_settings_encode(&d, out);
 }
 
@@ -220,7 +221,7 @@ static void refuses_what_is_out_of_range(void **state)
     };
     for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
         struct catalog_change change = changes[i].change;
-        struct catalog_command c = {.changes = &change, .changes_count = 1};
+        struct catalog_command c = {.level = LEVEL_MIN, .changes = &change, .changes_count = 1};
         struct catalog_command out;
         bytes_clear(&data);
         catalog_command_encode(&c, &data);
@@ -240,7 +241,7 @@ static void refuses_what_is_out_of_range(void **state)
         assert_int_equal(node_settings_decode(span_bytes(&data), &a, &out), SG_INVALID);
     }
     for (int policy = 0; policy <= UNKNOWN_PARK + 1; policy += UNKNOWN_PARK + 1) {
-        struct defaults_settings d = {(enum unknown_policy)policy};
+        struct defaults_settings d = {.unknown_routing_number = (enum unknown_policy)policy};
         struct defaults_settings out;
         bytes_clear(&data);
         defaults_settings_encode(&d, &data);
@@ -259,7 +260,7 @@ static void refuses_another_version(void **state)
         struct bytes out = BYTES_NONE;
         codecs[i].sample(&data);
         assert_int_equal(data.p[0], 0x08); /* Field 1, a number. */
-        data.p[1] = 2;
+        data.p[1] = LEVEL_MAX + 1;
         assert_false(codecs[i].again(span_bytes(&data), &a, &out));
         assert_false(codecs[i].again(SPAN_NONE, &a, &out));
         bytes_release(&data);
@@ -279,7 +280,7 @@ static void takes_as_many_changes_as_allowed(void **state)
     for (size_t i = 0; i < CATALOG_CHANGES_MAX; i++) {
         changes[i] = (struct catalog_change){CATALOG_DEFAULTS, SPAN_NONE, span_str("x")};
     }
-    struct catalog_command c = {.changes = changes, .changes_count = CATALOG_CHANGES_MAX};
+    struct catalog_command c = {.level = LEVEL_MIN, .changes = changes, .changes_count = CATALOG_CHANGES_MAX};
     catalog_command_encode(&c, &data);
     assert_int_equal(catalog_command_decode(span_bytes(&data), &a, &out), SG_OK);
     assert_int_equal(out.changes_count, CATALOG_CHANGES_MAX);

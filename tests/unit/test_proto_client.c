@@ -5,6 +5,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "proto/level.h"
 #include "proto/client.h"
 #include "proto/base/mem.h"
 #include "tests/support/test_mutate.h"
@@ -123,8 +124,8 @@ static void test_bad_transfers_arrive_as_they_are(void **state)
     char fault[160];
     request_encode(&r, &encoded);
     assert_int_equal(request_decode(span_bytes(&encoded), &a, &decoded, &why), SG_OK);
-    assert_int_equal(transfer_check(&decoded.transfers[0], fault, sizeof(fault)), SG_OK);
-    assert_int_equal(transfer_check(&decoded.transfers[1], fault, sizeof(fault)), SG_INVALID);
+    assert_int_equal(transfer_check(LEVEL_MAX, &decoded.transfers[0], fault, sizeof(fault)), SG_OK);
+    assert_int_equal(transfer_check(LEVEL_MAX, &decoded.transfers[1], fault, sizeof(fault)), SG_INVALID);
     assert_true(decoded.transfers[1].amount.n == -5);
     assert_true(day_is_none(decoded.transfers[1].effective_date));
     bytes_release(&encoded);
@@ -341,7 +342,7 @@ static void decode_damaged_request(struct span data, void *arg)
         assert_int_equal(request_decode(span_bytes(&encoded), &a, &again, &why), SG_OK);
         assert_request_equal(&r, &again);
         for (size_t i = 0; i < r.transfers_count; i++) {
-            enum sg_err err = transfer_check(&r.transfers[i], fault, sizeof(fault));
+            enum sg_err err = transfer_check(LEVEL_MAX, &r.transfers[i], fault, sizeof(fault));
             assert_true(err == SG_OK || err == SG_INVALID);
         }
         bytes_release(&encoded);

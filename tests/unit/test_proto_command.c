@@ -87,7 +87,7 @@ static void fill_seal(struct command_seal *s)
 static struct command sample(enum command_kind kind)
 {
     static struct transfer transfers[2];
-    struct command c = {.kind = kind, .time_ms = 1795000000123, .node = span_str("n2")};
+    struct command c = {.kind = kind, .level = LEVEL_MIN, .time_ms = 1795000000123, .node = span_str("n2")};
     switch (kind) {
     case COMMAND_SUBMIT:
         transfers[0] = sample_transfer("a");
@@ -136,6 +136,10 @@ static struct command sample(enum command_kind kind)
         c.file.reason = span_str("staging lost or wrong server");
         c.file.as_uploaded = true;
         c.file.resolving = true;
+        break;
+    case COMMAND_LEVEL:
+        c.level_change.to = 7;
+        c.level_change.program = span_str("9.1.0");
         break;
     case COMMAND_NONE:
     case COMMAND_KINDS:
@@ -214,7 +218,7 @@ static void test_absent_is_zero_and_no_day(void **state)
     (void)state;
     struct arena a = ARENA_INIT;
     struct command out;
-    struct command in = {.kind = COMMAND_CLOSE};
+    struct command in = {.kind = COMMAND_CLOSE, .level = LEVEL_MIN};
     in.close.window.day = DAY_NONE;
     in.close.processing_day = DAY_NONE;
     struct bytes b = encoded(&in);
@@ -242,6 +246,7 @@ static void test_long_texts_are_cut_off(void **state)
         {.kind = COMMAND_RESOLVE, .file = {.reason = span_bytes(&huge)}},
     };
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        commands[i].level = LEVEL_MIN;
         struct command out;
         struct bytes b = encoded(&commands[i]);
         assert_true(b.n < 1000);
@@ -265,7 +270,7 @@ struct bad {
 
 static const struct bad bad_commands[] = {
     {"nothing", 0, {0}},
-    {"another version", 6, {0x08, 2, 0x10, 7, 0x5a, 0}},
+    {"level 0", 6, {0x08, 0, 0x10, 7, 0x5a, 0}},
     {"no version", 4, {0x10, 7, 0x5a, 0}},
     {"no kind", 4, {0x08, 1, 0x5a, 0}},
     {"an unknown kind", 6, {0x08, 1, 0x10, 99, 0x5a, 0}},
@@ -298,6 +303,23 @@ static void test_bad_commands(void **state)
         }
         arena_release(&a);
     }
+}
+
+/* Nothing of a command is looked at before its level: what follows may be anything. */
+static void test_a_level_to_come(void **state)
+{
+    (void)state;
+    const uint8_t next[] = {0x08, LEVEL_MAX + 1, 0x10, 99, 0xff};
+    const uint8_t far[] = {0x08, 0xff, 0xff, 0xff, 0xff, 0x7f};
+    const uint8_t known[] = {0x08, LEVEL_MAX, 0x10, 7, 0x5a, 0};
+    struct arena a = ARENA_INIT;
+    struct command out;
+    assert_int_equal(command_decode(span_of(next, sizeof(next)), &a, &out), SG_UNSUPPORTED);
+    assert_int_equal(out.level, LEVEL_MAX + 1);
+    assert_int_equal(command_decode(span_of(far, sizeof(far)), &a, &out), SG_UNSUPPORTED);
+    assert_int_equal(command_decode(span_of(known, sizeof(known)), &a, &out), SG_OK);
+    assert_int_equal(out.level, LEVEL_MAX);
+    arena_release(&a);
 }
 
 static void test_the_good_form_of_the_bad_ones(void **state)
@@ -487,6 +509,7 @@ int main(void)
         cmocka_unit_test(test_absent_is_zero_and_no_day),
         cmocka_unit_test(test_long_texts_are_cut_off),
         cmocka_unit_test(test_bad_commands),
+        cmocka_unit_test(test_a_level_to_come),
         cmocka_unit_test(test_the_good_form_of_the_bad_ones),
         cmocka_unit_test(test_too_many_members),
         cmocka_unit_test(test_schema),

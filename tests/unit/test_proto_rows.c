@@ -106,8 +106,8 @@ static union row sample(enum row_kind kind)
         r.file = sample_file();
         break;
     case ROW_COUNTERS:
-        r.counters =
-            (struct counters_row){2, 3, 4, 5, 6, 7, 8, 9, {10}, {11}, {12}, {13}, {14}, {15}, {16}, {17}, 18};
+        r.counters = (struct counters_row){2,    3,    4,    5,    6,    7,    8,    9,  {10},
+                                           {11}, {12}, {13}, {14}, {15}, {16}, {17}, 18, 2};
         break;
     case ROW_EVENT:
         r.event = (struct event_row){1, 2, 3, span_str("file.sealed"), span_str("F"), span_str("3 entries")};
@@ -208,6 +208,27 @@ static void test_rows_come_back(void **state)
     }
 }
 
+/* What level 1 wrote it writes on, to the byte; a row with a field of level 2 says so. */
+static void test_a_row_says_the_lowest_level(void **state)
+{
+    (void)state;
+    for (uint32_t level = 0; level <= 2; level += 2) {
+        struct bytes b = BYTES_NONE;
+        struct counters_row counters = {.next_seq = 1, .next_file = 1, .next_trace = 1, .next_event = 1};
+        counters.level = level;
+        counters_row_encode(&counters, &b);
+        const uint8_t first[] = {0x08, level == 0 ? 1 : 2, 0x10, 1};
+        assert_memory_equal(b.p, first, sizeof(first));
+        assert_int_equal(counters_row_decode(span_bytes(&b), &counters), SG_OK);
+        assert_int_equal(counters.level, level);
+        b.p[1] = level == 0 ? 2 : 1; /* A second encoding. */
+        assert_int_equal(counters_row_decode(span_bytes(&b), &counters), SG_INVALID);
+        b.p[1] = LEVEL_MAX + 1;
+        assert_int_equal(counters_row_decode(span_bytes(&b), &counters), SG_UNSUPPORTED);
+        bytes_release(&b);
+    }
+}
+
 static void test_members_come_back(void **state)
 {
     (void)state;
@@ -294,6 +315,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows_come_back),
+        cmocka_unit_test(test_a_row_says_the_lowest_level),
         cmocka_unit_test(test_members_come_back),
         cmocka_unit_test(test_damaged),
         cmocka_unit_test(test_names),

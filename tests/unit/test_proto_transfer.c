@@ -5,6 +5,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "proto/level.h"
 #include "proto/base/limits.h"
 #include "proto/transfer.h"
 #include "tests/support/test_mutate.h"
@@ -243,7 +244,7 @@ static void test_check(void **state)
         struct transfer t = good();
         char why[160] = "";
         rows[i].change(&t);
-        enum sg_err err = transfer_check(&t, why, sizeof(why));
+        enum sg_err err = transfer_check(LEVEL_MAX, &t, why, sizeof(why));
         if (rows[i].fault == NULL
                 ? err != SG_OK
                 : err != SG_INVALID || strncmp(why, rows[i].fault, strlen(rows[i].fault)) != 0) {
@@ -259,11 +260,11 @@ static void test_check_keeps_secrets(void **state)
     char why[160] = "";
     struct transfer t = good();
     t.account = span_str("123456789 SECRET");
-    assert_int_equal(transfer_check(&t, why, sizeof(why)), SG_INVALID);
+    assert_int_equal(transfer_check(LEVEL_MAX, &t, why, sizeof(why)), SG_INVALID);
     assert_null(strstr(why, "SECRET"));
     t = good();
     t.name = span_str("SECRET NAME THAT IS TOO LONG");
-    assert_int_equal(transfer_check(&t, why, sizeof(why)), SG_INVALID);
+    assert_int_equal(transfer_check(LEVEL_MAX, &t, why, sizeof(why)), SG_INVALID);
     assert_null(strstr(why, "SECRET"));
 }
 
@@ -274,9 +275,9 @@ static void test_check_metadata_size(void **state)
     uint8_t text[TRANSFER_METADATA_SIZE_MAX + 1] = {0};
     struct transfer t = good();
     t.metadata = span_of(text, TRANSFER_METADATA_SIZE_MAX);
-    assert_int_equal(transfer_check(&t, why, sizeof(why)), SG_OK);
+    assert_int_equal(transfer_check(LEVEL_MAX, &t, why, sizeof(why)), SG_OK);
     t.metadata.n++;
-    assert_int_equal(transfer_check(&t, why, sizeof(why)), SG_INVALID);
+    assert_int_equal(transfer_check(LEVEL_MAX, &t, why, sizeof(why)), SG_INVALID);
     assert_string_equal(why, "metadata has 1025 bytes; at most 1024 are kept");
 }
 
@@ -286,7 +287,7 @@ static void test_why_is_cut_to_its_size(void **state)
     char why[8];
     struct transfer t = good();
     no_sec(&t);
-    assert_int_equal(transfer_check(&t, why, sizeof(why)), SG_INVALID);
+    assert_int_equal(transfer_check(LEVEL_MAX, &t, why, sizeof(why)), SG_INVALID);
     assert_string_equal(why, "sec is ");
 }
 
@@ -492,7 +493,7 @@ static void test_decode_refuses_other_versions(void **state)
     transfer_encode(&t, &encoded);
     assert_int_equal(encoded.p[0], 0x08); /* Field 1, a varint: the version. */
     encoded.p[1] = 2;
-    assert_int_equal(transfer_decode(span_bytes(&encoded), &a, &t), SG_INVALID);
+    assert_int_equal(transfer_decode(span_bytes(&encoded), &a, &t), SG_UNSUPPORTED);
     encoded.p[1] = 1;
     assert_int_equal(transfer_decode(span_bytes(&encoded), &a, &t), SG_OK);
     bytes_append(&encoded, "\xf8\x01\x01", 3); /* Field 31, which nobody knows. */
@@ -514,7 +515,8 @@ static void decode_damaged(struct span data, void *arg)
         transfer_encode(&t, &encoded);
         assert_int_equal(transfer_decode(span_bytes(&encoded), &a, &again), SG_OK);
         assert_transfer_equal(&t, &again);
-        assert_int_equal(transfer_check(&t, why, sizeof(why)), transfer_check(&again, why, sizeof(why)));
+        assert_int_equal(transfer_check(LEVEL_MAX, &t, why, sizeof(why)),
+                         transfer_check(LEVEL_MAX, &again, why, sizeof(why)));
         bytes_release(&encoded);
         ++*accepted;
     }

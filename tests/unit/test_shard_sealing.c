@@ -250,7 +250,8 @@ static void test_parked_windows_are_passed_over(void **state)
     world_submit_samples(w, "u");
     world_close(w, "M2");
     struct window_id parked = {.day = day_of(2026, 11, 23), .name = "M1"};
-    struct sealing_job j = {.group = w->settings->shard.routing_number.n,
+    struct sealing_job j = {.level = LEVEL_MIN,
+                            .group = w->settings->shard.routing_number.n,
                             .kv = &w->kv,
                             .time_ms = loop_wall_ms(w->loop),
                             .creation_day = parked.day,

@@ -226,7 +226,7 @@ static enum sg_err touch_everything(struct state_rig *rig)
     struct command staged = {.kind = COMMAND_ABANDONED, .file = {.file = 1, .attempt = 5}};
     state_rig_read(rig, &rows);
     enum sg_err err = state_counters(&rows, &counters);
-    err = worst(err, state_settings(&rows, &a, &settings));
+    err = worst(err, state_settings(&rows, 0, &a, &settings));
     err = worst(err, state_transfers(&rows, 0, (enum transfer_state)0, 100, &a, &transfers, &count));
     err = worst(err, state_transfers(&rows, 0, TRANSFER_PENDING, 100, &a, &transfers, &count));
     err = worst(err, state_transfer_by_id(&rows, span_str("a0"), &a, &transfer));
@@ -370,7 +370,7 @@ static void test_an_id_given_twice_goes_into_no_file(void **state)
     logger_set_sink(quiet, NULL, NULL);
     state_rig_read(&rig, &rows);
     assert_int_equal(state_window(&rows, &nd, &w), SG_OK);
-    assert_int_equal(state_settings(&rows, &a, &settings), SG_OK);
+    assert_int_equal(state_settings(&rows, 0, &a, &settings), SG_OK);
     assert_int_equal(state_window_members(&rows, &w, &settings, &a, &members, &count), SG_CORRUPT);
     state_rig_read_end(&rows);
     logger_set_sink(NULL, NULL, NULL);
@@ -406,6 +406,7 @@ static void test_damaged_commands(void **state)
     };
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
         bytes_clear(&encoded);
+        commands[i].level = LEVEL_MIN;
         command_encode(&commands[i], &encoded);
         test_mutate(span_bytes(&encoded), apply_damaged, &rig, 300, 40 + i);
     }

@@ -153,7 +153,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         SCRIPT("submit"), SCRIPT("cancel"), SCRIPT("settings"), SCRIPT("windows"),
-        SCRIPT("seal"),   SCRIPT("upload"), SCRIPT("file_end"),
+        SCRIPT("seal"),   SCRIPT("upload"), SCRIPT("file_end"), SCRIPT("level"),
     };
     hash_init();
     return cmocka_run_group_tests(tests, NULL, NULL);

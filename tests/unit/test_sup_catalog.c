@@ -12,155 +12,13 @@
 #include "storage/mem_kv.h"
 #include "supervisor/catalog/catalog.h"
 #include "supervisor/config/cluster_yaml.h"
-
-/* A catalog of one replica. */
-struct rig {
-    struct mem_kv *disk;
-    struct kv kv;
-    struct arena arena;
-    uint64_t index;
-    struct catalog_model *model;
-    struct catalog_result last;
-    char why[640];
-};
-
-static void model_load(struct rig *r)
-{
-    struct kv_txn *txn;
-    struct rows rows;
-    assert_int_equal(kv_begin(&r->kv, false, &txn), SG_OK);
-    rows_init(&rows, &r->kv, txn, 0);
-    assert_int_equal(catalog_model_load(r->model, &rows), SG_OK);
-    rows_release(&rows);
-    kv_abort(&r->kv, txn);
-}
-
-/* The encoded command through apply, at the next index. */
-static enum sg_err apply_bytes(struct rig *r, struct span command)
-{
-    struct digester digester;
-    struct bytes result = BYTES_NONE;
-    struct kv_txn *txn;
-    struct rows rows;
-
-    digester_init(&digester);
-    assert_int_equal(kv_begin(&r->kv, true, &txn), SG_OK);
-    rows_init(&rows, &r->kv, txn, 0);
-    rows.digester = &digester;
-    assert_int_equal(catalog_apply(&rows, ++r->index, 1, command, &result), SG_OK);
-    rows_release(&rows);
-    assert_int_equal(kv_commit(&r->kv, txn), SG_OK);
-    assert_int_equal(catalog_result_decode(arena_dup(&r->arena, span_bytes(&result)), &r->arena, &r->last),
-                     SG_OK);
-    bytes_release(&result);
-    (void)span_cstr(r->last.reason, r->why, sizeof r->why);
-    model_load(r);
-    return r->last.err;
-}
-
-static enum sg_err apply_changes(struct rig *r, uint64_t base, struct catalog_change *changes, size_t count)
-{
-    struct catalog_command c = {.time_ms = 1,
-                                .node = span_str("n1"),
-                                .base_version = base,
-                                .changes = changes,
-                                .changes_count = count};
-    struct bytes encoded = BYTES_NONE;
-    catalog_command_encode(&c, &encoded);
-    enum sg_err err = apply_bytes(r, span_bytes(&encoded));
-    bytes_release(&encoded);
-    return err;
-}
-
-static struct catalog_change node_change(struct rig *r, unsigned id, const char *key, const char *name,
-                                         uint8_t identity)
-{
-    struct node_settings n = {
-        .id = id, .name = span_str(name), .peer = span_str("tcp://p"), .client = span_str("tcp://c")};
-    struct bytes encoded = BYTES_NONE;
-    struct catalog_change change = {.kind = CATALOG_NODE, .name = span_str(key)};
-    n.identity.b[0] = identity;
-    node_settings_encode(&n, &encoded);
-    change.encoded = arena_dup(&r->arena, span_bytes(&encoded));
-    bytes_release(&encoded);
-    return change;
-}
-
-static void register_nodes(struct rig *r, size_t count)
-{
-    static const char *const names[] = {"n1", "n2", "n3", "n4", "n5"};
-    struct catalog_change changes[5];
-    for (unsigned i = 0; i < count; i++) {
-        changes[i] = node_change(r, i + 1, names[i], names[i], (uint8_t)(i + 1));
-    }
-    assert_int_equal(apply_changes(r, 0, changes, count), SG_OK);
-}
-
-static struct rig *rig_new(size_t nodes)
-{
-    struct rig *r = mem_zalloc(1, sizeof *r);
-    r->disk = mem_kv_new("catalog");
-    mem_kv_open(r->disk, &r->kv);
-    r->arena = ARENA_INIT;
-    r->model = catalog_model_new();
-    if (nodes > 0) {
-        register_nodes(r, nodes);
-    }
-    return r;
-}
-
-static void rig_free(struct rig *r)
-{
-    catalog_model_free(r->model);
-    arena_release(&r->arena);
-    kv_close(&r->kv);
-    mem_kv_free(r->disk);
-    mem_free(r);
-}
-
-static enum sg_err plan_of(struct rig *r, const char *yaml, struct catalog_plan *plan)
-{
-    struct cluster_settings wanted;
-    r->why[0] = '\0';
-    if (cluster_yaml_parse(span_str(yaml), "t", &r->arena, &wanted, r->why, sizeof r->why) != SG_OK) {
-        fail_msg("%s", r->why);
-    }
-    return catalog_plan(r->model, &wanted, &r->arena, plan, r->why, sizeof r->why);
-}
-
-static void applied(struct rig *r, const char *yaml)
-{
-    struct catalog_plan plan;
-    if (plan_of(r, yaml, &plan) != SG_OK) {
-        fail_msg("%s", r->why);
-    }
-    if (apply_changes(r, r->model->version, plan.changes, plan.changes_count) != SG_OK) {
-        fail_msg("%s", r->why);
-    }
-}
+#include "tests/support/catalog_rig.h"
 
 #define ENDPOINT "endpoints:\n  bank: {kind: directory, drop_dir: in, staging_dir: st}\n"
 #define ORIGINATOR "originators:\n  acme: {company_name: ACME, company_id: \"1234567890\"}\n"
 #define SHARD_HEAD "destination_name: B, origin: \"121042882\", origin_name: A, windows: {zone: UTC}"
 #define SHARD(aba, more) "  \"" aba "\": {" SHARD_HEAD ", " more "}\n"
 #define BASE ENDPOINT ORIGINATOR "calendars:\n  fed: {holidays: federal-reserve}\n"
-
-/* Everything that is stored, as one text. */
-static struct bytes content(struct rig *r)
-{
-    struct bytes out = BYTES_NONE;
-    struct kv_cursor c;
-    struct kv_txn *txn;
-    assert_int_equal(kv_begin(&r->kv, false, &txn), SG_OK);
-    kv_cursor_init(&c, &r->kv, txn, KV_STATE, SPAN_NONE);
-    while (kv_next(&c) == SG_OK) {
-        bytes_append_span(&out, c.key);
-        bytes_append_span(&out, c.value);
-    }
-    kv_cursor_release(&c);
-    kv_abort(&r->kv, txn);
-    return out;
-}
 
 /* --- Check --------------------------------------------------------------------------- */
 
@@ -206,25 +64,25 @@ static void refuses_what_does_not_fit_together(void **state)
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct rig *r = rig_new(3);
+        struct catalog_rig *r = catalog_rig_new(3);
         struct catalog_plan plan;
-        enum sg_err err = plan_of(r, rows[i].yaml, &plan);
+        enum sg_err err = catalog_rig_plan(r, rows[i].yaml, &plan);
         assert_int_equal(err, SG_INVALID);
         if (strstr(r->why, rows[i].part) == NULL) {
             fail_msg("row %zu: \"%s\" is not in \"%s\"", i, rows[i].part, r->why);
         }
         /* apply does not rely on the plan. */
-        struct bytes before = content(r);
+        struct bytes before = catalog_rig_content(r);
         uint64_t version = r->model->version;
-        assert_int_equal(apply_changes(r, version, plan.changes, plan.changes_count), SG_INVALID);
+        assert_int_equal(catalog_rig_apply(r, version, plan.changes, plan.changes_count), SG_INVALID);
         assert_non_null(strstr(r->why, rows[i].part));
-        struct bytes after = content(r);
+        struct bytes after = catalog_rig_content(r);
         assert_true(span_eq(span_bytes(&before), span_bytes(&after)));
         assert_int_equal(r->model->version, version);
         assert_int_equal(r->last.version, version);
         bytes_release(&before);
         bytes_release(&after);
-        rig_free(r);
+        catalog_rig_free(r);
     }
 }
 
@@ -237,9 +95,9 @@ static void lets_shards_share_a_directory(void **state)
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct rig *r = rig_new(3);
-        applied(r, rows[i]);
-        rig_free(r);
+        struct catalog_rig *r = catalog_rig_new(3);
+        catalog_rig_applied(r, rows[i]);
+        catalog_rig_free(r);
     }
 }
 
@@ -269,55 +127,56 @@ static void applies_once_and_finds_nothing_to_change(void **state)
 {
     static const char yaml[] = BASE "shards:\n" SHARD("231380104", "endpoint: bank, originators: [acme]")
         SHARD("121042882", "endpoint: bank, preferred: n2") "defaults: {unknown_routing_number: refuse}\n";
-    struct rig *r = rig_new(3);
+    struct catalog_rig *r = catalog_rig_new(3);
     struct catalog_plan plan;
     (void)state;
-    assert_int_equal(plan_of(r, yaml, &plan), SG_OK);
+    assert_int_equal(catalog_rig_plan(r, yaml, &plan), SG_OK);
     assert_int_equal(plan.changes_count, 5);
     assert_true(span_is(plan.lines[0], "+ endpoint bank"));
     assert_true(span_is(plan.lines[4], "+ shard 121042882"));
-    applied(r, yaml);
+    catalog_rig_applied(r, yaml);
     assert_int_equal(r->model->cluster.shards_count, 2);
     assert_int_equal(r->model->shards[0].settings.routing_number.n, 121042882);
     assert_int_equal(r->model->shards[0].preferred, 2);
     assert_int_equal(r->model->shards[0].replicas_count, 3);
-    assert_int_equal(plan_of(r, yaml, &plan), SG_OK);
+    assert_int_equal(catalog_rig_plan(r, yaml, &plan), SG_OK);
     assert_int_equal(plan.changes_count, 0);
     assert_int_equal(plan.lines_count, 0);
-    rig_free(r);
+    catalog_rig_free(r);
 }
 
 static void a_change_gives_its_users_a_new_version(void **state)
 {
-    struct rig *r = rig_new(3);
+    struct catalog_rig *r = catalog_rig_new(3);
     struct catalog_plan plan;
     (void)state;
-    applied(r, BASE "shards:\n" SHARD("231380104", "endpoint: bank, originators: [acme]")
-                   SHARD("121042882", "endpoint: bank"));
+    catalog_rig_applied(r, BASE "shards:\n" SHARD("231380104", "endpoint: bank, originators: [acme]")
+                               SHARD("121042882", "endpoint: bank"));
     uint64_t before = r->model->version;
-    applied(r, "originators:\n  acme: {company_name: ACME 2, company_id: \"1234567890\"}\n");
+    catalog_rig_applied(r, "originators:\n  acme: {company_name: ACME 2, company_id: \"1234567890\"}\n");
     assert_int_equal(r->model->version, before + 1);
     assert_int_equal(catalog_model_shard(r->model, (struct aba){231380104})->version, before + 1);
     assert_int_equal(catalog_model_shard(r->model, (struct aba){121042882})->version, before);
-    assert_int_equal(plan_of(r, "shards:\n" SHARD("121042882", "endpoint: bank, preferred: n3"), &plan),
-                     SG_OK);
+    assert_int_equal(
+        catalog_rig_plan(r, "shards:\n" SHARD("121042882", "endpoint: bank, preferred: n3"), &plan), SG_OK);
     assert_int_equal(plan.lines_count, 1);
     assert_true(span_is(plan.lines[0], "~ shard 121042882"));
     /* What the file does not name stays. */
-    applied(r, "shards:\n" SHARD("121042882", "endpoint: bank, preferred: n3"));
+    catalog_rig_applied(r, "shards:\n" SHARD("121042882", "endpoint: bank, preferred: n3"));
     assert_int_equal(r->model->cluster.shards_count, 2);
     assert_int_equal(r->model->cluster.endpoints_count, 1);
-    rig_free(r);
+    catalog_rig_free(r);
 }
 
 static void composes_what_a_shard_needs(void **state)
 {
-    struct rig *r = rig_new(3);
+    struct catalog_rig *r = catalog_rig_new(3);
     struct bytes encoded = BYTES_NONE;
     struct settings s;
     (void)state;
-    applied(r, BASE "shards:\n  \"231380104\": {endpoint: bank, destination_name: B, origin: \"121042882\", "
-                    "origin_name: A, originators: [acme], windows: {zone: UTC, calendar: fed}}\n");
+    catalog_rig_applied(
+        r, BASE "shards:\n  \"231380104\": {endpoint: bank, destination_name: B, origin: \"121042882\", "
+                "origin_name: A, originators: [acme], windows: {zone: UTC, calendar: fed}}\n");
     catalog_model_compose(r->model, &r->model->shards[0], "demo", &encoded);
     assert_int_equal(settings_decode(span_bytes(&encoded), &r->arena, &s), SG_OK);
     assert_true(span_is(s.cluster, "demo"));
@@ -327,100 +186,103 @@ static void composes_what_a_shard_needs(void **state)
     assert_true(span_is(s.originators[0].company_name, "ACME"));
     assert_int_equal(s.version, r->model->version);
     bytes_release(&encoded);
-    rig_free(r);
+    catalog_rig_free(r);
 }
 
 static void refuses_to_move_replicas(void **state)
 {
-    struct rig *r = rig_new(4);
+    struct catalog_rig *r = catalog_rig_new(4);
     struct catalog_plan plan;
     (void)state;
-    applied(r, BASE "shards:\n" SHARD("231380104", "endpoint: bank, replicas: [n1, n2, n3]"));
+    catalog_rig_applied(r, BASE "shards:\n" SHARD("231380104", "endpoint: bank, replicas: [n1, n2, n3]"));
     assert_int_equal(
-        plan_of(r, "shards:\n" SHARD("231380104", "endpoint: bank, replicas: [n1, n2, n4]"), &plan),
+        catalog_rig_plan(r, "shards:\n" SHARD("231380104", "endpoint: bank, replicas: [n1, n2, n4]"), &plan),
         SG_REFUSED);
     assert_non_null(strstr(r->why, "its replicas would change"));
-    assert_int_equal(plan_of(r, "shards:\n" SHARD("231380104", "endpoint: bank, replicas: [n1, n2]"), &plan),
-                     SG_REFUSED);
     assert_int_equal(
-        plan_of(r, "shards:\n" SHARD("231380104", "endpoint: bank, replicas: [n3, n1, n2]"), &plan), SG_OK);
-    assert_int_equal(plan_of(r, "shards:\n" SHARD("231380104", "endpoint: bank"), &plan), SG_OK);
-    rig_free(r);
+        catalog_rig_plan(r, "shards:\n" SHARD("231380104", "endpoint: bank, replicas: [n1, n2]"), &plan),
+        SG_REFUSED);
+    assert_int_equal(
+        catalog_rig_plan(r, "shards:\n" SHARD("231380104", "endpoint: bank, replicas: [n3, n1, n2]"), &plan),
+        SG_OK);
+    assert_int_equal(catalog_rig_plan(r, "shards:\n" SHARD("231380104", "endpoint: bank"), &plan), SG_OK);
+    catalog_rig_free(r);
 }
 
 static void refuses_what_this_version_has_not(void **state)
 {
-    struct rig *r = rig_new(3);
+    struct catalog_rig *r = catalog_rig_new(3);
     struct catalog_plan plan;
     (void)state;
-    assert_int_equal(plan_of(r, "defaults: {unknown_routing_number: park}\n", &plan), SG_INVALID);
+    assert_int_equal(catalog_rig_plan(r, "defaults: {unknown_routing_number: park}\n", &plan), SG_INVALID);
     assert_non_null(strstr(r->why, "only refuse is available"));
-    rig_free(r);
+    catalog_rig_free(r);
 }
 
 /* --- Apply alone -------------------------------------------------------------------------- */
 
 static void takes_a_command_on_its_version_only(void **state)
 {
-    struct rig *r = rig_new(3);
+    struct catalog_rig *r = catalog_rig_new(3);
     struct catalog_plan plan;
     (void)state;
-    assert_int_equal(plan_of(r, BASE, &plan), SG_OK);
+    assert_int_equal(catalog_rig_plan(r, BASE, &plan), SG_OK);
     uint64_t version = r->model->version;
-    assert_int_equal(apply_changes(r, version - 1, plan.changes, plan.changes_count), SG_CONFLICT);
+    assert_int_equal(catalog_rig_apply(r, version - 1, plan.changes, plan.changes_count), SG_CONFLICT);
     assert_non_null(strstr(r->why, "changed meanwhile"));
-    assert_int_equal(apply_changes(r, version, plan.changes, plan.changes_count), SG_OK);
+    assert_int_equal(catalog_rig_apply(r, version, plan.changes, plan.changes_count), SG_OK);
     assert_int_equal(r->last.version, r->index);
-    assert_int_equal(apply_changes(r, version, plan.changes, plan.changes_count), SG_CONFLICT);
-    rig_free(r);
+    assert_int_equal(catalog_rig_apply(r, version, plan.changes, plan.changes_count), SG_CONFLICT);
+    catalog_rig_free(r);
 }
 
 static void a_node_keeps_its_identity(void **state)
 {
-    struct rig *r = rig_new(3);
+    struct catalog_rig *r = catalog_rig_new(3);
     (void)state;
-    struct catalog_change same = node_change(r, 2, "n2", "n2", 2);
-    struct catalog_change disk = node_change(r, 2, "n2", "n2", 9);
-    struct catalog_change id = node_change(r, 3, "n2", "n2", 2);
-    assert_int_equal(apply_changes(r, r->model->version, &same, 1), SG_OK);
-    assert_int_equal(apply_changes(r, r->model->version, &disk, 1), SG_CONFLICT);
+    struct catalog_change same = catalog_rig_node(r, 2, "n2", "n2", 2);
+    struct catalog_change disk = catalog_rig_node(r, 2, "n2", "n2", 9);
+    struct catalog_change id = catalog_rig_node(r, 3, "n2", "n2", 2);
+    assert_int_equal(catalog_rig_apply(r, r->model->version, &same, 1), SG_OK);
+    assert_int_equal(catalog_rig_apply(r, r->model->version, &disk, 1), SG_CONFLICT);
     assert_non_null(strstr(r->why, "another data directory"));
-    assert_int_equal(apply_changes(r, r->model->version, &id, 1), SG_CONFLICT);
-    rig_free(r);
+    assert_int_equal(catalog_rig_apply(r, r->model->version, &id, 1), SG_CONFLICT);
+    catalog_rig_free(r);
 }
 
 /* What a leader of ours never proposes must still leave nothing behind. */
 static void survives_strange_commands(void **state)
 {
-    struct rig *r = rig_new(3);
+    struct catalog_rig *r = catalog_rig_new(3);
     (void)state;
-    applied(r, BASE);
-    struct bytes before = content(r);
-    struct catalog_change twice[] = {node_change(r, 4, "n4", "n4", 4), node_change(r, 4, "n4", "n4", 4)};
-    struct catalog_change other_key = node_change(r, 4, "n4", "n5", 4);
-    struct catalog_change rubbish[] = {node_change(r, 4, "n4", "n4", 4),
+    catalog_rig_applied(r, BASE);
+    struct bytes before = catalog_rig_content(r);
+    struct catalog_change twice[] = {catalog_rig_node(r, 4, "n4", "n4", 4),
+                                     catalog_rig_node(r, 4, "n4", "n4", 4)};
+    struct catalog_change other_key = catalog_rig_node(r, 4, "n4", "n5", 4);
+    struct catalog_change rubbish[] = {catalog_rig_node(r, 4, "n4", "n4", 4),
                                        {CATALOG_SHARD, span_str("231380104"), span_str("\x01\x02rubbish")}};
-    assert_int_equal(apply_changes(r, r->model->version, twice, 2), SG_CONFLICT);
+    assert_int_equal(catalog_rig_apply(r, r->model->version, twice, 2), SG_CONFLICT);
     assert_non_null(strstr(r->why, "node n4 is named twice"));
-    assert_int_equal(apply_changes(r, r->model->version, &other_key, 1), SG_INVALID);
-    assert_int_equal(apply_changes(r, r->model->version, rubbish, 2), SG_INVALID);
-    assert_int_equal(apply_bytes(r, span_str("no command")), SG_INVALID);
-    assert_int_equal(apply_bytes(r, SPAN_NONE), SG_INVALID);
-    struct bytes after = content(r);
+    assert_int_equal(catalog_rig_apply(r, r->model->version, &other_key, 1), SG_INVALID);
+    assert_int_equal(catalog_rig_apply(r, r->model->version, rubbish, 2), SG_INVALID);
+    assert_int_equal(catalog_rig_apply_bytes(r, span_str("no command")), SG_UNSUPPORTED);
+    assert_int_equal(catalog_rig_apply_bytes(r, SPAN_NONE), SG_UNSUPPORTED);
+    struct bytes after = catalog_rig_content(r);
     assert_true(span_eq(span_bytes(&before), span_bytes(&after)));
-    assert_int_equal(apply_changes(r, r->model->version, NULL, 0), SG_OK);
+    assert_int_equal(catalog_rig_apply(r, r->model->version, NULL, 0), SG_OK);
     bytes_release(&before);
     bytes_release(&after);
-    rig_free(r);
+    catalog_rig_free(r);
 }
 
 static void a_damaged_row_leaves_the_model_as_it_was(void **state)
 {
-    struct rig *r = rig_new(3);
+    struct catalog_rig *r = catalog_rig_new(3);
     struct kv_txn *txn;
     struct rows rows;
     (void)state;
-    applied(r, BASE);
+    catalog_rig_applied(r, BASE);
     assert_true(mem_kv_flip_bit_at(r->disk, KV_STATE, 1, 17));
     assert_int_equal(kv_begin(&r->kv, false, &txn), SG_OK);
     rows_init(&rows, &r->kv, txn, 0);
@@ -429,7 +291,7 @@ static void a_damaged_row_leaves_the_model_as_it_was(void **state)
     kv_abort(&r->kv, txn);
     assert_int_equal(r->model->cluster.endpoints_count, 1);
     assert_int_equal(r->model->nodes_count, 3);
-    rig_free(r);
+    catalog_rig_free(r);
 }
 
 struct failing {
@@ -451,9 +313,10 @@ static void damage_is_never_a_refusal(void **state)
     enum sg_err err = SG_CORRUPT;
     (void)state;
     for (unsigned n = 1; err != SG_OK; n++) {
-        struct rig *r = rig_new(3);
-        struct catalog_change change = node_change(r, 4, "n4", "n4", 4);
-        struct catalog_command c = {.base_version = r->model->version,
+        struct catalog_rig *r = catalog_rig_new(3);
+        struct catalog_change change = catalog_rig_node(r, 4, "n4", "n4", 4);
+        struct catalog_command c = {.level = LEVEL_MIN,
+                                    .base_version = r->model->version,
                                     .node = span_str("n1"),
                                     .changes = &change,
                                     .changes_count = 1};
@@ -482,7 +345,7 @@ static void damage_is_never_a_refusal(void **state)
         kv_abort(&r->kv, txn);
         bytes_release(&encoded);
         bytes_release(&out);
-        rig_free(r);
+        catalog_rig_free(r);
     }
 }
 
@@ -496,7 +359,7 @@ static void aba_nth(unsigned n, char out[ABA_TEXT_SIZE])
 
 static void spreads_a_thousand_shards(void **state)
 {
-    struct rig *r = rig_new(5);
+    struct catalog_rig *r = catalog_rig_new(5);
     struct bytes yaml = BYTES_NONE;
     size_t load[5] = {0};
     size_t first[5] = {0};
@@ -509,7 +372,7 @@ static void spreads_a_thousand_shards(void **state)
         bytes_printf(&yaml, "  \"%s\": {" SHARD_HEAD ", endpoint: bank}\n", aba);
     }
     bytes_append(&yaml, "", 1);
-    applied(r, (const char *)yaml.p);
+    catalog_rig_applied(r, (const char *)yaml.p);
     assert_int_equal(r->model->cluster.shards_count, 1000);
     for (size_t i = 0; i < 1000; i++) {
         const struct catalog_shard *s = &r->model->shards[i];
@@ -523,10 +386,10 @@ static void spreads_a_thousand_shards(void **state)
         assert_int_equal(load[i], 600);
         assert_in_range(first[i], 120, 280);
     }
-    assert_int_equal(plan_of(r, (const char *)yaml.p, &plan), SG_OK);
+    assert_int_equal(catalog_rig_plan(r, (const char *)yaml.p, &plan), SG_OK);
     assert_int_equal(plan.changes_count, 0);
     bytes_release(&yaml);
-    rig_free(r);
+    catalog_rig_free(r);
 }
 
 static void finds_the_nearest_routing_number(void **state)
@@ -540,14 +403,15 @@ static void finds_the_nearest_routing_number(void **state)
         {999999999, 0},         /* Nothing like it. */
         {0, 0},
     };
-    struct rig *r = rig_new(3);
+    struct catalog_rig *r = catalog_rig_new(3);
     (void)state;
-    applied(r, BASE "shards:\n" SHARD("231380104", "endpoint: bank") SHARD("121042882", "endpoint: bank"));
+    catalog_rig_applied(r, BASE "shards:\n" SHARD("231380104", "endpoint: bank")
+                               SHARD("121042882", "endpoint: bank"));
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         assert_int_equal(catalog_model_nearest(r->model, (struct aba){rows[i].asked}).n, rows[i].nearest);
     }
     assert_null(catalog_model_shard(r->model, (struct aba){999999999}));
-    rig_free(r);
+    catalog_rig_free(r);
 }
 
 int main(void)

@@ -312,6 +312,7 @@ static void write_log(struct view_rig *s)
     commands[1].cancel.id = span_str(NOT_TEXT);
     entries[0] = (struct log_entry){1, 1, 3, span_str("conf")};
     for (size_t i = 0; i < 3; i++) {
+        commands[i].level = LEVEL_MIN;
         command_encode(&commands[i], &encoded[i]);
         entries[i + 1] = (struct log_entry){i + 2, 1, 1, span_bytes(&encoded[i])};
     }

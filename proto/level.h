@@ -1,0 +1,34 @@
+/* The level of formats and rules (docs/upgrade.md).
+ *
+ * What is replicated must come out the same on every replica, whatever program
+ * each of them runs. So everything that a later program does otherwise (a field
+ * of a command, row or object of the catalog, a rule of what is accepted, a byte
+ * of a file) belongs to a level: it happens only under commands that say this
+ * level or a higher one. A shard's level moves by a command of its own log
+ * (COMMAND_LEVEL), which its leader proposes when the catalog's level has moved,
+ * which happens when every node speaks it.
+ *
+ *   level  first program  what came with it
+ *   1      0.1.0          everything before there were levels
+ *   2      0.2.0          levels themselves; events as kind and fields; in the
+ *                         catalog: which levels a node speaks, finalize_after
+ *
+ * A new level: raise LEVEL_MAX (limits.h), give it its program in level_program(), a row
+ * here, and ask `level >= N` wherever the two differ. The old side goes when
+ * LEVEL_MIN passes it, at the earliest one level later: nodes of two programs
+ * one level apart run side by side. */
+#ifndef PROTO_LEVEL_H
+#define PROTO_LEVEL_H
+
+#include <stdint.h>
+
+#include "proto/base/limits.h"
+
+/* Levels with names, for `level >= N`. */
+#define LEVEL_EVENT_FIELDS 2u /* Events hold fields, not sentences. */
+#define LEVEL_CATALOG 2u      /* The catalog knows levels. */
+
+/* The first program that speaks a level, "0.2.0"; NULL: not known to this one. */
+const char *level_program(uint32_t level);
+
+#endif
