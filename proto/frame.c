@@ -7,7 +7,7 @@
 
 #define FIELD_MESSAGES 15
 
-_Static_assert((int)MESSAGE_FORWARD_REPLY + 1 == (int)SHARDGATE__V1__MESSAGE__BODY_FORWARD_REPLY,
+_Static_assert((int)MESSAGE_COMPARE + 1 == (int)SHARDGATE__V1__MESSAGE__BODY_COMPARE,
                "a body's number is its kind plus one");
 
 #define TABLE(name, type, ...)                                                                         \
@@ -183,6 +183,17 @@ static const struct wire_field forward_reply_fields[] = {
 };
 TABLE(forward_reply, message_forward_reply, .is_valid = NULL);
 
+#define COMPARE_AT(member) offsetof(struct message_compare, member)
+static const struct wire_field compare_fields[] = {
+    {1, WIRE_ENUM, COMPARE_AT(kind), COMPARE_QUESTION, COMPARE_KINDS - 1},
+    {2, WIRE_U64, COMPARE_AT(term), 0, UINT64_MAX},
+    {3, WIRE_U64, COMPARE_AT(index), 0, UINT64_MAX},
+    {4, WIRE_U64, COMPARE_AT(index_term), 0, UINT64_MAX},
+    {5, WIRE_U64, COMPARE_AT(state), 0, UINT64_MAX},
+    {6, WIRE_BOOL, COMPARE_AT(counted), 0, 1},
+};
+TABLE(compare, message_compare, .is_input = true);
+
 #define MESSAGE_AT(member) offsetof(struct message, member)
 #define BODY(which, name)                                                                         \
     {                                                                                             \
@@ -201,6 +212,7 @@ static const struct wire_field message_fields[] = {
     BODY(MESSAGE_NODE_STATUS, node_status),
     BODY(MESSAGE_FORWARD, forward),
     BODY(MESSAGE_FORWARD_REPLY, forward_reply),
+    BODY(MESSAGE_COMPARE, compare),
 };
 TABLE(message, message, .is_input = true);
 

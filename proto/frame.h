@@ -33,6 +33,7 @@ enum message_kind {
     MESSAGE_NODE_STATUS, /* The node's heartbeat. */
     MESSAGE_FORWARD,     /* A client's request on its way to a leader. */
     MESSAGE_FORWARD_REPLY,
+    MESSAGE_COMPARE, /* Are the rows of two replicas equal? */
     MESSAGE_KINDS
 };
 
@@ -140,6 +141,23 @@ struct message_forward_reply {
     struct span reply;
 };
 
+/* Numbers are on the wire: append only. */
+enum compare_kind {
+    COMPARE_QUESTION = 1, /* The leader's: what is your state at index? It is committed. */
+    COMPARE_ANSWER,       /* At index, or at the one nearest to it that is still known. */
+    COMPARE_DIFFERS,      /* The leader's: a majority has this state there, you have not. */
+    COMPARE_UNDECIDED,    /* The leader's: ours differ and no majority decides. Count your rows. */
+    COMPARE_ROWS_WANTED,  /* To the leader: my rows are lost; yours, please, of index or later. */
+    COMPARE_KINDS
+};
+
+struct message_compare {
+    enum compare_kind kind;
+    uint64_t term, index, index_term;
+    uint64_t state; /* Digest and set hash after that entry, in 8 bytes. */
+    bool counted;   /* Of an answer: the sender's rows are what its own set hash says. */
+};
+
 struct message {
     enum message_kind kind;
     uint64_t group; /* 0: the catalog, or none for node messages. */
@@ -155,6 +173,7 @@ struct message {
         struct message_node_status node_status;
         struct message_forward forward;
         struct message_forward_reply forward_reply;
+        struct message_compare compare;
     };
 };
 

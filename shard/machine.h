@@ -69,6 +69,8 @@ struct machine_ops {
      * it may act on the outside world (I-8). Called at each change of
      * is_leader, term or leader. leader 0: unknown. */
     void (*role)(void *impl, bool is_leader, uint64_t term, uint64_t leader);
+    /* More is known to be equal on a majority (group_confirm()). May be NULL. */
+    void (*confirmed)(void *impl, uint64_t index);
     /* The group stopped for good on this node (damaged record, broken engine). */
     void (*failed)(void *impl, enum sg_err err, const char *why);
 };

@@ -64,11 +64,19 @@ static void machine_failed(void *impl, enum sg_err err, const char *why)
     tell_changed(s);
 }
 
+static void machine_confirmed(void *impl, uint64_t index)
+{
+    struct shard *s = impl;
+    (void)index;
+    duties_confirmed(&s->duties);
+}
+
 static const struct machine_ops machine_ops = {
     .apply = machine_apply,
     .applied = machine_applied,
     .installed = machine_applied,
     .role = machine_role,
+    .confirmed = machine_confirmed,
     .failed = machine_failed,
 };
 
@@ -88,6 +96,18 @@ static void damaged(void *impl, const char *why)
     group_damaged(s->group, SG_CORRUPT, why);
 }
 
+static uint64_t applied(void *impl)
+{
+    struct shard *s = impl;
+    return group_ran(s->group);
+}
+
+static uint64_t confirm(void *impl, uint64_t index)
+{
+    struct shard *s = impl;
+    return group_confirm(s->group, index);
+}
+
 static struct shard *shard_new(const struct shard_options *o)
 {
     struct shard *s = mem_zalloc(1, sizeof *s);
@@ -103,6 +123,8 @@ static struct shard *shard_new(const struct shard_options *o)
         .cluster = o->cluster,
         .node_name = o->group.node_name,
         .propose = propose,
+        .applied = applied,
+        .confirm = confirm,
         .damaged = damaged,
         .zone = o->zone,
         .catalog_settings = o->settings,

@@ -36,6 +36,8 @@
 #define APPEND_PIECES_MAX 4             /* AppendEntries sent for one of libraft's, when it is large. */
 #define ELECTION_TIMEOUT_MS 1200
 #define HEARTBEAT_MS 200
+#define COMPARE_EVERY_MS \
+    1000                 /* Replicas of a group with news compare their states, if nobody waits for it. */
 #define PROPOSALS_MAX 64 /* Of one group, not yet applied. */
 #define SNAPSHOT_CHUNK_BYTES (256u << 10)
 #define SNAPSHOT_CHUNKS_INFLIGHT 4
@@ -152,6 +154,7 @@
 #define VERIFY_LOOK_MS (3600ll * 1000)        /* Step 11 looks again after this. */
 #define UPLOADS_OPEN_MAX 64                   /* Files of one shard that its leader works on at once. */
 #define BANK_SLOW_MS 60000           /* Without an answer: people are told (plus what a rate limit takes). */
+#define CONFIRM_SLOW_MS 10000        /* No majority with equal rows: people are told. */
 #define BANK_ENDPOINT_WORKERS 4      /* Of BANK_WORKERS, for one endpoint. */
 #define BANK_PROBE_FRESH_MS 10000    /* A probe that passed answers for others this long. */
 #define BANK_PIECE_BYTES (64u << 10) /* Data goes to a bank in pieces of this size. */

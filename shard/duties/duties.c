@@ -21,6 +21,8 @@ static void on_run(struct task *t)
         uploads_retry(&d->uploads);
     } else if (woken & DUTY_UPLOADS) {
         uploads_look(&d->uploads);
+    } else if (woken & DUTY_CONFIRMED) {
+        uploads_confirmed(&d->uploads);
     }
     if (woken & DUTY_OVERDUE) {
         overdue_look(&d->overdue);
@@ -102,6 +104,13 @@ void duties_told(struct duties *d, enum command_kind kind)
         duty_wake(&d->env, DUTY_SEALING | DUTY_OVERDUE);
     } else if (kind == COMMAND_FILE_CANCEL || kind == COMMAND_RESOLVE) {
         duty_wake(&d->env, DUTY_RETRY);
+    }
+}
+
+void duties_confirmed(struct duties *d)
+{
+    if (d->env.is_ready) {
+        duty_wake(&d->env, DUTY_CONFIRMED);
     }
 }
 

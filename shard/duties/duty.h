@@ -35,7 +35,8 @@ enum duty_bit {
     DUTY_UPLOADS = 1u << 3,
     DUTY_RETRY = 1u << 4, /* A person changed something: what was put off is tried again. */
     DUTY_OVERDUE = 1u << 5,
-    DUTY_SUBMIT = 1u << 6
+    DUTY_SUBMIT = 1u << 6,
+    DUTY_CONFIRMED = 1u << 7 /* A majority has the rows that were waited for. */
 };
 
 /* The duties' view of their shard. Filled by its owner. */
@@ -48,6 +49,10 @@ struct duty_env {
     const char *node_name;
     /* group_propose() or, in tests, a log of one replica. */
     enum sg_err (*propose)(void *impl, struct proposal *p);
+    /* The newest index that is applied here, and group_confirm(): up to where a majority
+     * has the same rows (I-17). duties_confirmed() follows. */
+    uint64_t (*applied)(void *impl);
+    uint64_t (*confirm)(void *impl, uint64_t index);
     /* A row is damaged: the shard stops here, so that a replica with good rows
      * leads. What is under way ends as when leadership is lost. */
     void (*damaged)(void *impl, const char *why);
@@ -56,7 +61,7 @@ struct duty_env {
     const struct zone *(*zone)(void *impl, struct span name);
     struct span (*catalog_settings)(void *impl, struct aba routing_number, uint64_t *version);
     uint32_t (*catalog_level)(void *impl, struct span *program); /* As shard_options.level. */
-    void *impl;                                                  /* Of propose and damaged. */
+    void *impl;       /* Of propose, applied, confirm and damaged. */
     void *names_impl; /* Of zone, catalog_settings and catalog_level. */
 
     bool is_ready;                  /* Leads, and an entry of its own term is applied. */

@@ -7,6 +7,7 @@
 struct apply_item {
     struct entry *entry; /* A reference; NULL: to be read from the log. */
     uint64_t term;       /* Once applied. */
+    uint64_t state;      /* After it. */
     size_t result_at, result_size;
 };
 
@@ -65,6 +66,7 @@ static enum sg_err apply_entry(struct apply_job *job, struct rows *rows, struct 
     row->term = e->term;
     row->digest = digester_end(&digester);
     item->term = e->term;
+    item->state = compare_state(&row->digest, row->set);
     keep_result(job, item);
     return err;
 }
@@ -226,6 +228,9 @@ static void apply_ran(struct writer_job *writer_job)
         return;
     }
     g->ran = job->first + job->items_count - 1;
+    for (size_t i = 0; i < job->items_count; i++) {
+        compare_note(g, job->first + i, job->items[i].state);
+    }
     apply_start(g);
     answer(g, job, true);
 }
@@ -244,6 +249,7 @@ static void apply_done(struct writer_job *writer_job, enum sg_err err)
         }
         apply_evict(g);
         group_later(g);
+        compare_look(g);
         answer(g, job, false);
         if (!g->stopped) {
             g->o.machine.ops->applied(g->o.machine.impl, job->first + job->items_count - 1);

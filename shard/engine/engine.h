@@ -64,9 +64,41 @@ struct conf_change {
     struct bytes data;
 };
 
+/* The state of a replica after an applied entry: digest and set hash, in 8 bytes. */
+struct state_at {
+    uint64_t index; /* 0: none. */
+    uint64_t state;
+};
+
+#define STATES_KEPT 64
+
+/* What the leader of a term found out about a peer's state. */
+struct compared {
+    struct state_at told;
+    uint64_t same_index; /* The newest at which it was equal to ours. */
+    bool differs;        /* It was not, at told. */
+};
+
+/* compare.c: are the rows of the replicas equal? */
+struct compare {
+    struct state_at states[STATES_KEPT]; /* Own ones, each at its index modulo STATES_KEPT. */
+    struct {
+        uint64_t from, term, index; /* Index 0: none. */
+    } question;                     /* To be answered when index is applied. */
+    uint64_t term;                  /* The rest is of the leader of this one. */
+    uint64_t confirmed;             /* A majority is known to be equal up to here. */
+    uint64_t wanted;                /* The owner waits for confirmed to come here. */
+    uint64_t asked;
+    bool is_undecided; /* Replicas differ, and no majority says who is right. */
+    struct task timer;
+    uint64_t timer_at_ms;
+    uint64_t confirmed_told;
+};
+
 struct peer {
     uint64_t node;
     uint64_t heard_ms; /* Loop time of its last AppendEntries result; 0: never. */
+    struct compared compared;
     struct snapshot_sender *sender;
 };
 
@@ -134,6 +166,8 @@ struct group {
     struct apply_job *applying;   /* The newest one, until it ran. */
     struct proposal_list waiting; /* In the order of their indexes. */
     struct proposal_list lost;    /* To be told SG_UNKNOWN or SG_STOPPED. */
+
+    struct compare compare;
 
     /* Role. */
     uint64_t ready_index; /* Applied up to here, a leader may act (I-8). */
@@ -240,6 +274,18 @@ MUST_USE enum sg_err applied_row_put(struct kv *kv, struct kv_txn *txn, uint64_t
 MUST_USE enum sg_err applied_row_decode(struct span data, struct applied_row *out);
 /* Forget entries that nobody needs from memory. */
 void apply_evict(struct group *g);
+
+/* --- compare.c ------------------------------------------------------------ */
+
+uint64_t compare_state(const struct digest *digest, uint64_t set);
+/* Applied here, flushed or not. */
+void compare_note(struct group *g, uint64_t index, uint64_t state);
+/* The rows were replaced: what was noted is about others. */
+void compare_forget(struct group *g);
+void compare_receive(struct group *g, uint64_t from, const struct message_compare *m);
+/* Of a leader that applied something, or heard a peer: is there something to ask? */
+void compare_look(struct group *g);
+void compare_timer_run(struct task *task);
 
 /* --- member.c ------------------------------------------------------------- */
 

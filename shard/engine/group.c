@@ -78,6 +78,12 @@ static void later_run(struct task *task)
     if (!g->stopped) {
         role_tell(g);
     }
+    if (!g->stopped && g->compare.confirmed != g->compare.confirmed_told) {
+        g->compare.confirmed_told = g->compare.confirmed;
+        if (g->o.machine.ops->confirmed != NULL) {
+            g->o.machine.ops->confirmed(g->o.machine.impl, g->compare.confirmed);
+        }
+    }
     tell_failed(g);
     g->jobs_count--;
 }
@@ -86,6 +92,7 @@ static void stop(struct group *g)
 {
     g->stopped = true;
     loop_cancel(g->o.loop, &g->timer);
+    loop_cancel(g->o.loop, &g->compare.timer);
     gate_clear(g);
     proposals_lose(g);
     snapshot_send_stop_all(g);
@@ -216,6 +223,7 @@ static struct group *group_new(const struct group_options *o)
     (void)snprintf(g->address, sizeof(g->address), "%" PRIu64, o->node);
     g->timer.run = timer_run;
     g->later.run = later_run;
+    g->compare.timer.run = compare_timer_run;
     init_raft(g);
     return g;
 }
@@ -242,6 +250,9 @@ static void start(struct group *g, struct stored *s)
     g->commit = s->applied;
     g->digest = s->digest;
     g->set = s->set;
+    if (s->has_set) {
+        compare_note(g, s->applied, compare_state(&s->digest, s->set));
+    }
     g->mark_index = s->mark.index;
     g->trimmed = s->bounds.first - 1;
     if (group_step(g, &step) != 0) {
@@ -331,6 +342,10 @@ void group_status(const struct group *g, struct group_status *out)
         .snapshots_sent = g->snapshots_sent,
         .snapshots_installed = g->snapshots_installed,
     };
+    if (out->is_leader && g->compare.term == g->raft.current_term) {
+        out->confirmed_index = g->compare.confirmed;
+        out->is_undecided = g->compare.is_undecided;
+    }
     for (unsigned i = 0; i < g->raft.configuration.n && i < PEERS_MAX; i++) {
         status_replica(g, &g->raft.configuration.servers[i], &out->replicas[out->replicas_count++]);
     }

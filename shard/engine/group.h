@@ -158,8 +158,20 @@ struct group_status {
     struct group_replica replicas[REPLICAS_MAX * 2];
     size_t replicas_count;
     uint64_t elections, snapshots_sent, snapshots_installed;
+    uint64_t confirmed_index; /* Of a leader: a majority has its rows up to here (I-17). */
+    bool is_undecided;        /* Of a leader: replicas differ, and no majority says who is right. */
 };
 void group_status(const struct group *g, struct group_status *out);
+
+/* The newest index that this replica has applied, flushed or not. */
+uint64_t group_ran(const struct group *g);
+
+/* I-17: before a leader acts on what its rows said when group_ran() was index, a
+ * majority of replicas, itself included, must have had the same rows at index or
+ * behind it. Returns up to where that is known in this term; when it is less than
+ * index the others are asked, again and again, and machine_ops.confirmed() follows
+ * each time that more is known. Of a replica that does not lead: 0. */
+uint64_t group_confirm(struct group *g, uint64_t index);
 
 /* The owner found a damaged record (SG_CORRUPT) among the group's rows, or one of a
  * later program (SG_UNSUPPORTED): the group stops for good, as over a record the

@@ -85,6 +85,7 @@ static enum sg_err load_applied(struct loader *l)
     s->applied = row.index;
     s->digest = row.digest;
     s->set = row.set;
+    s->has_set = row.has_set;
     return SG_OK;
 }
 

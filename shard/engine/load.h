@@ -12,7 +12,8 @@ struct stored {
     bool joins;               /* Began with nothing and got no snapshot since. */
     uint64_t applied;
     struct digest digest;
-    uint64_t set;               /* 0: no row has it yet. */
+    uint64_t set;
+    bool has_set;
     struct raft_entry *entries; /* Of libraft's heap; terms, types, and changes behind the mark. */
     size_t entries_count;
 };

@@ -152,6 +152,7 @@ static void recv_append_entries_result(struct group *g, uint64_t from,
     feed(g, &rm);
     if (p != NULL && !g->stopped) {
         snapshot_send_heard(g, p);
+        compare_look(g);
     }
 }
 
@@ -246,6 +247,9 @@ void group_receive(struct group *g, uint64_t from, const struct message *m)
         break;
     case MESSAGE_SNAPSHOT_ACK:
         snapshot_send_ack(g, from, &m->snapshot_ack);
+        break;
+    case MESSAGE_COMPARE:
+        compare_receive(g, from, &m->compare);
         break;
     case MESSAGE_NONE:
     case MESSAGE_HELLO:

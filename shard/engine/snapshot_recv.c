@@ -366,6 +366,8 @@ static void installed(struct group *g, struct install_job *job)
     g->ran = g->applied;
     g->digest = job->digest;
     g->set = job->set;
+    compare_forget(g);
+    compare_note(g, g->applied, compare_state(&job->digest, job->set));
     g->commit = g->commit < g->applied ? g->applied : g->commit;
     g->mark_index = job->head.index;
     g->trimmed = job->head.index;

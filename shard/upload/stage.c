@@ -59,6 +59,7 @@ static void start_enter(struct upload *u)
 {
     struct duty_env *e = u->uploads->env;
     u->place = upload_place(e);
+    u->decided = e->applied(e->impl); /* At least what the rows below show. */
     if (u->file == 0) {
         upload_move(u, UPLOAD_PROBE);
         return;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proto/base/fault.h"
 #include "proto/base/mem.h"
 
 static void proceed(struct uploads *us);
@@ -140,6 +141,32 @@ static struct upload *pick(struct uploads *us, uint64_t *wait_ms)
     return NULL;
 }
 
+/* I-17: nothing is done at a bank, and no claim made, on the word of rows that only
+ * this replica may have. A majority must have had the same ones when the decision
+ * was read (start) or when the command it follows from was applied. A look at the
+ * rows is always allowed. */
+static bool is_confirmed(struct upload *u)
+{
+    struct uploads *us = u->uploads;
+    struct duty_env *e = us->env;
+    uint64_t now_ms = loop_now_ms(e->loop);
+    if (u->step == UPLOAD_START || u->step == UPLOAD_ENDED || FAULT_BUG("act-unconfirmed") ||
+        e->confirm(e->impl, u->decided) >= u->decided) {
+        u->waits_ms = 0;
+        return true;
+    }
+    u->waits_ms = u->waits_ms == 0 ? now_ms : u->waits_ms;
+    if (now_ms - u->waits_ms >= CONFIRM_SLOW_MS && !u->alerted) {
+        u->alerted = true;
+        (void)snprintf(u->last_error, sizeof u->last_error,
+                       "nothing is sent before a majority of replicas has the same rows (step %s)",
+                       upload_step_name(u->step));
+        duty_alert(e, u->file, u->last_error);
+    }
+    loop_after(e->loop, &us->timer, CONFIRM_SLOW_MS);
+    return false;
+}
+
 /* Run steps until one takes time or none is due. */
 static void proceed(struct uploads *us)
 {
@@ -162,8 +189,16 @@ static void proceed(struct uploads *us)
         if (upload_is_elsewhere(u)) {
             upload_move(u, UPLOAD_START);
         }
+        if (!is_confirmed(u)) {
+            return;
+        }
         upload_step_ops(u->step)->enter(u);
     }
+}
+
+void uploads_confirmed(struct uploads *us)
+{
+    proceed(us);
 }
 
 void upload_move(struct upload *u, enum upload_step next)
@@ -313,6 +348,7 @@ static void on_applied(void *owner, enum sg_err err, const struct command_result
         char why[BANK_TEXT_SIZE];
         upload_retry(u, UPLOAD_START, span_cstr(result->reason, why, sizeof why));
     } else {
+        u->decided = result->index;
         upload_step_ops(u->step)->applied(u, result);
     }
     proceed(us);

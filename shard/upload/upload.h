@@ -62,6 +62,8 @@ struct upload {
     uint64_t due_ms; /* Monotonic: not before. */
     uint32_t tries;  /* Failures in a row. */
     bool alerted;
+    uint64_t decided;    /* What the next step rests on was applied by then (I-17). */
+    uint64_t waits_ms;   /* Monotonic: since when a majority has not confirmed that; 0: it has. */
     struct digest place; /* The endpoint's directories when it began, at start. */
     /* From the rows, at start: */
     uint64_t attempt;                  /* What is staged; of an ended file the last that was. 0: none. */
@@ -103,6 +105,8 @@ void uploads_look(struct uploads *us);
  * at the endpoint again, without waiting for back-offs. What is under way in
  * other directories than the settings now name begins anew when it is back. */
 void uploads_retry(struct uploads *us);
+/* A majority has the rows that were waited for. */
+void uploads_confirmed(struct uploads *us);
 /* The first file that is on its way to the bank without trouble so far; 0: none. */
 uint64_t uploads_under_way(const struct uploads *us);
 /* Up to max, those that are under way or in trouble first; returns how many. Texts are borrowed until the loop goes on. */

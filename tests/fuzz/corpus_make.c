@@ -66,6 +66,7 @@ static void frames(void)
         {.kind = MESSAGE_NODE_STATUS, .node_status = {1795446000000, 1, 2, 3, true, span_str("0.1.0")}},
         {.kind = MESSAGE_FORWARD, .group = 231380104, .forward = {1, 2, span_str("request")}},
         {.kind = MESSAGE_FORWARD_REPLY, .forward_reply = {1, span_str("reply")}},
+        {.kind = MESSAGE_COMPARE, .group = 1, .compare = {COMPARE_QUESTION, 1, 2, 3, 4, false}},
     };
     const struct frame head = {.version = FRAME_VERSION, .cluster = span_str("demo"), .from = 1, .to = 2};
     struct bytes all = BYTES_NONE;

@@ -241,6 +241,19 @@ static void on_damaged(void *impl, const char *why)
     l->is_damaged = true;
 }
 
+static uint64_t on_applied(void *impl)
+{
+    struct world_leader *l = impl;
+    return l->world->index;
+}
+
+static uint64_t on_confirm(void *impl, uint64_t index)
+{
+    struct world_leader *l = impl;
+    (void)index;
+    return l->world->confirms_upto;
+}
+
 struct world_leader *world_elect(struct world *w)
 {
     CHECK(w->leaders_count < WORLD_LEADERS_MAX);
@@ -259,6 +272,8 @@ struct world_leader *world_elect(struct world *w)
         .cluster = "demo",
         .node_name = "n1",
         .propose = on_propose,
+        .applied = on_applied,
+        .confirm = on_confirm,
         .damaged = on_damaged,
         .zone = on_zone,
         .catalog_settings = on_catalog,
@@ -405,6 +420,7 @@ void world_close(struct world *w, const char *name)
 struct world *world_new(uint64_t seed)
 {
     struct world *w = mem_zalloc(1, sizeof *w);
+    w->confirms_upto = UINT64_MAX;
     hash_init();
     w->t = test_loop_new(seed);
     w->loop = test_loop_seam(w->t);

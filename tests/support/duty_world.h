@@ -63,6 +63,7 @@ struct world {
     enum sg_err (*on_propose)(struct world *w);
     bool is_log_held; /* Nothing is applied. */
     size_t proposed_count;
+    uint64_t confirms_upto; /* A majority has the same rows up to this index; default: all. */
 
     struct world_file files[WORLD_FILES_MAX];
     struct world_file taken[WORLD_TAKEN_MAX]; /* By the bank. */

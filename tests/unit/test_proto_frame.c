@@ -47,6 +47,7 @@ static const struct message messages[] = {
     {.kind = MESSAGE_NODE_STATUS, .node_status = {1795446000000, 1, 2, 3, true, TEXT("0.1.0")}},
     {.kind = MESSAGE_FORWARD, .group = 231380104, .forward = {1, 2, TEXT("request")}},
     {.kind = MESSAGE_FORWARD_REPLY, .forward_reply = {1, TEXT("reply")}},
+    {.kind = MESSAGE_COMPARE, .group = 1, .compare = {COMPARE_ANSWER, 1, 2, 3, UINT64_MAX, true}},
 };
 #define MESSAGES_COUNT (sizeof(messages) / sizeof(messages[0]))
 
@@ -181,6 +182,14 @@ static void assert_message_equal(const struct message *a, const struct message *
         assert_true(a->snapshot_ack.transfer_id == b->snapshot_ack.transfer_id);
         assert_true(a->snapshot_ack.received == b->snapshot_ack.received);
         return;
+    case MESSAGE_COMPARE:
+        assert_int_equal(a->compare.kind, b->compare.kind);
+        assert_true(a->compare.term == b->compare.term);
+        assert_true(a->compare.index == b->compare.index);
+        assert_true(a->compare.index_term == b->compare.index_term);
+        assert_true(a->compare.state == b->compare.state);
+        assert_int_equal(a->compare.counted, b->compare.counted);
+        return;
     case MESSAGE_HELLO:
         assert_hello_equal(&a->hello, &b->hello);
         return;
@@ -291,6 +300,8 @@ CHANGE(chunk_behind_end, (*m = messages[9], m->snapshot_chunk.offset = 96))
 CHANGE(chunk_offset_overflow, (*m = messages[9], m->snapshot_chunk.offset = UINT64_MAX - 2))
 CHANGE(chunk_at_end, (*m = messages[9], m->snapshot_chunk.offset = 95))
 CHANGE(snapshot_endless, (*m = messages[9], m->snapshot_chunk.total_size = SNAPSHOT_SIZE_MAX_BYTES + 1))
+CHANGE(compare_nothing, (*m = messages[15], m->compare.kind = (enum compare_kind)0))
+CHANGE(compare_foreign, (*m = messages[15], m->compare.kind = COMPARE_KINDS))
 CHANGE(ack_endless, (*m = messages[10], m->snapshot_ack.received = SNAPSHOT_SIZE_MAX_BYTES + 1))
 
 static void test_decode_checks_ranges(void **state)
@@ -312,6 +323,8 @@ static void test_decode_checks_ranges(void **state)
         {"a chunk beyond it", chunk_behind_end, SG_INVALID},
         {"offset plus size overflows", chunk_offset_overflow, SG_INVALID},
         {"a spool over the limit", snapshot_endless, SG_INVALID},
+        {"a comparison of no kind", compare_nothing, SG_INVALID},
+        {"a comparison of an unknown kind", compare_foreign, SG_INVALID},
         {"an ack of more than there can be", ack_endless, SG_INVALID},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
