@@ -27,6 +27,7 @@
 /* Levels with names, for `level >= N`. */
 #define LEVEL_EVENT_FIELDS 2u /* Events hold fields, not sentences. */
 #define LEVEL_CATALOG 2u      /* The catalog knows levels. */
+#define LEVEL_SETTINGS_TIME 2u /* The counters say when the settings came into force. */
 
 /* The first program that speaks a level, "0.2.0"; NULL: not known to this one. */
 const char *level_program(uint32_t level);

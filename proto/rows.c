@@ -139,6 +139,7 @@ static const struct wire_field counters_fields[] = {
     {17, WIRE_I64, COUNTERS_AT(cancelled_credit), 0, INT64_MAX},
     {18, WIRE_U64, COUNTERS_AT(next_event), 1, UINT64_MAX},
     {19, WIRE_U32, COUNTERS_AT(level), 0, UINT32_MAX},
+    {20, WIRE_I64, COUNTERS_AT(settings_ms), 0, INT64_MAX},
 };
 
 #define EVENT_AT(member) offsetof(struct event_row, member)
@@ -169,7 +170,7 @@ static const uint8_t transfer_last[] = {0, 10, 10};
 static const uint8_t fold_last[] = {0, 4, 4};
 static const uint8_t window_last[] = {0, 19, 19};
 static const uint8_t file_last[] = {0, 16, 17};
-static const uint8_t counters_last[] = {0, 18, 19};
+static const uint8_t counters_last[] = {0, 18, 20};
 static const uint8_t event_last[] = {0, 7, 7};
 static const uint8_t attempt_last[] = {0, 7, 7};
 CHECK_STATIC(sizeof(counters_last) == LEVEL_MAX + 1, "a number for each level");

@@ -69,7 +69,7 @@ static void on_applied(void *owner, enum sg_err err, const struct command_result
     if (!reload(c)) {
         return;
     }
-    windows_settings_changed(c->windows, c->proposed_ms);
+    windows_settings_changed(c->windows);
     duty_wake(c->env, DUTY_WINDOWS | DUTY_SEALING | DUTY_UPLOADS | DUTY_RETRY | DUTY_SUBMIT);
 }
 
@@ -118,8 +118,7 @@ void configure_look(struct configure *c)
     }
     c->busy = true;
     c->proposed_version = version;
-    c->proposed_ms = loop_wall_ms(e->loop);
-    struct command command = {.kind = COMMAND_SETTINGS, .time_ms = c->proposed_ms};
+    struct command command = {.kind = COMMAND_SETTINGS};
     command.settings.encoded = encoded;
     duty_propose(e, &command, on_applied, c);
 }

@@ -15,7 +15,6 @@ struct configure {
     struct task timer; /* After a failure. */
     bool busy;
     uint64_t proposed_version;
-    int64_t proposed_ms;
     uint64_t refused_version; /* Refused by apply: not proposed again by this leader. */
     uint32_t tries;
 };

@@ -22,7 +22,6 @@ void windows_start(struct windows *w)
 {
     windows_stop(w);
     w->has_since = false;
-    w->has_settings_ms = false;
     w->checked_ms = 0;
     w->tries = 0;
 }
@@ -117,42 +116,45 @@ static enum sg_err find_due(struct windows *w, struct rows *rows, int64_t now_ms
     return due->close_ms == INT64_MAX ? SG_NOTFOUND : SG_OK;
 }
 
-/* No window is older than the first thing that happened to the shard. */
-static enum sg_err load_since(struct windows *w, struct rows *rows)
+/* Before LEVEL_SETTINGS_TIME: the newest settings' time is an event's, if that is
+ * among the last ones; else that of the first thing that happened to the shard. */
+static enum sg_err find_settings_event(struct rows *rows, uint64_t next_event, int64_t *time_ms)
 {
-    struct arena a = ARENA_INIT;
-    struct event_row *events;
-    size_t count;
-    enum sg_err err = state_events(rows, 0, 1, &a, &events, &count);
-    if (err == SG_OK) {
-        w->since_ms =
-            count > 0 && !FAULT_BUG("missed-forgotten") ? events[0].time_ms : loop_wall_ms(w->env->loop);
-        w->has_since = true;
+    uint64_t after = 0;
+    size_t count = 1;
+    enum sg_err err = SG_OK;
+    for (bool is_first = true; err == SG_OK && count > 0; is_first = false) {
+        struct arena a = ARENA_INIT;
+        struct event_row *events;
+        err = state_events(rows, after, is_first ? 1 : 256, &a, &events, &count);
+        for (size_t i = 0; err == SG_OK && i < count; i++) {
+            bool is_it = is_first || span_is(events[i].kind, "settings.changed");
+            *time_ms = is_it ? events[i].time_ms : *time_ms;
+            after = events[i].cursor;
+        }
+        arena_release(&a);
+        if (is_first && next_event > SETTINGS_EVENTS_BACK) {
+            after = next_event - SETTINGS_EVENTS_BACK;
+        }
     }
-    arena_release(&a);
     return err;
 }
 
-/* When the newest settings came into force, if that is among the last events. */
-static enum sg_err find_settings_event(struct rows *rows, int64_t *time_ms)
+/* No window is older than the settings in force: when these came, nothing was
+ * overdue by the ones before (configure.c). */
+static enum sg_err load_since(struct windows *w, struct rows *rows)
 {
     struct counters_row counters;
     enum sg_err err = state_counters(rows, &counters);
-    uint64_t after = 0;
-    if (err == SG_OK && counters.next_event > SETTINGS_EVENTS_BACK) {
-        after = counters.next_event - SETTINGS_EVENTS_BACK;
+    if (err != SG_OK) {
+        return err;
     }
-    size_t count = 1;
-    while (err == SG_OK && count > 0) {
-        struct arena a = ARENA_INIT;
-        struct event_row *events;
-        err = state_events(rows, after, 256, &a, &events, &count);
-        for (size_t i = 0; err == SG_OK && i < count; i++) {
-            after = events[i].cursor;
-            *time_ms = span_is(events[i].kind, "settings.changed") ? events[i].time_ms : *time_ms;
-        }
-        arena_release(&a);
+    w->since_ms = counters.settings_ms;
+    if (w->since_ms == 0) {
+        err = find_settings_event(rows, counters.next_event, &w->since_ms);
     }
+    w->since_ms = FAULT_BUG("missed-forgotten") ? loop_wall_ms(w->env->loop) : w->since_ms;
+    w->has_since = err == SG_OK;
     return err;
 }
 
@@ -183,27 +185,6 @@ static enum sg_err read_due(struct windows *w, int64_t now_ms, struct window_tim
     return err;
 }
 
-/* A window that looks overdue may only be new: its time passed before the
- * settings that have it came into force. When they did, nothing was overdue by
- * the settings before (configure.c), so all up to then is done with. Looked up
- * only when it matters, because it walks through events. */
-static enum sg_err skip_what_settings_skip(struct windows *w)
-{
-    struct duty_read r;
-    enum sg_err err = duty_read_begin(&r, w->env->kv, w->env->routing_number.n);
-    if (err != SG_OK) {
-        return err;
-    }
-    int64_t time_ms = w->since_ms;
-    err = find_settings_event(&r.rows, &time_ms);
-    if (err == SG_OK) {
-        w->has_settings_ms = true;
-        w->since_ms = time_ms > w->since_ms ? time_ms : w->since_ms;
-    }
-    duty_read_end(&r);
-    return err;
-}
-
 /* SG_OK: the oldest window that is due, and what to do with it. */
 static enum sg_err decide(struct windows *w, int64_t now_ms, struct window_time *due,
                           enum window_action *action)
@@ -214,11 +195,7 @@ static enum sg_err decide(struct windows *w, int64_t now_ms, struct window_time 
         return err;
     }
     *action = window_due_action(&d->s.shard, d->zone, due, now_ms);
-    if (*action == WINDOW_CLOSE || w->has_settings_ms) {
-        return SG_OK;
-    }
-    err = skip_what_settings_skip(w);
-    return err == SG_OK ? decide(w, now_ms, due, action) : err;
+    return SG_OK;
 }
 
 /* --- Acting ------------------------------------------------------------------ */
@@ -321,13 +298,11 @@ bool windows_none_overdue(struct windows *w)
     return w->is_caught_up && !w->busy && (!w->has_next || loop_wall_ms(w->env->loop) < w->next.close_ms);
 }
 
-void windows_settings_changed(struct windows *w, int64_t since_ms)
+void windows_settings_changed(struct windows *w)
 {
     w->is_caught_up = false;
     w->has_next = false;
-    w->has_since = true;
-    w->has_settings_ms = true;
-    w->since_ms = since_ms;
+    w->has_since = false;
 }
 
 void windows_look(struct windows *w)

@@ -27,9 +27,8 @@ struct windows {
     bool is_caught_up; /* Nothing is overdue: new settings may come in. */
     bool has_next;
     struct window_time next;
-    int64_t since_ms; /* Windows that closed until then are not ours. */
+    int64_t since_ms; /* When the settings came into force: windows until then are not theirs. */
     bool has_since;
-    bool has_settings_ms;  /* since_ms is when the settings in force were applied. */
     int64_t checked_ms;    /* All windows until then have rows. */
     int64_t offset_ms;     /* Wall clock less monotonic, at the last look. */
     uint32_t tries;        /* Failures in a row. */
@@ -47,8 +46,8 @@ void windows_look(struct windows *w);
 /* Every window whose time has come has its row: new settings may come into
  * force without a window of the old ones being lost. */
 bool windows_none_overdue(struct windows *w);
-/* New settings came into force at since_ms. Follow with windows_look(). */
-void windows_settings_changed(struct windows *w, int64_t since_ms);
+/* New settings came into force. Follow with windows_look(). */
+void windows_settings_changed(struct windows *w);
 
 /* A person's CLOSE: set window (its day is today) and the other fields of c.
  * name is a configured window, or empty: then the window is called "M<n>" and

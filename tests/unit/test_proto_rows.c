@@ -107,7 +107,7 @@ static union row sample(enum row_kind kind)
         break;
     case ROW_COUNTERS:
         r.counters = (struct counters_row){2,    3,    4,    5,    6,    7,    8,    9,  {10},
-                                           {11}, {12}, {13}, {14}, {15}, {16}, {17}, 18, 2};
+                                           {11}, {12}, {13}, {14}, {15}, {16}, {17}, 18, 2, 19};
         break;
     case ROW_EVENT:
         r.event = (struct event_row){1, 2, 3, span_str("file.sealed"), span_str("F"), span_str("3 entries")};

@@ -266,6 +266,44 @@ static void test_new_window_is_not_missed(void **state)
     world_free(w);
 }
 
+/* However much has happened since the settings came: their time stands in the rows. */
+static void test_new_window_after_a_long_history(void **state)
+{
+    (void)state;
+    struct world *w = world_new(1);
+    char id[16];
+    world_set_clock(w, 23, 15, 0, 0);
+    w->settings->shard.windows_count = 2;
+    w->settings->shard.missed = MISSED_HOLD;
+    world_apply_settings(w, 2);
+    for (unsigned i = 0; i < 4300; i++) {
+        (void)snprintf(id, sizeof id, "t%u-", i);
+        world_submit_samples(w, id);
+    }
+    world_set_clock(w, 23, 15, 5, 0);
+    (void)world_elect(w);
+    world_run(w, MINUTE_MS);
+    assert_int_equal(world_events(w, "window.closed") + world_events(w, "window.missed"), 0);
+    assert_int_equal(world_file_state(w, 1), 0);
+    world_free(w);
+}
+
+/* Also when its time passed less than a minute ago. */
+static void test_new_window_within_its_minute(void **state)
+{
+    (void)state;
+    struct world *w = world_new(1);
+    world_set_clock(w, 23, 10, 15, 20);
+    w->settings->shard.windows_count = 2;
+    world_apply_settings(w, 2);
+    world_submit_samples(w, "t");
+    world_set_clock(w, 23, 10, 15, 40);
+    (void)world_elect(w);
+    world_run(w, MINUTE_MS);
+    assert_int_equal(world_events(w, "window.closed"), 0);
+    world_free(w);
+}
+
 /* By the old settings a window was missed: that is settled before new ones,
  * which don't have it, come in. */
 static void test_overdue_before_settings(void **state)
@@ -335,6 +373,8 @@ int main(void)
         cmocka_unit_test(test_settings_lost_are_proposed_again),
         cmocka_unit_test(test_settings_refused_are_left),
         cmocka_unit_test(test_new_window_is_not_missed),
+        cmocka_unit_test(test_new_window_after_a_long_history),
+        cmocka_unit_test(test_new_window_within_its_minute),
         cmocka_unit_test(test_overdue_before_settings),
         cmocka_unit_test(test_by_hand),
     };
