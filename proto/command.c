@@ -80,6 +80,7 @@ static const struct wire_field seal_fields[] = {
     {18, WIRE_I64, SEAL_AT(totals.credit), 0, INT64_MAX},
     {19, WIRE_U64, SEAL_AT(totals.hash), 0, UINT64_MAX},
     {20, WIRE_U64S, SEAL_AT(members), 0, FILE_LINES_MAX, .beside = SEAL_AT(members_count)},
+    {21, WIRE_BOOL, SEAL_AT(same_day_over), 0, 1},
 };
 
 /* A body's members lie in struct command itself. */

@@ -60,7 +60,8 @@ struct command_seal {
     uint64_t size_bytes;
     struct sha256 sha256;
     struct file_totals totals;
-    uint64_t *members; /* Transfer sequence numbers in the file's order. */
+    bool same_day_over; /* Sealed after the creation day's last same-day deadline. From LEVEL_WRITTEN on. */
+    uint64_t *members;  /* Transfer sequence numbers in the file's order. */
     size_t members_count;
 };
 

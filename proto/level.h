@@ -25,9 +25,12 @@
 #include "proto/base/limits.h"
 
 /* Levels with names, for `level >= N`. */
-#define LEVEL_EVENT_FIELDS 2u /* Events hold fields, not sentences. */
-#define LEVEL_CATALOG 2u      /* The catalog knows levels. */
+#define LEVEL_EVENT_FIELDS 2u  /* Events hold fields, not sentences. */
+#define LEVEL_CATALOG 2u       /* The catalog knows levels. */
 #define LEVEL_SETTINGS_TIME 2u /* The counters say when the settings came into force. */
+#define LEVEL_WRITTEN \
+    2u /* A file's dates are counted from the day of sealing, its batches are
+                                * what their headers say, only names and descriptions are upper-cased. */
 
 /* The first program that speaks a level, "0.2.0"; NULL: not known to this one. */
 const char *level_program(uint32_t level);

@@ -99,7 +99,7 @@ struct counters_row {
     struct cents accepted_debit, pending_debit, sealed_debit, cancelled_debit;
     struct cents accepted_credit, pending_credit, sealed_credit, cancelled_credit;
     uint64_t next_event;
-    uint32_t level; /* In force for what is proposed; 0: 1. */
+    uint32_t level;      /* In force for what is proposed; 0: 1. */
     int64_t settings_ms; /* When settings_version came into force; 0: a program that did not note it. */
 };
 

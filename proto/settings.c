@@ -182,6 +182,8 @@ static const struct wire_field shard_fields[] = {
     {20, WIRE_I64, SHARD_AT(max_file_cents), 1, FILE_CENTS_MAX},
     {21, WIRE_I64, SHARD_AT(same_day_max), 0, AMOUNT_MAX_CENTS},
     {22, WIRE_BOOL, SHARD_AT(balanced), 0, 1},
+    {23, WIRE_U32, SHARD_AT(same_day_deadline_minute), 0, MINUTES_A_DAY - 1},
+    {24, WIRE_BOOL, SHARD_AT(keep_case), 0, 1},
 };
 
 static bool is_odfi(struct span s)

@@ -41,6 +41,10 @@ struct calendar_settings {
     size_t extra_count;
 };
 
+/* Of a shard that names none: a calendar is never silently empty. */
+#define CALENDAR_DEFAULT \
+    ((struct calendar_settings){.name = span_str("federal-reserve"), .federal_reserve = true})
+
 struct window_settings {
     struct span name;     /* 1 to 16 of A-Z a-z 0-9 - _ */
     int close_minute;     /* Of the local day, 0 to 1439. */
@@ -71,6 +75,8 @@ struct shard_settings {
     uint32_t max_lines;
     struct cents max_file_cents;
     struct cents same_day_max;
+    int same_day_deadline_minute; /* Of the local day, from 1; 0: the Federal Reserve's last one. */
+    bool keep_case;               /* text: keep. Names and descriptions are not put in upper case. */
     bool balanced;
     uint32_t line; /* Of the text that it was read from; 0: of none. Not encoded. */
 };

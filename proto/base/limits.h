@@ -128,13 +128,14 @@
 #define SAME_DAY_MAX_CENTS 100000000ll
 #define WINDOWS_MAX 16 /* Of one shard a day. */
 #define WINDOW_NAME_SIZE_MAX 16
-#define MISSED_WINDOW_DAYS_MAX 10 /* How far back a leader looks. */
-#define WINDOW_GRACE_MS 60000     /* Closed this much after its time, a window is not yet late. */
-#define CUTOFF_NEAR_MS 30000      /* Before a cut-off leadership is not moved by the way. */
-#define WINDOW_LOOK_MS 10000      /* A wall clock that jumped is noticed after this. */
-#define WINDOW_ALERT_TRIES 5      /* Failures in a row before it needs a person. */
-#define SETTINGS_EVENTS_BACK 4096 /* Events looked through for the newest settings. */
-#define SEALING_PARKED_MAX 8      /* Windows that cannot be sealed and must not stop the others. */
+#define MISSED_WINDOW_DAYS_MAX 10    /* How far back a leader looks. */
+#define WINDOW_GRACE_MS 60000        /* Closed this much after its time, a window is not yet late. */
+#define CUTOFF_NEAR_MS 30000         /* Before a cut-off leadership is not moved by the way. */
+#define WINDOW_LOOK_MS 10000         /* A wall clock that jumped is noticed after this. */
+#define WINDOW_ALERT_TRIES 5         /* Failures in a row before it needs a person. */
+#define SETTINGS_EVENTS_BACK 4096    /* Events looked through for the newest settings. */
+#define SEALING_BEHIND_MAX_MS 300000 /* A clock further behind the log's times is an alert. */
+#define SEALING_PARKED_MAX 8         /* Windows that cannot be sealed and must not stop the others. */
 
 /* --- Levels of formats (proto/level.h) -------------------------------------- */
 #define LEVEL_MIN 1u /* What this program speaks. */

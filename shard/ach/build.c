@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "proto/level.h"
 #include "shard/ach/order.h"
 #include "shard/ach/put.h"
 #include "shard/ach/records.h"
@@ -17,6 +18,7 @@ struct writer {
     const struct settings *settings;
     uint8_t *p; /* Where the next record goes. */
     bool is_crlf;
+    bool is_upper; /* Names and descriptions are put in upper case. */
     char odfi[9];
     uint32_t sequence; /* Of the next trace number. */
     struct ach_totals *totals;
@@ -55,6 +57,17 @@ static void put_day(uint8_t *p, struct day day)
     put_digits(p + 4, 2, (uint64_t)c.day);
 }
 
+/* A name or a description. All other texts are other people's signs (accounts,
+ * identifications, remittance data), which are matched byte by byte. */
+static void put_name_text(const struct writer *w, uint8_t *p, size_t size, struct span s)
+{
+    put_text(p, size, s);
+    if (w->is_upper) {
+        put_upper(p, s.n);
+    }
+}
+#define PUT_NAME(w, record, field, s) put_name_text((w), (record) + field##_AT, field##_SIZE, (s))
+
 static void write_file_header(struct writer *w, const struct ach_file_header *header)
 {
     const struct shard_settings *s = &w->settings->shard;
@@ -70,8 +83,8 @@ static void write_file_header(struct writer *w, const struct ach_file_header *he
     PUT_DIGITS(record, FH_RECORD_SIZE, ACH_RECORD_SIZE);
     PUT_DIGITS(record, FH_BLOCKING, ACH_BLOCKING_FACTOR);
     PUT_DIGITS(record, FH_FORMAT, 1);
-    PUT_TEXT(record, FH_DESTINATION_NAME, s->destination_name);
-    PUT_TEXT(record, FH_ORIGIN_NAME, s->origin_name);
+    PUT_NAME(w, record, FH_DESTINATION_NAME, s->destination_name);
+    PUT_NAME(w, record, FH_ORIGIN_NAME, s->origin_name);
 }
 
 static unsigned service_class(const struct batch *b)
@@ -84,11 +97,11 @@ static void write_batch_header(struct writer *w, const struct batch *b, const st
     const struct transfer *t = first->transfer;
     uint8_t *record = record_begin(w, '5');
     PUT_DIGITS(record, BH_SERVICE_CLASS, service_class(b));
-    PUT_TEXT(record, BH_COMPANY_NAME, b->originator->company_name);
+    PUT_NAME(w, record, BH_COMPANY_NAME, b->originator->company_name);
     PUT_TEXT(record, BH_DISCRETIONARY, b->originator->discretionary);
     PUT_TEXT(record, BH_COMPANY_ID, b->originator->company_id);
     PUT_TEXT(record, BH_SEC, span_str(sec_name(t->sec)));
-    PUT_TEXT(record, BH_DESCRIPTION, t->entry_description);
+    PUT_NAME(w, record, BH_DESCRIPTION, t->entry_description);
     put_day(record + BH_EFFECTIVE_AT, first->effective);
     PUT_DIGITS(record, BH_STATUS, STATUS_ODFI);
     memcpy(record + BH_ODFI_AT, w->odfi, BH_ODFI_SIZE);
@@ -120,13 +133,13 @@ static void write_addenda(struct writer *w, const struct transfer *t)
     w->totals->addenda += (uint32_t)t->addenda_count;
 }
 
-static void put_name(uint8_t *record, const struct transfer *t)
+static void put_receiver(const struct writer *w, uint8_t *record, const struct transfer *t)
 {
     if (t->sec == SEC_CTX) {
         PUT_DIGITS(record, CX_ADDENDA_COUNT, t->addenda_count);
-        PUT_TEXT(record, CX_NAME, t->name);
+        PUT_NAME(w, record, CX_NAME, t->name);
     } else {
-        PUT_TEXT(record, ED_NAME, t->name);
+        PUT_NAME(w, record, ED_NAME, t->name);
     }
 }
 
@@ -142,7 +155,7 @@ static void write_entry(struct writer *w, struct batch *b, const struct transfer
     put_packed(record + ED_ACCOUNT_AT, ED_ACCOUNT_SIZE, t->account);
     PUT_DIGITS(record, ED_AMOUNT, (uint64_t)t->amount.n);
     PUT_TEXT(record, ED_INDIVIDUAL_ID, t->individual_id);
-    put_name(record, t);
+    put_receiver(w, record, t);
     if (t->payment_type != 0) {
         record[ED_DISCRETIONARY_AT] = (uint8_t)t->payment_type;
     } else {
@@ -230,7 +243,10 @@ enum sg_err ach_build(const struct settings *s, const struct ach_file_header *he
                       const struct ach_entry *entries, size_t count, struct bytes *out,
                       struct ach_totals *totals)
 {
-    struct writer w = {.settings = s, .is_crlf = s->shard.line_ends == LINE_ENDS_CRLF, .totals = totals};
+    struct writer w = {.settings = s,
+                       .is_crlf = s->shard.line_ends == LINE_ENDS_CRLF,
+                       .is_upper = s->level >= LEVEL_WRITTEN && !s->shard.keep_case,
+                       .totals = totals};
     *totals = (struct ach_totals){0};
     bytes_clear(out);
     if (count == 0 || !is_header(header) || ach_settings_check(s, NULL, 0) != SG_OK) {
@@ -259,7 +275,9 @@ enum sg_err ach_build(const struct settings *s, const struct ach_file_header *he
     write_filler(&w);
     CHECK((size_t)(w.p - begin) <= room);
     out->n = (size_t)(w.p - begin);
-    put_upper(out->p, out->n);
+    if (s->level < LEVEL_WRITTEN) {
+        put_upper(out->p, out->n);
+    }
     uint64_t prefix = strtoull(w.odfi, NULL, 10) * (TRACE_SEQUENCE_MAX + 1);
     totals->trace_first = prefix + header->trace_start;
     totals->trace_last = prefix + w.sequence - 1;

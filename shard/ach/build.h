@@ -7,8 +7,10 @@
 /* Build one file from entries ordered by ach_order(). out's content is replaced,
  * totals filled. Entry i of the array gets the trace sequence
  * header->trace_start + i. Pure: the same arguments give the same bytes, on any
- * machine; what a later level writes otherwise asks s->level. All text is written in upper case; spaces in account numbers are
- * removed. Unbalanced: no offset entries.
+ * machine; what a later level writes otherwise asks s->level. Names and descriptions
+ * are written in upper case, unless the settings keep theirs (before LEVEL_WRITTEN:
+ * everything in upper case); spaces in account numbers are removed. Unbalanced: no
+ * offset entries.
  *
  * Each transfer must have passed transfer_check() and ach_validate() with these
  * very settings; a text or amount that does not fit its field stops the program.

@@ -1,13 +1,17 @@
+#define _GNU_SOURCE /* qsort_r() */
 #include "shard/ach/order.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "proto/base/mem.h"
+#include "proto/level.h"
+#include "shard/ach/text.h"
 
 /* Most windows have few batches and many entries. So: give each distinct batch
- * key a number (hash table), sort the keys, and scatter the entries by the rank
- * of their key. Linear in the entries, which come in order of seq already. */
+ * key, as it came, a number (hash table), sort the keys, and scatter the entries by
+ * the rank of their key; keys that are written alike have the same rank. Linear in
+ * the entries, which come in order of seq already. */
 struct keys {
     struct ach_entry *firsts; /* An entry with the key, by number of the key. */
     size_t count;
@@ -92,9 +96,34 @@ static uint32_t keys_number(struct keys *k, const struct ach_entry *e)
     return k->slots[slot] - 1;
 }
 
-static int by_key(const void *a, const void *b)
+static int by_key(const void *a, const void *b, void *unused)
 {
+    (void)unused;
     return key_compare(a, b);
+}
+
+/* What the batch header will say, text by text. */
+static int by_header(const void *a, const void *b, void *settings)
+{
+    static const struct originator_settings nobody;
+    const struct settings *s = settings;
+    const struct ach_entry *x = a;
+    const struct ach_entry *y = b;
+    const struct originator_settings *p = settings_originator(s, x->transfer->originator);
+    const struct originator_settings *q = settings_originator(s, y->transfer->originator);
+    bool upper = !s->shard.keep_case;
+    p = p == NULL ? &nobody : p;
+    q = q == NULL ? &nobody : q;
+    int order = text_cmp_written(p->company_name, q->company_name, upper);
+    order = order != 0 ? order : text_cmp_written(p->company_id, q->company_id, false);
+    order = order != 0 ? order : text_cmp_written(p->discretionary, q->discretionary, false);
+    order = order != 0 ? order : compare_numbers(x->transfer->sec, y->transfer->sec);
+    order = order != 0
+                ? order
+                : text_cmp_written(x->transfer->entry_description, y->transfer->entry_description, upper);
+    order = order != 0 ? order : compare_numbers(x->transfer->side, y->transfer->side);
+    order = order != 0 ? order : compare_numbers(x->effective.n, y->effective.n);
+    return order != 0 ? order : compare_numbers(x->same_day, y->same_day);
 }
 
 static int by_seq(const void *a, const void *b)
@@ -133,7 +162,22 @@ static void scatter(struct ach_entry *entries, size_t count, size_t batches)
     mem_free(next);
 }
 
-void ach_order(struct ach_entry *entries, size_t count)
+/* Ranks of the keys, which are numbered as they came; keys that compare equal
+ * share one. Returns how many there are. */
+static size_t rank(struct keys *k, const struct settings *s, uint32_t *ranks)
+{
+    int (*compare)(const void *, const void *, void *) = s->level < LEVEL_WRITTEN ? by_key : by_header;
+    size_t count = 0;
+    qsort_r(k->firsts, k->count, sizeof *k->firsts, compare, (void *)(uintptr_t)s);
+    for (size_t i = 0; i < k->count; i++) {
+        bool is_new = i == 0 || compare(&k->firsts[i - 1], &k->firsts[i], (void *)(uintptr_t)s) != 0;
+        count += is_new ? 1 : 0;
+        ranks[k->firsts[i].batch] = (uint32_t)count - 1;
+    }
+    return count;
+}
+
+void ach_order(const struct settings *s, struct ach_entry *entries, size_t count)
 {
     struct keys k = {0};
     if (count == 0) {
@@ -144,16 +188,13 @@ void ach_order(struct ach_entry *entries, size_t count)
     for (size_t i = 0; i < count; i++) {
         entries[i].batch = keys_number(&k, &entries[i]);
     }
-    qsort(k.firsts, k.count, sizeof *k.firsts, by_key);
     uint32_t *ranks = mem_zalloc(k.count, sizeof *ranks);
-    for (size_t i = 0; i < k.count; i++) {
-        ranks[k.firsts[i].batch] = (uint32_t)i;
-    }
+    size_t batches = rank(&k, s, ranks);
     for (size_t i = 0; i < count; i++) {
         entries[i].batch = ranks[entries[i].batch];
     }
-    if (k.count > 1) {
-        scatter(entries, count, k.count);
+    if (batches > 1) {
+        scatter(entries, count, batches);
     }
     mem_free(ranks);
     mem_free(k.slots);

@@ -7,11 +7,17 @@
 
 #include "shard/ach/file.h"
 
-/* Sort entries by batch, then by seq. A batch is: originator, SEC, entry
- * description, side, effective date, same-day flag; batches are ordered by
- * these, in this order (names by their bytes, the rest by number). Sets batch
- * of each. The result depends on the content only, not on the order given. */
-void ach_order(struct ach_entry *entries, size_t count);
+/* Sort entries by batch, then by seq. A batch is what one batch header says:
+ * company name, identification and discretionary data, SEC, entry description,
+ * side, effective date, same-day flag; batches are ordered by these, in this order
+ * (texts as they are written, by their bytes, the rest by number). So "RENT",
+ * "Rent" and "Rent " are one batch, unless the settings keep the case. Sets batch
+ * of each. The result depends on the content only, not on the order given.
+ *
+ * Before LEVEL_WRITTEN: by the originator's name in the configuration and the
+ * description as it came instead. An originator that is not in the settings is
+ * one without texts. */
+void ach_order(const struct settings *s, struct ach_entry *entries, size_t count);
 
 /* How many of the leading entries (ordered by ach_order()) fit into one file:
  * max_lines with filler counted, max_file_cents for debits and for credits, and

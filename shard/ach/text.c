@@ -3,16 +3,42 @@
 #include <stdio.h>
 #include <string.h>
 
+static uint8_t upper_of(uint8_t c)
+{
+    return c >= 'a' && c <= 'z' ? (uint8_t)(c - 32) : c;
+}
+
 bool text_is_upper(struct span s, const char *upper)
 {
     size_t n = strlen(upper);
     for (size_t i = 0; i < s.n && i < n; i++) {
-        uint8_t c = s.p[i];
-        if ((c >= 'a' && c <= 'z' ? c - 32 : c) != (uint8_t)upper[i]) {
+        if (upper_of(s.p[i]) != (uint8_t)upper[i]) {
             return false;
         }
     }
     return s.n == n;
+}
+
+static struct span without_blanks_behind(struct span s)
+{
+    while (s.n > 0 && s.p[s.n - 1] == ' ') {
+        s.n--;
+    }
+    return s;
+}
+
+int text_cmp_written(struct span a, struct span b, bool upper)
+{
+    a = without_blanks_behind(a);
+    b = without_blanks_behind(b);
+    for (size_t i = 0; i < a.n && i < b.n; i++) {
+        int x = upper ? upper_of(a.p[i]) : a.p[i];
+        int y = upper ? upper_of(b.p[i]) : b.p[i];
+        if (x != y) {
+            return x < y ? -1 : 1;
+        }
+    }
+    return a.n < b.n ? -1 : (a.n > b.n ? 1 : 0);
 }
 
 bool text_is_blank_or_zero(struct span s)

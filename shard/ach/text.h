@@ -14,6 +14,10 @@ bool text_is_digits(struct span s);
 /* Only 0x20 to 0x7E; true for an empty text. */
 bool text_is_printable(struct span s);
 
+/* Compare two texts as they will stand in their field: without the blanks at their
+ * ends, and in upper case if upper. */
+int text_cmp_written(struct span a, struct span b, bool upper);
+
 /* One text on its way into a field. */
 struct text_rule {
     const char *key; /* As people write it. */

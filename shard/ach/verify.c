@@ -39,7 +39,6 @@ static bool is_origin(const uint8_t *p)
 
 static enum sg_err file_header(struct verifier *v)
 {
-    struct day day;
     const uint8_t *record = verify_take(v, ACH_FILE_HEADER, '1');
     if (record == NULL) {
         return SG_INVALID;
@@ -54,7 +53,7 @@ static enum sg_err file_header(struct verifier *v)
     if (!is_origin(record + FH_ORIGIN_AT)) {
         return verify_fail(v, "the immediate origin is neither a blank and nine digits nor ten characters");
     }
-    if (!date_read(record + FH_DATE_AT, &day)) {
+    if (!date_read(record + FH_DATE_AT, &v->creation)) {
         return verify_fail(v, "the creation date is not a date");
     }
     if (verify_number(record + FH_TIME_AT, 2) > 23 || verify_number(record + FH_TIME_AT + 2, 2) > 59) {
@@ -80,7 +79,36 @@ static enum sg_err batch_dates(struct verifier *v, const uint8_t *record)
     if (day_weekday(day) == 0 || day_weekday(day) == 6) {
         return verify_fail(v, "the effective entry date is on a weekend");
     }
+    if (!v->open_on_holidays && verify_is_holiday(day)) {
+        return verify_fail(v, "the effective entry date is a holiday of the Federal Reserve");
+    }
+    if (day.n < v->creation.n) {
+        return verify_fail(v, "the effective entry date lies before the day on which the file was made");
+    }
     return SG_OK;
+}
+
+/* Descriptions with a meaning of their own are known by these very letters. */
+static bool is_in_wrong_case(const uint8_t *p)
+{
+    static const char descriptions[][BH_DESCRIPTION_SIZE + 1] = {
+        "REVERSAL  ", "RECLAIM   ", "NONSETTLED", "RETURN FEE", "AUTOENROLL", "REDEPCHECK",
+        "NO CHECK  ", "PAYROLL   ", "PURCHASE  ", "ACCTVERIFY", "RETRY PYMT",
+    };
+    for (size_t i = 0; i < sizeof descriptions / sizeof *descriptions; i++) {
+        bool same = true;
+        bool same_but_case = true;
+        for (size_t j = 0; j < BH_DESCRIPTION_SIZE; j++) {
+            int wanted = descriptions[i][j];
+            bool is_small = wanted >= 'A' && wanted <= 'Z' && p[j] == wanted - 'A' + 'a';
+            same = same && p[j] == wanted;
+            same_but_case = same_but_case && (p[j] == wanted || is_small);
+        }
+        if (same_but_case && !same) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static enum sg_err batch_header(struct verifier *v)
@@ -101,6 +129,9 @@ static enum sg_err batch_header(struct verifier *v)
     if (IS_NOTHING(record, BH_COMPANY_NAME) || IS_NOTHING(record, BH_COMPANY_ID) ||
         IS_NOTHING(record, BH_DESCRIPTION)) {
         return verify_fail(v, "company name, company identification or entry description is blank or zeros");
+    }
+    if (is_in_wrong_case(record + BH_DESCRIPTION_AT)) {
+        return verify_fail(v, "the entry description has a meaning of its own and must be in upper case");
     }
     if (v->sec == SEC_NONE) {
         return verify_fail(v, "the standard entry class is not PPD, CCD, CTX, WEB or TEL");
@@ -222,9 +253,11 @@ static enum sg_err whole(struct verifier *v)
     return err == SG_OK ? filler(v) : err;
 }
 
-enum sg_err ach_verify(struct span file, struct ach_totals *found, char *why, size_t why_size)
+enum sg_err ach_verify(struct span file, bool open_on_holidays, struct ach_totals *found, char *why,
+                       size_t why_size)
 {
-    struct verifier v = {.file = file, .why = why, .why_size = why_size};
+    struct verifier v = {
+        .file = file, .open_on_holidays = open_on_holidays, .why = why, .why_size = why_size};
     *found = (struct ach_totals){0};
     enum sg_err err = whole(&v);
     if (err == SG_OK) {

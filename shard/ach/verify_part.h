@@ -38,6 +38,8 @@ struct verifier {
     size_t line;        /* Lines taken so far: the number of the last one. */
     size_t lines_count; /* In the whole file. */
     struct bounds bounds[ACH_RECORD_KINDS];
+    bool open_on_holidays;
+    struct day creation;
     const uint8_t *header; /* Of the batch. */
     unsigned service_class;
     enum sec sec;
@@ -66,6 +68,9 @@ MUST_USE enum sg_err verify_entry(struct verifier *v);
 
 /* Nine digits with their check digit, not all zeros. */
 bool verify_routing_number(const uint8_t *d);
+
+/* Are the Federal Reserve Banks closed, other than for a weekend? */
+bool verify_is_holiday(struct day day);
 
 /* Blanks and zeros only. */
 bool verify_is_nothing(const uint8_t *p, size_t size);

@@ -2,6 +2,12 @@
 
 #include "proto/base/limits.h"
 #include "shard/ach/calendar.h"
+#include "shard/ach/zone_rule.h"
+
+/* The Federal Reserve's last same-day deadline, in its own time. Written out as a
+ * rule, so that it needs no zone file: a shard may live in another zone. */
+#define FEDACH_ZONE "EST5EDT,M3.2.0,M11.1.0"
+#define FEDACH_SAME_DAY_MINUTE (16 * 60 + 45)
 
 /* A clock outside of these days is wrong; nothing is due by it. */
 #define DAY_FIRST 366    /* 1971 */
@@ -40,6 +46,17 @@ int64_t window_late_until_ms(const struct shard_settings *s, const struct zone *
     int64_t close_ms = window_close_ms(s, zone, day, i);
     int64_t late_ms = zone_unix_ms(zone, day, s->late_until_minute);
     return late_ms > close_ms ? late_ms : close_ms;
+}
+
+int64_t window_same_day_until_ms(const struct shard_settings *s, const struct zone *zone, struct day day)
+{
+    if (s->same_day_deadline_minute != 0) {
+        return zone_unix_ms(zone, day, s->same_day_deadline_minute);
+    }
+    struct zone eastern = {.count = 0};
+    bool parsed = zone_rule_parse(span_str(FEDACH_ZONE), &eastern.rule);
+    CHECK(parsed);
+    return zone_unix_ms(&eastern, day, FEDACH_SAME_DAY_MINUTE);
 }
 
 /* The first close of a day at or after from_ms. */

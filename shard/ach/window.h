@@ -29,6 +29,11 @@ int64_t window_upload_by_ms(const struct shard_settings *s, const struct zone *z
 int64_t window_late_until_ms(const struct shard_settings *s, const struct zone *zone, struct day day,
                              size_t i);
 
+/* The last moment of day at which a same-day entry can still be dated with it:
+ * same_day_deadline in the shard's zone, or, where none is set, 16:45 in New York,
+ * the last FedACH deadline. */
+int64_t window_same_day_until_ms(const struct shard_settings *s, const struct zone *zone, struct day day);
+
 /* The first window that closes at or after now_ms (equal closes: the one first
  * in the settings). To walk on, ask again from close_ms + 1.
  * SG_NOTFOUND: the shard has no windows, or none within a year, or now_ms is no

@@ -33,6 +33,7 @@ void sealing_start(struct sealing *s)
     s->tries = 0;
     s->parked_count = 0;
     s->used_up_day = DAY_NONE;
+    s->is_clock_told = false;
 }
 
 void sealing_unpark(struct sealing *s)
@@ -79,6 +80,23 @@ static void tell_unfit(struct sealing *s, const struct sealing_job *j)
                    "window %s of %s leaves %llu due transfers behind, they wait for other settings or a "
                    "cancel; the first: %s",
                    j->window.name, day_text(j->window.day, day), (unsigned long long)j->unfit_count, j->why);
+    duty_alert(s->env, 0, text);
+}
+
+/* The file has the log's time, which somebody's clock has given; this one's is
+ * another. Which of them is right, people must find out. */
+static void tell_clock(struct sealing *s, const struct sealing_job *j)
+{
+    char now[TIME_TEXT_SIZE], time[TIME_TEXT_SIZE], text[320];
+    if (j->time_ms - j->now_ms <= SEALING_BEHIND_MAX_MS || s->is_clock_told) {
+        return;
+    }
+    s->is_clock_told = true;
+    (void)snprintf(
+        text, sizeof text,
+        "the clock of %s reads %s, but the shard's log has got as far as %s: its files are dated by the "
+        "log; set the clocks right",
+        s->env->node_name, time_text(j->now_ms, now), time_text(j->time_ms, time));
     duty_alert(s->env, 0, text);
 }
 
@@ -143,10 +161,12 @@ static void finish(struct sealing *s, const struct sealing_job *j)
     case SEALING_NOTHING:
         break; /* The rest is parked. */
     case SEALING_WINDOW_DONE:
+        tell_clock(s, j);
         tell_unfit(s, j);
         propose(s, j);
         break;
     case SEALING_FILE:
+        tell_clock(s, j);
         propose(s, j);
         break;
     case SEALING_NO_MODIFIER:
@@ -196,10 +216,8 @@ static void start(struct sealing *s)
     w->job.parked = w->parked;
     w->job.parked_count = s->parked_count;
     w->job.level = e->level;
-    w->job.time_ms = loop_wall_ms(e->loop);
-    struct zone_time local = zone_local(e->settings->zone, w->job.time_ms);
-    w->job.creation_day = local.day;
-    w->job.creation_minute = local.minute;
+    w->job.now_ms = loop_wall_ms(e->loop);
+    w->job.zone = e->settings->zone;
     s->busy = true;
     e->outstanding_count++;
     loop_elsewhere(e->loop, WORKER_READ, &w->work);

@@ -7,7 +7,10 @@
  * no member is left: WINDOW_DONE. No members, no file.
  *
  * Creation day and minute come from the SEAL command's own time, modifier and
- * trace numbers from the rows. A file that does not pass its check is never
+ * trace numbers from the rows. That time never lies before the window's close or
+ * the last file's sealing: a clock that is behind by more than SEALING_BEHIND_MAX_MS
+ * is told to people, once a leader. Effective dates are counted from the creation
+ * day, and from the minute whether a same-day entry still goes the same day. A file that does not pass its check is never
  * sealed: its window is parked, people are alerted, the other windows go on.
  * People are also alerted of transfers that are due and that the window's settings
  * take no more (their originator was removed, a limit was lowered): these wait. */
@@ -23,6 +26,7 @@ struct sealing {
     uint32_t tries;                              /* Failures in a row. */
     struct window_id parked[SEALING_PARKED_MAX]; /* Cannot be sealed for now; alerted. */
     size_t parked_count;
+    bool is_clock_told;       /* That this node's clock is behind the log. */
     struct day used_up_day;   /* Creation day whose 36 modifiers are used; alerted. */
     struct window_id sealing; /* The window at work. */
 };
@@ -50,14 +54,15 @@ struct sealing_job {
     uint64_t group;
     struct kv *kv;
     uint32_t level;          /* That of the command, and so of the file. */
-    int64_t time_ms;         /* Stamped by the loop: the command's time. */
-    struct day creation_day; /* That time in the shard's zone. */
-    int creation_minute;
+    int64_t now_ms;          /* This node's clock. */
+    const struct zone *zone; /* The shard's; borrowed, nothing changes in it. */
     const char *node_name;
     const struct window_id *parked;
     size_t parked_count;
     /* The outcome. */
     enum sealing_outcome outcome;
+    int64_t time_ms;         /* The command's time: now, but not before the close or the last file. */
+    struct day creation_day; /* That time in the shard's zone. */
     enum sg_err err;
     struct window_id window;
     struct bytes command; /* Encoded; release it. */

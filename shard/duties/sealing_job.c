@@ -5,6 +5,7 @@
 #include "shard/ach/build.h"
 #include "shard/ach/name.h"
 #include "shard/ach/order.h"
+#include "shard/ach/window.h"
 #include "shard/ach/verify.h"
 #include "shard/duties/sealing.h"
 
@@ -19,6 +20,7 @@ struct draft {
     struct ach_entry *entries;
     size_t count;
     struct ach_file_header header;
+    struct processing processing;
     struct bytes file;
     struct ach_totals totals;
 };
@@ -58,7 +60,7 @@ static void entries_fill(struct draft *d, const struct member *members, size_t c
                                            .effective = members[i].effective,
                                            .same_day = members[i].same_day};
     }
-    ach_order(d->entries, d->count);
+    ach_order(&d->settings, d->entries, d->count);
 }
 
 static bool choose_modifier(struct draft *d)
@@ -70,7 +72,7 @@ static bool choose_modifier(struct draft *d)
         return false;
     }
     if (FAULT_BUG("modifier-from-clock")) {
-        d->header.modifier = (char)('A' + j->creation_minute % 26);
+        d->header.modifier = (char)('A' + d->header.creation_minute % 26);
     }
     if (d->header.modifier == 0) {
         j->outcome = SEALING_NO_MODIFIER;
@@ -105,7 +107,7 @@ static bool build(struct draft *d)
         return false;
     }
     struct ach_totals found;
-    err = ach_verify(span_bytes(&d->file), &found, why, sizeof why);
+    err = ach_verify(span_bytes(&d->file), !d->settings.calendar.federal_reserve, &found, why, sizeof why);
     if (err != SG_OK) {
         set_broken(j, "reading the built file back", why);
         return false;
@@ -148,6 +150,7 @@ static void encode_seal(struct draft *d, const char *name)
                                          .hash = d->totals.hash};
     c.seal.members = arena_array(d->arena, d->count, sizeof *c.seal.members);
     c.seal.members_count = d->count;
+    c.seal.same_day_over = d->processing.same_day_over;
     for (size_t i = 0; i < d->count; i++) {
         c.seal.members[i] = d->entries[i].seq;
     }
@@ -161,8 +164,6 @@ static void seal(struct draft *d)
     if (!choose_modifier(d)) {
         return;
     }
-    d->header.creation_day = j->creation_day;
-    d->header.creation_minute = j->creation_minute;
     d->header.trace_start = d->counters.next_trace;
     d->count = ach_fit(&d->settings, d->entries, d->count, d->header.trace_start);
     if (d->count == 0) {
@@ -205,6 +206,29 @@ static void finish_window(struct draft *d)
     encode_window_done(j);
 }
 
+/* When the file is made, which its dates are counted from. */
+static enum sg_err date(struct draft *d)
+{
+    struct sealing_job *j = d->job;
+    int64_t not_before_ms = 0;
+    enum sg_err err = state_sealing_not_before(d->rows, d->window, &not_before_ms);
+    if (err != SG_OK) {
+        return err;
+    }
+    j->time_ms = j->now_ms > not_before_ms || FAULT_BUG("dated-before-close") ? j->now_ms : not_before_ms;
+    struct zone_time local = zone_local(j->zone, j->time_ms);
+    if (local.day.n < d->window->processing_day.n) { /* The shard has another zone since the close. */
+        local = (struct zone_time){.day = d->window->processing_day};
+    }
+    j->creation_day = local.day;
+    d->header.creation_day = local.day;
+    d->header.creation_minute = local.minute;
+    d->processing.day = local.day;
+    d->processing.same_day_over =
+        j->time_ms > window_same_day_until_ms(&d->settings.shard, j->zone, local.day);
+    return SG_OK;
+}
+
 static void work_on_window(struct sealing_job *j, struct rows *rows, struct arena *a,
                            const struct window_row *w)
 {
@@ -220,9 +244,14 @@ static void work_on_window(struct sealing_job *j, struct rows *rows, struct aren
         set_error(j, err, "counters");
         return;
     }
+    err = date(&d);
+    if (err != SG_OK) {
+        set_error(j, err, "the last file");
+        return;
+    }
     struct member *members;
     size_t count;
-    err = state_window_members(rows, w, &d.settings, a, &members, &count);
+    err = state_window_members(rows, w, &d.settings, d.processing, a, &members, &count);
     if (err != SG_OK) {
         set_error(j, err, "the window's members");
     } else if (count == 0) {

@@ -30,7 +30,7 @@ static enum sg_err find_window(struct apply *a, const struct transfer_row *row, 
         err = store_get_window_settings(a->rows, &open[i], a->command->level, a->arena, &settings);
         if (err == SG_OK) {
             *window = open[i];
-            err = member_judge(a->rows, window, &settings, row, a->arena, &m, found);
+            err = member_judge(a->rows, window, &settings, NULL, row, a->arena, &m, found);
         }
     }
     return err;

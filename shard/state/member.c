@@ -30,12 +30,22 @@ static enum sg_err check_fold(struct rows *r, const struct transfer *t, uint64_t
     return fold.seq == seq ? SG_OK : store_corrupt(r, &key, "id of another transfer");
 }
 
+struct processing member_processing(const struct window_row *w, const struct command_seal *seal,
+                                    uint32_t level)
+{
+    if (level < LEVEL_WRITTEN) {
+        return (struct processing){.day = w->processing_day};
+    }
+    return (struct processing){.day = seal->creation_day, .same_day_over = seal->same_day_over};
+}
+
 /* A row in state PENDING. FIT_MEMBER: out is filled. FIT_UNFIT: why, unless NULL. */
 static enum sg_err judge(struct rows *r, const struct window_row *w, const struct settings *settings,
-                         const struct transfer_row *row, struct arena *a, struct member *out, enum fit *fit,
-                         char why[WHY_SIZE])
+                         const struct processing *p, const struct transfer_row *row, struct arena *a,
+                         struct member *out, enum fit *fit, char why[WHY_SIZE])
 {
     char unused[WHY_SIZE];
+    const struct processing at_close = {.day = w->processing_day};
     struct effective effective;
     CHECK(row->state == TRANSFER_PENDING);
     *fit = FIT_LATE;
@@ -48,8 +58,11 @@ static enum sg_err judge(struct rows *r, const struct window_row *w, const struc
         return err;
     }
     *fit = FIT_NOT_DUE;
-    if (!effective_entry_date(settings, &t, w->processing_day, &effective)) {
+    if (!effective_entry_date(settings, &t, at_close, &effective)) {
         return SG_OK;
+    }
+    if (p != NULL && !effective_entry_date(settings, &t, *p, &effective)) {
+        return SG_OK; /* Only by a SEAL that is dated before the close. */
     }
     *fit = FIT_UNFIT;
     if (ach_validate(settings, &t, why != NULL ? why : unused, WHY_SIZE) != SG_OK) {
@@ -62,18 +75,19 @@ static enum sg_err judge(struct rows *r, const struct window_row *w, const struc
 }
 
 enum sg_err member_judge(struct rows *r, const struct window_row *w, const struct settings *settings,
-                         const struct transfer_row *row, struct arena *a, struct member *out, bool *is_member)
+                         const struct processing *p, const struct transfer_row *row, struct arena *a,
+                         struct member *out, bool *is_member)
 {
     enum fit fit = FIT_LATE;
-    enum sg_err err = judge(r, w, settings, row, a, out, &fit, NULL);
+    enum sg_err err = judge(r, w, settings, p, row, a, out, &fit, NULL);
     *is_member = err == SG_OK && fit == FIT_MEMBER;
     return err;
 }
 
 /* The next pending transfer up to the window's last. SG_NOTFOUND: no more. */
 static enum sg_err next_judged(struct store_walk *walk, const struct window_row *w,
-                               const struct settings *settings, struct arena *a, struct member *out,
-                               enum fit *fit, char why[WHY_SIZE])
+                               const struct settings *settings, const struct processing *p, struct arena *a,
+                               struct member *out, enum fit *fit, char why[WHY_SIZE])
 {
     uint64_t seq = 0;
     struct span value;
@@ -93,15 +107,15 @@ static enum sg_err next_judged(struct store_walk *walk, const struct window_row 
     if (row.state != TRANSFER_PENDING) {
         return store_corrupt(walk->rows, &key, "in the pending index, but not pending");
     }
-    return judge(walk->rows, w, settings, &row, a, out, fit, why);
+    return judge(walk->rows, w, settings, p, &row, a, out, fit, why);
 }
 
 static enum sg_err next_member(struct store_walk *walk, const struct window_row *w,
-                               const struct settings *settings, struct arena *a, struct member *out,
-                               bool *is_member)
+                               const struct settings *settings, const struct processing *p, struct arena *a,
+                               struct member *out, bool *is_member)
 {
     enum fit fit = FIT_LATE;
-    enum sg_err err = next_judged(walk, w, settings, a, out, &fit, NULL);
+    enum sg_err err = next_judged(walk, w, settings, p, a, out, &fit, NULL);
     *is_member = err == SG_OK && fit == FIT_MEMBER;
     return err;
 }
@@ -114,7 +128,7 @@ enum sg_err member_any(struct rows *r, const struct window_row *w, const struct 
     enum sg_err err = SG_OK;
     *any = false;
     store_walk(&walk, r, TABLE_PENDING, 0);
-    while (!*any && (err = next_member(&walk, w, settings, &arena, &m, any)) == SG_OK) {
+    while (!*any && (err = next_member(&walk, w, settings, NULL, &arena, &m, any)) == SG_OK) {
         arena_reset(&arena);
     }
     store_walk_release(&walk);
@@ -134,7 +148,7 @@ enum sg_err state_window_unfit(struct rows *r, const struct window_row *w, const
     *count = 0;
     why[0] = '\0';
     store_walk(&walk, r, TABLE_PENDING, 0);
-    while ((err = next_judged(&walk, w, settings, &arena, &m, &fit, reason)) == SG_OK) {
+    while ((err = next_judged(&walk, w, settings, NULL, &arena, &m, &fit, reason)) == SG_OK) {
         if (fit == FIT_UNFIT && (*count)++ == 0) {
             (void)snprintf(why, why_size, "%s", reason);
         }
@@ -146,7 +160,8 @@ enum sg_err state_window_unfit(struct rows *r, const struct window_row *w, const
 }
 
 /* A copy in the file's order. */
-static struct member *members_ordered(const struct member *members, size_t count, struct arena *a)
+static struct member *members_ordered(const struct settings *settings, const struct member *members,
+                                      size_t count, struct arena *a)
 {
     struct ach_entry *entries = arena_array(a, count, sizeof(*entries));
     struct member *ordered = arena_array(a, count, sizeof(*ordered));
@@ -156,7 +171,7 @@ static struct member *members_ordered(const struct member *members, size_t count
                                         .effective = members[i].effective,
                                         .same_day = members[i].same_day};
     }
-    ach_order(entries, count);
+    ach_order(settings, entries, count);
     for (size_t i = 0; i < count; i++) {
         ordered[i] = (struct member){.seq = entries[i].seq,
                                      .transfer = *entries[i].transfer,
@@ -167,7 +182,7 @@ static struct member *members_ordered(const struct member *members, size_t count
 }
 
 enum sg_err state_window_members(struct rows *r, const struct window_row *w, const struct settings *settings,
-                                 struct arena *a, struct member **out, size_t *count)
+                                 struct processing p, struct arena *a, struct member **out, size_t *count)
 {
     struct bytes found = BYTES_NONE;
     struct store_walk walk;
@@ -175,7 +190,7 @@ enum sg_err state_window_members(struct rows *r, const struct window_row *w, con
     bool is_member = false;
     enum sg_err err = SG_OK;
     store_walk(&walk, r, TABLE_PENDING, 0);
-    while ((err = next_member(&walk, w, settings, a, &m, &is_member)) == SG_OK) {
+    while ((err = next_member(&walk, w, settings, &p, a, &m, &is_member)) == SG_OK) {
         if (is_member) {
             bytes_append(&found, &m, sizeof(m));
         }
@@ -183,7 +198,7 @@ enum sg_err state_window_members(struct rows *r, const struct window_row *w, con
     store_walk_release(&walk);
     if (err == SG_NOTFOUND) {
         *count = found.n / sizeof(m);
-        *out = members_ordered((const struct member *)(const void *)found.p, *count, a);
+        *out = members_ordered(settings, (const struct member *)(const void *)found.p, *count, a);
         err = SG_OK;
     }
     bytes_release(&found);

@@ -329,6 +329,22 @@ enum sg_err state_attempts_all(struct rows *r, uint64_t file, struct arena *a, s
     return attempts_of(r, file, a, out, count);
 }
 
+enum sg_err state_sealing_not_before(struct rows *r, const struct window_row *w, int64_t *time_ms)
+{
+    struct counters_row counters;
+    struct arena a = ARENA_INIT;
+    struct file_row last;
+    *time_ms = w->closed_ms;
+    enum sg_err err = store_get_counters(r, &counters);
+    if (err == SG_OK && counters.next_file > 1) {
+        struct state_key key = key_number(TABLE_FILES, counters.next_file - 1);
+        err = store_must(r, &key, store_get_file(r, counters.next_file - 1, &a, &last));
+        *time_ms = err == SG_OK && last.sealed_ms > w->closed_ms ? last.sealed_ms : w->closed_ms;
+    }
+    arena_release(&a);
+    return err;
+}
+
 enum sg_err state_modifier(struct rows *r, struct day creation_day, char *out)
 {
     uint64_t mask = 0;

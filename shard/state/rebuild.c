@@ -5,6 +5,7 @@
 #include "shard/ach/effective.h"
 #include "shard/ach/order.h"
 #include "shard/ach/validate.h"
+#include "shard/state/member.h"
 #include "shard/state/store.h"
 
 #define WHY_SIZE 256
@@ -55,7 +56,8 @@ static bool is_as_sealed(const struct rebuild *b, const struct transfer_row *row
 {
     char why[WHY_SIZE];
     return row->file == b->file.seal.file && row->trace == b->file.seal.trace_start + i &&
-           effective_entry_date(&b->settings, t, b->window.processing_day, effective) &&
+           effective_entry_date(&b->settings, t,
+                                member_processing(&b->window, &b->file.seal, b->settings.level), effective) &&
            effective->day.n == row->effective.n &&
            transfer_check(b->settings.level, t, why, sizeof(why)) == SG_OK &&
            ach_validate(&b->settings, t, why, sizeof(why)) == SG_OK;
@@ -117,7 +119,7 @@ static enum sg_err build(struct rebuild *b, struct bytes *out, char *why, size_t
         .trace_start = seal->trace_start,
     };
     struct ach_totals totals;
-    ach_order(b->entries, b->count);
+    ach_order(&b->settings, b->entries, b->count);
     if (!is_in_order(b)) {
         return differs(why, why_size, "its members are not in the file's order");
     }

@@ -16,6 +16,7 @@ struct sealing {
     struct settings settings;
     struct day *effective; /* Of each member. */
     struct file_totals sum;
+    uint32_t same_day_late_count; /* Members that came too late to be same-day entries. */
     uint64_t modifiers;
     const char *conflict; /* Why the command is refused; NULL: it is not. */
 };
@@ -61,6 +62,19 @@ static const char *judge_trace(const struct apply *a, const struct command_seal 
         return "trace numbers do not start where the last file ended";
     }
     return NULL;
+}
+
+/* No file is dated before its window's close or before the shard's last file,
+ * whatever the clock of a new leader says. */
+static enum sg_err judge_time(const struct apply *a, struct sealing *s)
+{
+    int64_t not_before_ms = 0;
+    enum sg_err err = state_sealing_not_before(a->rows, &s->window, &not_before_ms);
+    if (err == SG_OK && a->command->level >= LEVEL_WRITTEN &&
+        (a->command->time_ms < not_before_ms || s->seal->creation_day.n < s->window.processing_day.n)) {
+        s->conflict = "it is dated before its window's close or before the last file";
+    }
+    return err;
 }
 
 static const char *judge_window(const struct command_seal *s, const struct window_row *w)
@@ -127,6 +141,15 @@ static void add_member(struct file_totals *sum, const struct transfer *t)
     sum->hash = (sum->hash + t->rdfi.n / 10) % HASH_MODULUS;
 }
 
+/* Would it have gone the same day, had the file been sealed before the deadline? */
+static bool is_same_day_late(const struct sealing *s, const struct member *m)
+{
+    const struct processing in_time = {.day = s->seal->creation_day};
+    struct effective e;
+    return s->seal->same_day_over && effective_entry_date(&s->settings, &m->transfer, in_time, &e) &&
+           e.same_day;
+}
+
 /* I-6: a transfer that is pending, of this window, and in no other file. */
 static enum sg_err judge_member(struct apply *a, struct sealing *s, size_t i, struct arena *scratch)
 {
@@ -145,7 +168,8 @@ static enum sg_err judge_member(struct apply *a, struct sealing *s, size_t i, st
         s->conflict = "a member is not pending";
         return SG_OK;
     }
-    err = member_judge(a->rows, &s->window, &s->settings, &row, scratch, &m, &is_member);
+    struct processing p = member_processing(&s->window, s->seal, a->command->level);
+    err = member_judge(a->rows, &s->window, &s->settings, &p, &row, scratch, &m, &is_member);
     if (err != SG_OK) {
         return err;
     }
@@ -154,6 +178,7 @@ static enum sg_err judge_member(struct apply *a, struct sealing *s, size_t i, st
         return SG_OK;
     }
     s->effective[i] = m.effective;
+    s->same_day_late_count += is_same_day_late(s, &m) ? 1 : 0;
     add_member(&s->sum, &m.transfer);
     return SG_OK;
 }
@@ -193,6 +218,9 @@ static enum sg_err judge(struct apply *a, struct sealing *s)
         return SG_OK;
     }
     enum sg_err err = judge_keys(a, s);
+    if (err == SG_OK && s->conflict == NULL) {
+        err = judge_time(a, s);
+    }
     if (err == SG_OK && s->conflict == NULL) {
         err = store_get_window_settings(a->rows, &s->window, a->command->level, a->arena, &s->settings);
     }
@@ -307,11 +335,20 @@ static enum sg_err seal(struct apply *a, struct sealing *s)
         return err;
     }
     advance_counters(a, s->seal);
-    return apply_event(a, "file.sealed", s->seal->name,
-                       "file %llu of window %s by " SPAN_FMT ": %u entries, debit %s, credit %s",
-                       (unsigned long long)s->seal->file, apply_window_text(a, &s->window.id),
-                       SPAN_ARG(s->seal->built_by), s->sum.entries, apply_cents_text(a, s->sum.debit),
-                       apply_cents_text(a, s->sum.credit));
+    err = apply_event(a, "file.sealed", s->seal->name,
+                      "file %llu of window %s by " SPAN_FMT ": %u entries, debit %s, credit %s",
+                      (unsigned long long)s->seal->file, apply_window_text(a, &s->window.id),
+                      SPAN_ARG(s->seal->built_by), s->sum.entries, apply_cents_text(a, s->sum.debit),
+                      apply_cents_text(a, s->sum.credit));
+    if (err != SG_OK || s->same_day_late_count == 0) {
+        return err;
+    }
+    char day[DAY_TEXT_SIZE];
+    return apply_event(
+        a, "file.same_day_late", s->seal->name,
+        "%u entries are too late to go the same day: the file was sealed after the last same-day "
+        "deadline of %s, they are dated the next banking day",
+        s->same_day_late_count, day_text(s->seal->creation_day, day));
 }
 
 enum sg_err apply_seal(struct apply *a)

@@ -6,6 +6,7 @@
 #define SHARD_STATE_STATE_H
 
 #include "proto/rows.h"
+#include "shard/ach/effective.h"
 #include "shard/machine.h"
 
 /* See machine_ops.apply. result gets command_result_encode(). */
@@ -55,8 +56,9 @@ MUST_USE enum sg_err state_windows_page(struct rows *r, struct page *page, struc
 MUST_USE enum sg_err state_windows_open_work(struct rows *r, struct arena *a, struct window_row **out,
                                              size_t *count);
 
-/* Members of a closed window that have no file yet and are eligible on its day,
- * in the file's order (ach_order); the settings are those of the window. */
+/* Members of a closed window that have no file yet, dated and in the order of a
+ * file that is made then (not before the window's processing day); the settings are
+ * those of the window. */
 struct member {
     uint64_t seq;
     struct transfer transfer;
@@ -64,8 +66,8 @@ struct member {
     bool same_day; /* With effective: what effective_entry_date() says. */
 };
 MUST_USE enum sg_err state_window_members(struct rows *r, const struct window_row *w,
-                                          const struct settings *settings, struct arena *a,
-                                          struct member **out, size_t *count);
+                                          const struct settings *settings, struct processing p,
+                                          struct arena *a, struct member **out, size_t *count);
 /* How many pending transfers were due in a closed window and are no members,
  * because its settings take them no more (originator removed, limit lowered);
  * why: of the first, "" when there is none. */
@@ -111,6 +113,10 @@ MUST_USE enum sg_err state_attempts_all(struct rows *r, uint64_t file, struct ar
  * SG_CONFLICT: they differ (why says how): never upload such a file. */
 MUST_USE enum sg_err state_file_rebuild(struct rows *r, uint64_t file, struct bytes *out, char *why,
                                         size_t why_size);
+
+/* Before what time no further file of a closed window may be sealed: its close,
+ * and the sealing of the shard's last file. */
+MUST_USE enum sg_err state_sealing_not_before(struct rows *r, const struct window_row *w, int64_t *time_ms);
 
 /* The lowest unused File ID modifier of a creation day: 'A'..'Z','0'..'9'; 0: all 36 are used. */
 MUST_USE enum sg_err state_modifier(struct rows *r, struct day creation_day, char *out);

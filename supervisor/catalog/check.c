@@ -196,9 +196,7 @@ static enum sg_err fold(struct judge *j, const struct shard_settings *s, const c
     if (calendar == SIZE_MAX && s->calendar.n > 0) {
         return missing(j, aba, "calendar", s->calendar);
     }
-    if (calendar != SIZE_MAX) {
-        out->calendar = c->calendars[calendar];
-    }
+    out->calendar = calendar != SIZE_MAX ? c->calendars[calendar] : CALENDAR_DEFAULT;
     out->originators = arena_array(a, s->originators_count, sizeof *out->originators);
     for (size_t k = 0; k < s->originators_count; k++) {
         size_t i = catalog_index_find(&j->originators, s->originators[k]);
@@ -220,6 +218,13 @@ static enum sg_err check_shard(struct judge *j, const struct shard_settings *s)
 
     (void)aba_text(s->routing_number, aba);
     err = fold(j, s, aba, &a, &folded);
+    if (err == SG_OK && j->level < LEVEL_WRITTEN && (s->same_day_deadline_minute != 0 || s->keep_case)) {
+        err = judge_refuse(
+            j,
+            "shard %s: same_day_deadline and text: keep are of level %u and the cluster stands at "
+            "level %u: take them out, or raise the level first ('shardgate upgrade status')",
+            aba, LEVEL_WRITTEN, j->level);
+    }
     if (err == SG_OK && ach_settings_check(&folded, why, sizeof why) != SG_OK) {
         err = judge_refuse(j, "shard %s: %s", aba, why);
     }

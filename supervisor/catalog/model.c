@@ -380,9 +380,7 @@ void catalog_model_compose(const struct catalog_model *m, const struct catalog_s
     if (endpoint < m->cluster.endpoints_count) {
         all.endpoint = m->cluster.endpoints[endpoint];
     }
-    if (calendar < m->cluster.calendars_count) {
-        all.calendar = m->cluster.calendars[calendar];
-    }
+    all.calendar = calendar < m->cluster.calendars_count ? m->cluster.calendars[calendar] : CALENDAR_DEFAULT;
     all.originators = arena_array(&a, s->settings.originators_count, sizeof *all.originators);
     for (size_t k = 0; k < s->settings.originators_count; k++) {
         size_t i = originator_of(m, s->settings.originators[k]);

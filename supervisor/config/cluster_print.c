@@ -115,6 +115,11 @@ static void print_shard(const struct shard_settings *s, struct bytes *out)
                  s->line_ends == LINE_ENDS_CRLF ? "crlf" : "lf");
     bytes_printf(out, "    limits: {max_lines: %u, max_file_cents: %lld, same_day_max_cents: %lld}\n",
                  s->max_lines, (long long)s->max_file_cents.n, (long long)s->same_day_max.n);
+    if (s->same_day_deadline_minute > 0) {
+        bytes_printf(out, "    same_day_deadline: \"%02d:%02d\"\n", s->same_day_deadline_minute / 60,
+                     s->same_day_deadline_minute % 60);
+    }
+    bytes_printf(out, "    text: %s\n", s->keep_case ? "keep" : "upper");
     bytes_printf(out, "    balanced: %s\n", s->balanced ? "true" : "false");
 }
 

@@ -11,6 +11,7 @@ static const char *const endpoint_kinds[] = {"directory", "sftp", "ftp", NULL};
 static const char *const confirm_words[] = {"size", "hash", "readback", "none", NULL};
 static const char *const day_words[] = {"banking-days", "every-day", NULL};
 static const char *const line_end_words[] = {"lf", "crlf", NULL};
+static const char *const text_words[] = {"upper", "keep", NULL};
 static const char *const unknown_words[] = {"refuse", "create", "park", NULL};
 
 /* Runs read() on each named object of a section; counts and room come first. */
@@ -258,6 +259,18 @@ static bool read_limits(struct yaml_reader *r, const struct yaml_node *shard, st
     return true;
 }
 
+/* Zero stands for "not set", and nothing goes out on the same day before 00:01. */
+static bool read_same_day_deadline(struct yaml_reader *r, const struct yaml_node *shard,
+                                   struct shard_settings *out)
+{
+    const struct yaml_node *n = yaml_get(shard, "same_day_deadline");
+    if (!yaml_clock(r, shard, "same_day_deadline", false, &out->same_day_deadline_minute)) {
+        return false;
+    }
+    return n == NULL || out->same_day_deadline_minute > 0 ||
+           yaml_fail(r, n->line, "same_day_deadline: a time from 00:01 to 23:59 is expected");
+}
+
 static bool read_replicas(struct yaml_reader *r, const struct yaml_node *shard, struct shard_settings *out)
 {
     struct span *names = NULL;
@@ -272,11 +285,12 @@ static bool read_replicas(struct yaml_reader *r, const struct yaml_node *shard, 
 
 static bool read_shard(struct yaml_reader *r, const struct yaml_pair *pair, struct shard_settings *out)
 {
-    static const char *const known[] = {"endpoint", "destination_name", "origin",    "origin_name",
-                                        "odfi",     "originators",      "replicas",  "preferred",
-                                        "windows",  "missed_window",    "file_name", "output",
-                                        "limits",   "balanced",         NULL};
+    static const char *const known[] = {
+        "endpoint", "destination_name", "origin",  "origin_name",       "odfi",      "originators",
+        "replicas", "preferred",        "windows", "missed_window",     "file_name", "output",
+        "limits",   "balanced",         "text",    "same_day_deadline", NULL};
     const char *why = "";
+    int letters = 1;
 
     *out = (struct shard_settings){.line = (uint32_t)pair->line};
     if (aba_parse(pair->key, &out->routing_number, &why) != SG_OK) {
@@ -295,11 +309,13 @@ static bool read_shard(struct yaml_reader *r, const struct yaml_pair *pair, stru
     (void)yaml_text(r, pair->value, "preferred", false, NAME_SIZE_MAX, &out->preferred);
     (void)yaml_text(r, pair->value, "file_name", false, FILE_NAME_SIZE_MAX, &out->file_name);
     (void)yaml_bool(r, pair->value, "balanced", &out->balanced);
+    (void)yaml_choice(r, pair->value, "text", text_words, &letters);
+    out->keep_case = letters == 2;
     return yaml_texts(r, pair->value, "originators", SHARD_ORIGINATORS_MAX, NAME_SIZE_MAX, &out->originators,
                       &out->originators_count) &&
            read_replicas(r, pair->value, out) && read_windows(r, pair->value, out) &&
            read_missed(r, pair->value, out) && read_output(r, pair->value, out) &&
-           read_limits(r, pair->value, out);
+           read_limits(r, pair->value, out) && read_same_day_deadline(r, pair->value, out);
 }
 
 static bool read_all(struct yaml_reader *r, const struct yaml_node *root, struct cluster_settings *out)

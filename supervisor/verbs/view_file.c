@@ -183,6 +183,7 @@ json_t *view_file_verify(struct view *v, struct span file)
     struct arena a = ARENA_INIT;
     struct bytes data = BYTES_NONE;
     struct file_row row = {.state = FILE_SEALED};
+    struct settings settings;
     struct ach_totals totals;
     json_t *checks;
     json_t *o = NULL;
@@ -200,11 +201,18 @@ json_t *view_file_verify(struct view *v, struct span file)
         goto out;
     }
     rebuilt = err == SG_OK;
+    err = state_settings_at(v->rows, row.seal.settings_version, 0, &a, &settings);
+    if (err != SG_OK) {
+        (void)view_fail(v, err, "the settings of file %llu cannot be read",
+                        (unsigned long long)row.seal.file);
+        goto out;
+    }
     checks = json_array();
     check_line(checks, "rebuilt from this replica's rows: size, SHA-256 and totals as sealed", rebuilt, why);
     if (rebuilt) {
         why[0] = '\0';
-        parsed = ach_verify(span_bytes(&data), &totals, why, sizeof why) == SG_OK;
+        parsed = ach_verify(span_bytes(&data), !settings.calendar.federal_reserve, &totals, why,
+                            sizeof why) == SG_OK;
         check_line(checks, "read back by the parser: counts, hash, totals, blocking", parsed, why);
     }
     o = view_file_row(v, &row);

@@ -92,7 +92,7 @@ static void fill_entries(struct bench *b)
 static void do_order(struct bench *b)
 {
     fill_entries(b);
-    ach_order(b->entries, TRANSFERS);
+    ach_order(&b->settings, b->entries, TRANSFERS);
 }
 
 static void do_build(struct bench *b)
@@ -104,7 +104,7 @@ static void do_build(struct bench *b)
 static void do_verify(struct bench *b)
 {
     struct ach_totals found;
-    CHECK(ach_verify(span_bytes(&b->file), &found, NULL, 0) == SG_OK);
+    CHECK(ach_verify(span_bytes(&b->file), false, &found, NULL, 0) == SG_OK);
     CHECK(ach_totals_eq(&found, &b->totals));
 }
 

@@ -41,7 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     fuzz_begin();
     read_all(file);
-    judged = ach_verify(file, &totals, why, sizeof why);
+    judged = ach_verify(file, false, &totals, why, sizeof why);
     read = ach_parse(file, &a, &parsed, why, sizeof why);
     CHECK_IMPLIES(judged == SG_OK, read == SG_OK);
     CHECK_IMPLIES(judged == SG_OK, cents_of(&parsed) == totals.debit.n + totals.credit.n);

@@ -336,7 +336,7 @@ void check_delivery(struct sim *s, const struct delivery *d)
     if ((d->published > 1 || d->taken > 1) && !d->excused) {
         sim_fail(s, "I-7", "the bank gets %s for the second time", d->name);
     }
-    if (ach_verify(span_bytes(&d->data), &totals, why, sizeof why) != SG_OK ||
+    if (ach_verify(span_bytes(&d->data), false, &totals, why, sizeof why) != SG_OK ||
         ach_parse(span_bytes(&d->data), &a, &file, why, sizeof why) != SG_OK) {
         sim_fail(s, "I-7", "the bank gets half a file or none: %s of %zu bytes: %s", d->name, d->data.n, why);
     }

@@ -79,7 +79,7 @@ struct transfer ach_sample_transfer(size_t i)
             .account = SPAN("77-0091"),
             .amount = {99900},
             .name = SPAN("KEN ITO"),
-            .individual_id = SPAN("emp0002"),
+            .individual_id = SPAN("EMP0002"),
         },
         {
             .id = SPAN("t3"),

@@ -50,7 +50,7 @@ enum sg_err world_apply(struct world *w, struct command *c)
     struct command_result decoded;
     c->time_ms = loop_wall_ms(w->loop);
     c->node = span_str("n1");
-    c->level = c->level != 0 ? c->level : LEVEL_MIN;
+    c->level = c->level != 0 ? c->level : LEVEL_MAX;
     command_encode(c, &encoded);
     apply_bytes(w, span_bytes(&encoded), &result);
     must(command_result_decode(span_bytes(&result), &a, &decoded));
@@ -438,6 +438,8 @@ struct world *world_new(uint64_t seed)
                                                        .staging_dir = span_str("staging"),
                                                        .confirm = CONFIRM_HASH,
                                                        .verify_window_ms = VERIFY_WINDOW_MS};
+    struct command level = {.kind = COMMAND_LEVEL, .level = LEVEL_MIN, .level_change = {.to = LEVEL_MAX}};
+    must(world_apply(w, &level));
     world_apply_settings(w, 1);
     faults_begin(w);
     return w;

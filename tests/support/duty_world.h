@@ -87,8 +87,8 @@ struct world {
     void *impl;
 };
 
-/* The sample shard: New York at UTC-5, a directory endpoint, no windows. Its
- * settings are applied. */
+/* The sample shard at the highest level: New York at UTC-5, a directory endpoint, no
+ * windows. Its settings are applied. */
 struct world *world_new(uint64_t seed);
 /* Ends every leader, answers what is open, checks that nothing leaks. */
 void world_free(struct world *w);

@@ -188,7 +188,8 @@ void state_rig_settings(struct state_rig *rig, const struct settings *settings, 
 
 /* --- What a leader does --------------------------------------------------------- */
 
-static struct ach_entry *entries_of(const struct member *members, size_t count, struct arena *a)
+static struct ach_entry *entries_of(const struct settings *settings, const struct member *members,
+                                    size_t count, struct arena *a)
 {
     struct ach_entry *entries = arena_array(a, count, sizeof(*entries));
     for (size_t i = 0; i < count; i++) {
@@ -197,7 +198,7 @@ static struct ach_entry *entries_of(const struct member *members, size_t count, 
                                         .effective = members[i].effective,
                                         .same_day = members[i].same_day};
     }
-    ach_order(entries, count);
+    ach_order(settings, entries, count);
     for (size_t i = 0; i < count; i++) {
         assert_int_equal(entries[i].seq, members[i].seq); /* They came in the file's order. */
     }
@@ -265,10 +266,12 @@ bool state_rig_next_seal(struct state_rig *rig, const struct window_id *window, 
     state_rig_read(rig, &rows);
     assert_int_equal(state_window(&rows, window, &w), SG_OK);
     assert_int_equal(state_settings_at(&rows, w.settings_version, 0, a, &settings), SG_OK);
-    assert_int_equal(state_window_members(&rows, &w, &settings, a, &members, &count), SG_OK);
+    assert_int_equal(state_window_members(&rows, &w, &settings, (struct processing){.day = w.processing_day},
+                                          a, &members, &count),
+                     SG_OK);
     *out = (struct command){.kind = COMMAND_SEAL};
     if (count > 0) {
-        fill_seal(&rows, &w, &settings, entries_of(members, count, a), count, a, &out->seal);
+        fill_seal(&rows, &w, &settings, entries_of(&settings, members, count, a), count, a, &out->seal);
     }
     state_rig_read_end(&rows);
     return count > 0;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "proto/level.h"
 #include "shard/ach/build.h"
 #include "shard/ach/order.h"
 #include "shard/ach/verify.h"
@@ -22,7 +23,7 @@ static enum sg_err build(const struct settings *s, const struct transfer *transf
     struct ach_file_header header = ach_sample_header();
     assert_true(count <= ENTRIES_MAX);
     ach_sample_entries(transfers, count, entries);
-    ach_order(entries, count);
+    ach_order(s, entries, count);
     return ach_build(s, &header, entries, count, out, totals);
 }
 
@@ -33,7 +34,7 @@ static struct bytes build_ok(const struct settings *s, const struct transfer *tr
     struct ach_totals found;
     char why[200] = "";
     assert_int_equal(build(s, transfers, count, &out, &totals), SG_OK);
-    if (ach_verify(span_bytes(&out), &found, why, sizeof why) != SG_OK) {
+    if (ach_verify(span_bytes(&out), false, &found, why, sizeof why) != SG_OK) {
         fail_msg("%s", why);
     }
     assert_true(ach_totals_eq(&totals, &found));
@@ -127,10 +128,10 @@ static void test_ctx(void **state)
     assert_columns(&out, 2, 51, 53, "CTX");
     assert_columns(&out, 3, 55, 58, "0003");
     assert_columns(&out, 3, 59, 76, "SIXTEEN LETTERS.  ");
-    assert_columns(&out, 3, 77, 79, "X11");
-    assert_columns(&out, 4, 1, 10, "705ISA*ONE");
+    assert_columns(&out, 3, 77, 79, "x11");
+    assert_columns(&out, 4, 1, 10, "705isa*one");
     assert_columns(&out, 5, 84, 94, "00020000001");
-    assert_columns(&out, 6, 4, 9, "SE~*3\\");
+    assert_columns(&out, 6, 4, 9, "se~*3\\");
     assert_columns(&out, 7, 5, 10, "000004");
     bytes_release(&out);
 }
@@ -173,10 +174,60 @@ static void test_header_forms(void **state)
     s->shard.origin = span_str("a123456789"); /* As assigned: all ten places. */
     s->shard.odfi = SPAN_NONE;                /* Default: the routing number's first eight. */
     struct bytes out = build_ok(s, &t, 1);
-    assert_columns(&out, 1, 4, 23, " 091000019A123456789");
+    assert_columns(&out, 1, 4, 23, " 091000019a123456789");
     assert_columns(&out, 2, 5, 50, "SOUTHWIND INC   EXTRA               1123456789");
     assert_columns(&out, 2, 80, 87, "09100001");
     assert_columns(&out, 3, 80, 94, "091000010000001");
+    bytes_release(&out);
+}
+
+/* An account is somebody else's sign: it goes out as it came, but for blanks. So do
+ * identifications and remittance data. Names and descriptions are put in upper case. */
+static void test_case(void **state)
+{
+    (void)state;
+    struct settings *s = ach_sample_settings();
+    struct transfer t = ach_sample_transfer(2);
+    struct span addenda = span_str("RMR*IV*abC\\");
+    t.account = span_str("ab 12CD34ef");
+    t.individual_id = span_str("inv7x");
+    t.discretionary = span_str("q");
+    t.entry_description = span_str("Invoice");
+    t.name = span_str("Toolworks Inc");
+    t.addenda = &addenda;
+    for (int keep = 0; keep <= 1; keep++) {
+        s->shard.keep_case = keep != 0;
+        struct bytes out = build_ok(s, &t, 1);
+        assert_columns(&out, 1, 41, 52, keep ? "Dest Bank NA" : "DEST BANK NA");
+        assert_columns(&out, 2, 5, 17, keep ? "Northwind LLC" : "NORTHWIND LLC");
+        assert_columns(&out, 2, 54, 60, keep ? "Invoice" : "INVOICE");
+        assert_columns(&out, 3, 13, 29, "ab12CD34ef       ");
+        assert_columns(&out, 3, 40, 45, "inv7x ");
+        assert_columns(&out, 3, 55, 67, keep ? "Toolworks Inc" : "TOOLWORKS INC");
+        assert_columns(&out, 3, 77, 78, "q ");
+        assert_columns(&out, 4, 4, 14, "RMR*IV*abC\\");
+        bytes_release(&out);
+    }
+}
+
+/* A file sealed under the first level is built again as it was: all in upper case. */
+static void test_case_of_the_first_level(void **state)
+{
+    (void)state;
+    struct transfer t = ach_sample_transfer(0);
+    struct ach_file_header header = ach_sample_header();
+    struct ach_entry entry;
+    struct bytes out = BYTES_NONE;
+    struct ach_totals totals;
+    t.account = span_str("ab12CD34ef");
+    t.individual_id = span_str("emp1");
+    ach_sample_entries(&t, 1, &entry);
+    struct settings *s = ach_sample_settings();
+    s->level = LEVEL_WRITTEN - 1;
+    ach_order(s, &entry, 1);
+    assert_int_equal(ach_build(s, &header, &entry, 1, &out, &totals), SG_OK);
+    assert_columns(&out, 3, 13, 29, "AB12CD34EF       ");
+    assert_columns(&out, 3, 40, 43, "EMP1");
     bytes_release(&out);
 }
 
@@ -208,10 +259,10 @@ static void test_hash_keeps_ten_digits(void **state)
         t[i].addenda_count = 0;
     }
     ach_sample_entries(t, 400, entries);
-    ach_order(entries, 400);
+    ach_order(ach_sample_settings(), entries, 400);
     assert_int_equal(ach_build(ach_sample_settings(), &header, entries, 400, &out, &totals), SG_OK);
     assert_true(totals.hash == 32227162ull * 400 - 10000000000ull);
-    assert_int_equal(ach_verify(span_bytes(&out), &found, NULL, 0), SG_OK);
+    assert_int_equal(ach_verify(span_bytes(&out), false, &found, NULL, 0), SG_OK);
     assert_true(ach_totals_eq(&totals, &found));
     bytes_release(&out);
 }
@@ -268,7 +319,7 @@ static void test_refusals(void **state)
             t[j].originator = span_str(rows[i].originator);
         }
         ach_sample_entries(t, 8, entries);
-        ach_order(entries, 8);
+        ach_order(s, entries, 8);
         enum sg_err err = ach_build(s, &rows[i].header, entries, rows[i].count, &out, &totals);
         if (err != rows[i].err) {
             fail_msg("%s: %s", rows[i].reason, sg_err_name(err));
@@ -289,6 +340,8 @@ int main(void)
         cmocka_unit_test(test_ctx_without_addenda),
         cmocka_unit_test(test_tel_and_prenote),
         cmocka_unit_test(test_header_forms),
+        cmocka_unit_test(test_case),
+        cmocka_unit_test(test_case_of_the_first_level),
         cmocka_unit_test(test_no_filler),
         cmocka_unit_test(test_hash_keeps_ten_digits),
         cmocka_unit_test(test_refusals),

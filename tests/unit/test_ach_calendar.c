@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "shard/ach/calendar.h"
+#include "shard/ach/verify_part.h"
 #include "shard/ach/records.h"
 
 static const struct calendar_settings fed = {.federal_reserve = true};
@@ -123,9 +124,23 @@ static void test_walking(void **state)
     assert_int_equal(calendar_next(&fed, thursday, 1).n, day_of(2026, 11, 27).n);
 }
 
+/* Two tables of holidays, made in two ways, for the builder and for the verifier. */
+static void test_the_verifiers_holidays(void **state)
+{
+    (void)state;
+    for (struct day day = day_of(2000, 1, 1); day.n < day_of(2100, 1, 1).n; day.n++) {
+        bool is_weekend = day_weekday(day) == 0 || day_weekday(day) == 6;
+        if (!is_weekend && calendar_is_banking_day(&fed, day) == verify_is_holiday(day)) {
+            char text[DAY_TEXT_SIZE];
+            fail_msg("%s", day_text(day, text));
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_verifiers_holidays),
         cmocka_unit_test(test_fields_tile_every_record),
         cmocka_unit_test(test_facts),
         cmocka_unit_test(test_count_of_banking_days),

@@ -1,3 +1,4 @@
+#include <ctype.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,6 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "proto/level.h"
 #include "shard/ach/order.h"
 #include "tests/support/ach_sample.h"
 #include "tests/support/test_random.h"
@@ -14,6 +16,58 @@
 
 static struct transfer transfers[COUNT];
 static struct ach_entry entries[COUNT];
+
+/* Eight originators of four headers: case and blanks behind a company's name make
+ * no difference to what is written, those of an identification do. */
+static const struct {
+    const char *name, *company_name, *company_id;
+} companies[] = {
+    {"A", "ACME", "1"},  {"B", "Acme", "1"}, {"AB", "acme  ", "1"}, {"BA", "ACME", "1a"},
+    {"a", "ACME", "1A"}, {"ABC", "B", "1"},  {"C", "b", "1"},       {"D", "B ", "1"},
+};
+#define COMPANIES (sizeof companies / sizeof *companies)
+
+static struct settings *order_settings(void)
+{
+    static struct originator_settings originators[COMPANIES];
+    struct settings *s = ach_sample_settings();
+    for (size_t i = 0; i < COMPANIES; i++) {
+        originators[i] = (struct originator_settings){.name = span_str(companies[i].name),
+                                                      .company_name = span_str(companies[i].company_name),
+                                                      .company_id = span_str(companies[i].company_id)};
+    }
+    s->originators = originators;
+    s->originators_count = COMPANIES;
+    return s;
+}
+
+/* The batch header's texts at fixed places, as a file has them. */
+static int dumb_compare_written(const struct ach_entry *a, const struct ach_entry *b)
+{
+    char lines[2][160];
+    const struct ach_entry *entry[2] = {a, b};
+    for (size_t i = 0; i < 2; i++) {
+        const struct transfer *t = entry[i]->transfer;
+        char name[NAME_SIZE_MAX + 1];
+        char description[16];
+        size_t c = 0;
+        while (strcmp(companies[c].name, span_cstr(t->originator, name, sizeof name)) != 0) {
+            c++;
+        }
+        int n = snprintf(lines[i], sizeof lines[i], "%-16s%-10s", companies[c].company_name,
+                         companies[c].company_id);
+        for (int j = 0; j < 16; j++) {
+            lines[i][j] = (char)toupper(lines[i][j]);
+        }
+        (void)span_cstr(t->entry_description, description, sizeof description);
+        for (size_t j = 0; description[j] != 0; j++) {
+            description[j] = (char)toupper(description[j]);
+        }
+        (void)snprintf(lines[i] + n, sizeof lines[i] - (size_t)n, "%u%-10s%u%09d%d", (unsigned)t->sec,
+                       description, (unsigned)t->side, entry[i]->effective.n, entry[i]->same_day ? 1 : 0);
+    }
+    return strcmp(lines[0], lines[1]);
+}
 
 /* The rule as one long comparison, written out again. */
 static int dumb_compare(const struct ach_entry *a, const struct ach_entry *b)
@@ -68,7 +122,7 @@ static void shuffle(struct test_random *r, struct ach_entry *list, size_t count)
 
 /* Neighbours are in order, equal keys and only these share a batch, and nothing
  * is lost. */
-static void assert_ordered(size_t count)
+static void assert_ordered(size_t count, int (*compare)(const struct ach_entry *, const struct ach_entry *))
 {
     uint64_t seqs = 0;
     for (size_t i = 0; i < count; i++) {
@@ -77,7 +131,7 @@ static void assert_ordered(size_t count)
             assert_int_equal(entries[i].batch, 0);
             continue;
         }
-        int order = dumb_compare(&entries[i - 1], &entries[i]);
+        int order = compare(&entries[i - 1], &entries[i]);
         assert_true(order <= 0);
         assert_int_equal(entries[i].batch, entries[i - 1].batch + (order < 0 ? 1 : 0));
         assert_true(order < 0 || entries[i - 1].seq < entries[i].seq);
@@ -85,25 +139,62 @@ static void assert_ordered(size_t count)
     assert_true(seqs == count * (count + 1) / 2);
 }
 
-static void test_order(void **state)
+static void check_order(uint32_t level, int (*compare)(const struct ach_entry *, const struct ach_entry *))
 {
-    (void)state;
+    struct settings *s = order_settings();
+    s->level = level;
     struct test_random r = {11};
     for (unsigned round = 0; round < 60; round++) {
         size_t count = 1 + test_random_below(&r, COUNT);
         struct ach_entry first[COUNT];
         random_entries(&r, count, 1 + round % 8);
-        ach_order(entries, count);
-        assert_ordered(count);
+        ach_order(s, entries, count);
+        assert_ordered(count, compare);
         memcpy(first, entries, count * sizeof *entries);
         shuffle(&r, entries, count);
-        ach_order(entries, count);
-        assert_ordered(count);
+        ach_order(s, entries, count);
+        assert_ordered(count, compare);
         for (size_t i = 0; i < count; i++) {
             assert_true(entries[i].seq == first[i].seq);
         }
     }
-    ach_order(NULL, 0);
+    ach_order(s, NULL, 0);
+}
+
+static void test_order(void **state)
+{
+    (void)state;
+    check_order(LEVEL_WRITTEN, dumb_compare_written);
+}
+
+static void test_order_of_the_first_level(void **state)
+{
+    (void)state;
+    check_order(LEVEL_WRITTEN - 1, dumb_compare);
+}
+
+static uint32_t batches_of(const struct settings *s, const char *const *descriptions, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        transfers[i] = ach_sample_transfer(0);
+        transfers[i].entry_description = span_str(descriptions[i]);
+    }
+    ach_sample_entries(transfers, count, entries);
+    ach_order(s, entries, count);
+    return entries[count - 1].batch + 1;
+}
+
+static void test_what_is_written_alike_is_one_batch(void **state)
+{
+    (void)state;
+    static const char *const dues[] = {"DUES", "Dues", "dues ", "DUES  "};
+    struct settings *s = ach_sample_settings();
+    assert_int_equal(batches_of(s, dues, 4), 1);
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(entries[i].seq, i + 1);
+    }
+    s->shard.keep_case = true;
+    assert_int_equal(batches_of(s, dues, 4), 3);
 }
 
 /* count equal entries of one batch. */
@@ -113,7 +204,8 @@ static void plain_entries(size_t count)
         transfers[i] = ach_sample_transfer(0);
     }
     ach_sample_entries(transfers, count, entries);
-    ach_order(entries, count);
+    /* The sample's settings are the caller's to change. */
+    ach_order(&(struct settings){.level = LEVEL_WRITTEN - 1}, entries, count);
 }
 
 static void test_fit_lines(void **state)
@@ -149,7 +241,7 @@ static void test_fit_batches_and_addenda(void **state)
     s->shard.max_lines = 10;
     plain_entries(6);
     transfers[5].entry_description = span_str("ZZZ");
-    ach_order(entries, 6);
+    ach_order(s, entries, 6);
     assert_int_equal(ach_fit(s, entries, 6, 1), 5); /* 2 + 2 + 5, and 3 more do not fit. */
     struct span addenda[3] = {span_str("a"), span_str("b"), span_str("c")};
     plain_entries(4);
@@ -171,7 +263,7 @@ static void test_fit_cents(void **state)
     assert_int_equal(ach_fit(s, entries, 4, 1), 2);
     transfers[2].side = SIDE_DEBIT; /* Each side has the limit for itself. */
     transfers[3].side = SIDE_DEBIT;
-    ach_order(entries, 4);
+    ach_order(s, entries, 4);
     assert_int_equal(ach_fit(s, entries, 4, 1), 4);
     s->shard.max_file_cents.n = 152074;
     assert_int_equal(ach_fit(s, entries, 4, 1), 0);
@@ -204,6 +296,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order),
+        cmocka_unit_test(test_order_of_the_first_level),
+        cmocka_unit_test(test_what_is_written_alike_is_one_batch),
         cmocka_unit_test(test_fit_lines),
         cmocka_unit_test(test_fit_batches_and_addenda),
         cmocka_unit_test(test_fit_cents),

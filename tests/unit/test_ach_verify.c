@@ -32,7 +32,7 @@ static enum sg_err verify(const char *file, size_t size, char why[200])
 {
     struct ach_totals found;
     why[0] = '\0';
-    enum sg_err err = ach_verify(span_of(file, size), &found, why, 200);
+    enum sg_err err = ach_verify(span_of(file, size), false, &found, why, 200);
     assert_int_equal(err == SG_OK, why[0] == '\0');
     assert_int_equal(err == SG_OK, found.entries > 0);
     return err;
@@ -97,6 +97,13 @@ static const struct {
     {"IAT is out of scope", {{2, 51, "IAT"}}, "standard entry class"},
     {"effective date no date", {{2, 70, "261324"}}, "effective"},
     {"effective date a Sunday", {{2, 70, "261122"}}, "weekend"},
+    {"effective date a holiday", {{2, 70, "261126"}}, "holiday"},
+    {"effective date the Monday after one", {{1, 24, "270701"}, {2, 70, "270705"}}, "holiday"},
+    {"effective date in the past", {{2, 70, "261120"}}, "before the day"},
+    {"effective date the creation date", {{2, 70, "261123"}}, NULL},
+    {"description Payroll", {{2, 54, "Payroll   "}}, "upper case"},
+    {"description ACCTVERIFy", {{2, 54, "ACCTVERIFy"}}, "upper case"},
+    {"another description in small letters", {{2, 54, "Payrolls  "}}, NULL},
     {"settlement date on origination", {{2, 76, "328"}}, "line 2"},
     {"originator status", {{2, 79, "2"}}, "status"},
     {"ODFI of the control", {{5, 80, "12210528"}}, "differs"},

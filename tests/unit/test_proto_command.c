@@ -78,6 +78,7 @@ static void fill_seal(struct command_seal *s)
                    .debit = {123},
                    .credit = {FILE_CENTS_MAX},
                    .hash = 9999999999},
+        .same_day_over = true,
         .members = members,
         .members_count = MEMBERS,
     };
@@ -209,6 +210,7 @@ static void test_fields_come_back(void **state)
     assert_memory_equal(&out.seal.sha256, &in.seal.sha256, SHA256_SIZE);
     assert_int_equal(out.seal.totals.credit.n, FILE_CENTS_MAX);
     assert_int_equal(out.seal.totals.hash, 9999999999);
+    assert_true(out.seal.same_day_over);
     bytes_release(&b);
     arena_release(&a);
 }

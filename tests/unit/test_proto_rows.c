@@ -42,7 +42,8 @@ union row {
 
 static struct file_row sample_file(void)
 {
-    return (struct file_row){.seal = {.window = {.day = day_of(2026, 11, 23), .name = "ND"},
+    return (struct file_row){.seal = {.same_day_over = true,
+                                      .window = {.day = day_of(2026, 11, 23), .name = "ND"},
                                       .file = 4,
                                       .name = span_str("F"),
                                       .modifier = '9',
@@ -106,8 +107,8 @@ static union row sample(enum row_kind kind)
         r.file = sample_file();
         break;
     case ROW_COUNTERS:
-        r.counters = (struct counters_row){2,    3,    4,    5,    6,    7,    8,    9,  {10},
-                                           {11}, {12}, {13}, {14}, {15}, {16}, {17}, 18, 2, 19};
+        r.counters = (struct counters_row){2,    3,    4,    5,    6,    7,    8,  9, {10}, {11},
+                                           {12}, {13}, {14}, {15}, {16}, {17}, 18, 2, 19};
         break;
     case ROW_EVENT:
         r.event = (struct event_row){1, 2, 3, span_str("file.sealed"), span_str("F"), span_str("3 entries")};
@@ -254,6 +255,7 @@ static void test_members_come_back(void **state)
     assert_int_equal(decode(ROW_FILE, span_bytes(&b), &out), SG_OK);
     assert_int_equal(out.file.seal.modifier, '9');
     assert_null(out.file.seal.members);
+    assert_true(out.file.seal.same_day_over);
     assert_int_equal(out.file.state, FILE_HOLD);
     assert_true(out.file.cancel_wanted && out.file.verified);
     assert_int_equal(out.file.resolve, FILE_RESOLVE_ABANDONED);

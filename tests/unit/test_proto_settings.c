@@ -45,6 +45,8 @@ static struct shard_settings good_shard(void)
         .max_lines = 10000,
         .max_file_cents = {999999999999},
         .same_day_max = {100000000},
+        .same_day_deadline_minute = 1439,
+        .keep_case = true,
         .balanced = true,
     };
 }
@@ -121,6 +123,8 @@ static void assert_shard_equal(const struct shard_settings *a, const struct shar
     assert_int_equal(a->max_lines, b->max_lines);
     assert_true(a->max_file_cents.n == b->max_file_cents.n);
     assert_true(a->same_day_max.n == b->same_day_max.n);
+    assert_int_equal(a->same_day_deadline_minute, b->same_day_deadline_minute);
+    assert_int_equal(a->keep_case, b->keep_case);
     assert_int_equal(a->balanced, b->balanced);
 }
 
@@ -258,6 +262,8 @@ CHANGE(many_lines, s->shard.max_lines = FILE_LINES_MAX + 1)
 CHANGE(no_cents, s->shard.max_file_cents.n = 0)
 CHANGE(many_cents, s->shard.max_file_cents.n = FILE_CENTS_MAX + 1)
 CHANGE(same_day_negative, s->shard.same_day_max.n = -1)
+CHANGE(deadline_negative, s->shard.same_day_deadline_minute = -1)
+CHANGE(deadline_minute, s->shard.same_day_deadline_minute = 1440)
 CHANGE(file_name_newline, s->shard.file_name = span_str("a\nb"))
 CHANGE(replica_empty, s->shard.replicas[1] = SPAN_NONE)
 CHANGE(originator_name_empty, s->shard.originators[0] = SPAN_NONE)
@@ -301,6 +307,8 @@ static void test_decode_refuses_out_of_range(void **state)
         {"a file without room for a cent", no_cents},
         {"twelve digits", many_cents},
         {"negative limit", same_day_negative},
+        {"a deadline before midnight", deadline_negative},
+        {"a deadline at 24:00", deadline_minute},
         {"control character in a file name", file_name_newline},
         {"replica without a name", replica_empty},
         {"originator reference without a name", originator_name_empty},

@@ -250,12 +250,11 @@ static void test_parked_windows_are_passed_over(void **state)
     world_submit_samples(w, "u");
     world_close(w, "M2");
     struct window_id parked = {.day = day_of(2026, 11, 23), .name = "M1"};
-    struct sealing_job j = {.level = LEVEL_MIN,
+    struct sealing_job j = {.level = LEVEL_MAX,
                             .group = w->settings->shard.routing_number.n,
                             .kv = &w->kv,
-                            .time_ms = loop_wall_ms(w->loop),
-                            .creation_day = parked.day,
-                            .creation_minute = 600,
+                            .now_ms = loop_wall_ms(w->loop),
+                            .zone = &w->zone,
                             .node_name = "n1",
                             .parked = &parked,
                             .parked_count = 1};

@@ -371,7 +371,9 @@ static void test_an_id_given_twice_goes_into_no_file(void **state)
     state_rig_read(&rig, &rows);
     assert_int_equal(state_window(&rows, &nd, &w), SG_OK);
     assert_int_equal(state_settings(&rows, 0, &a, &settings), SG_OK);
-    assert_int_equal(state_window_members(&rows, &w, &settings, &a, &members, &count), SG_CORRUPT);
+    assert_int_equal(state_window_members(&rows, &w, &settings, (struct processing){.day = w.processing_day},
+                                          &a, &members, &count),
+                     SG_CORRUPT);
     state_rig_read_end(&rows);
     logger_set_sink(NULL, NULL, NULL);
     state_rig_release(&rig);

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "proto/base/mem.h"
+#include "shard/ach/window.h"
 #include "storage/mem_kv.h"
 #include "supervisor/catalog/catalog.h"
 #include "supervisor/config/cluster_yaml.h"
@@ -185,6 +186,26 @@ static void composes_what_a_shard_needs(void **state)
     assert_int_equal(s.originators_count, 1);
     assert_true(span_is(s.originators[0].company_name, "ACME"));
     assert_int_equal(s.version, r->model->version);
+    bytes_release(&encoded);
+    catalog_rig_free(r);
+}
+
+/* Banking days without a calendar are the Federal Reserve's, in the check and in
+ * what the shard gets. */
+static void no_calendar_is_the_feds(void **state)
+{
+    struct catalog_rig *r = catalog_rig_new(3);
+    struct bytes encoded = BYTES_NONE;
+    struct settings s;
+    (void)state;
+    catalog_rig_applied(
+        r, BASE "shards:\n  \"231380104\": {endpoint: bank, destination_name: B, origin: \"121042882\", "
+                "origin_name: A, originators: [acme], windows: {zone: UTC, on: banking-days}}\n");
+    catalog_model_compose(r->model, &r->model->shards[0], "demo", &encoded);
+    assert_int_equal(settings_decode(span_bytes(&encoded), &r->arena, &s), SG_OK);
+    assert_true(s.calendar.federal_reserve);
+    assert_false(window_is_day(&s, day_of(2027, 7, 5)));
+    assert_true(window_is_day(&s, day_of(2027, 7, 6)));
     bytes_release(&encoded);
     catalog_rig_free(r);
 }
@@ -423,6 +444,7 @@ int main(void)
         cmocka_unit_test(applies_once_and_finds_nothing_to_change),
         cmocka_unit_test(a_change_gives_its_users_a_new_version),
         cmocka_unit_test(composes_what_a_shard_needs),
+        cmocka_unit_test(no_calendar_is_the_feds),
         cmocka_unit_test(refuses_to_move_replicas),
         cmocka_unit_test(refuses_what_this_version_has_not),
         cmocka_unit_test(takes_a_command_on_its_version_only),

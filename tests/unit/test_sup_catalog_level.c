@@ -37,6 +37,12 @@ static void a_level_moves_by_the_log_and_never_back(void **state)
     /* A key of level 2 waits for it. */
     assert_int_equal(catalog_rig_plan(r, "defaults: {finalize_upgrade_after: 1h}\n", &plan), SG_INVALID);
     assert_non_null(strstr(r->why, "of level 2 and the cluster stands at level 1"));
+    static const char keep[] = "endpoints:\n  bank: {kind: directory, drop_dir: in, staging_dir: st}\n"
+                               "shards:\n  \"231380104\": {endpoint: bank, destination_name: B, origin: "
+                               "\"121042882\", origin_name: A, "
+                               "windows: {zone: UTC}, text: keep}\n";
+    assert_int_equal(catalog_rig_plan(r, keep, &plan), SG_INVALID);
+    assert_non_null(strstr(r->why, "text: keep are of level 2"));
     assert_int_equal(apply_one(r, level_change(r, 2, "0.2.0")), SG_OK);
     assert_int_equal(r->model->level.level, 2);
     assert_true(span_is(r->model->level.program, "0.2.0"));
@@ -48,6 +54,8 @@ static void a_level_moves_by_the_log_and_never_back(void **state)
     r->level = 2;
     catalog_rig_applied(r, "defaults: {finalize_upgrade_after: 1h}\n");
     assert_int_equal(r->model->cluster.finalize_after_ms, 3600000);
+    catalog_rig_applied(r, keep);
+    assert_true(r->model->shards[0].settings.keep_case);
     catalog_rig_free(r);
 }
 

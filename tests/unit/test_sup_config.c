@@ -342,6 +342,10 @@ static const struct bad bad_clusters[] = {
     {"lines below a block", SHARD_HEAD SHARD_WINDOWS "    limits: {max_lines: 9}\n", 8, "from 10 to 10000"},
     {"no cents", SHARD_HEAD SHARD_WINDOWS "    limits: {max_file_cents: 0}\n", 8, "from 1 to"},
     {"neither true nor false", SHARD_HEAD SHARD_WINDOWS "    balanced: yes\n", 8, "true or false"},
+    {"no deadline at midnight", SHARD_HEAD SHARD_WINDOWS "    same_day_deadline: \"00:00\"\n", 8,
+     "from 00:01"},
+    {"a deadline that is no time", SHARD_HEAD SHARD_WINDOWS "    same_day_deadline: noon\n", 8, "HH:MM"},
+    {"a case", SHARD_HEAD SHARD_WINDOWS "    text: lower\n", 8, "one of upper, keep"},
     {"a policy for unknown numbers", "defaults: {unknown_routing_number: guess}\n", 1,
      "refuse, create, park"},
     {"a key of the defaults", "defaults: {unknown: refuse}\n", 1, "unknown key unknown"},
@@ -401,6 +405,7 @@ static const char full[] =
     "    missed_window: upload_late_until 17:00\n"
     "    file_name: \"X-{routing_number}-{date}-{modifier}\"\n    output: {line_ends: crlf, encoding: none}\n"
     "    limits: {max_lines: 1000, max_file_cents: 999, same_day_max_cents: 0}\n    balanced: true\n"
+    "    same_day_deadline: \"16:00\"\n    text: keep\n"
     "  \"121042882\": {endpoint: bank-b, destination_name: B, origin: \" 12104288X\", origin_name: A, "
     "windows: {zone: UTC}, missed_window: hold}\n"
     "defaults: {unknown_routing_number: refuse}\n";
@@ -440,7 +445,11 @@ static void reads_every_key(void **state)
     assert_int_equal(s->max_lines, 1000);
     assert_int_equal(s->same_day_max.n, 0);
     assert_true(s->balanced);
+    assert_int_equal(s->same_day_deadline_minute, 16 * 60);
+    assert_true(s->keep_case);
     s = &c.shards[1];
+    assert_int_equal(s->same_day_deadline_minute, 0);
+    assert_false(s->keep_case);
     assert_int_equal(s->missed, MISSED_HOLD);
     assert_int_equal(s->max_lines, FILE_LINES_DEFAULT);
     assert_int_equal(s->max_file_cents.n, FILE_CENTS_MAX);
