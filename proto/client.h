@@ -42,7 +42,9 @@
     X(REQUEST_APPLY, "apply")                     \
     X(REQUEST_EXPORT, "export")                   \
     X(REQUEST_HASH, "hash")                       \
-    X(REQUEST_NODES_SHOW, "nodes show")
+    X(REQUEST_NODES_SHOW, "nodes show")           \
+    X(REQUEST_UPGRADE_STATUS, "upgrade status")   \
+    X(REQUEST_UPGRADE_FINALIZE, "upgrade finalize")
 
 #define REQUEST_ENUM(name, text) name,
 enum request_kind { REQUEST_TABLE(REQUEST_ENUM) REQUEST_KINDS };

@@ -160,6 +160,11 @@ err_after_new:
     return err;
 }
 
+uint32_t shard_level(const struct shard *s)
+{
+    return s->duties.env.is_ready ? s->duties.env.level : 0;
+}
+
 struct group *shard_group(struct shard *s)
 {
     return s->group;

@@ -16,6 +16,16 @@ struct digest {
     uint8_t b[DIGEST_SIZE];
 };
 
+/* Zeros: no digest of anything. */
+static inline bool digest_is_none(const struct digest *d)
+{
+    uint8_t any = 0;
+    for (size_t i = 0; i < DIGEST_SIZE; i++) {
+        any |= d->b[i];
+    }
+    return any == 0;
+}
+
 void hash_init(void);
 struct sha256 sha256_of(struct span data);
 struct digest digest_of(struct span data);

@@ -187,16 +187,13 @@ static void judge(const struct catalog_model *m, const struct catalog_command *c
 }
 
 /* A level above what this program speaks stops it here, before anything of that
- * level follows. refusal: the command's level is not the catalog's yet, or it would
- * take the level back. */
+ * level follows. refusal: the command's level is neither the catalog's nor the one it
+ * takes it to, or it would take the level back. */
 static enum sg_err judge_level(const struct rows *rows, const struct catalog_model *m,
                                const struct catalog_command *c, char *refusal, size_t size)
 {
     enum sg_err err = SG_OK;
-    if (c->level > m->level.level) {
-        (void)snprintf(refusal, size, "made under level %u; the catalog stands at level %u", c->level,
-                       m->level.level);
-    }
+    uint32_t level = m->level.level;
     for (size_t i = 0; err == SG_OK && refusal[0] == '\0' && i < c->changes_count; i++) {
         struct arena a = ARENA_INIT;
         struct level_settings to;
@@ -208,8 +205,13 @@ static enum sg_err judge_level(const struct rows *rows, const struct catalog_mod
                 (void)snprintf(refusal, size, "the catalog stands at level %u, which never goes back",
                                m->level.level);
             }
+            level = to.level > level ? to.level : level;
         }
         arena_release(&a);
+    }
+    if (err == SG_OK && refusal[0] == '\0' && c->level > level) {
+        (void)snprintf(refusal, size, "made under level %u; the catalog stands at level %u", c->level,
+                       m->level.level);
     }
     return err;
 }

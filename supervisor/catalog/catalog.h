@@ -33,6 +33,8 @@ void catalog_model_free(struct catalog_model *m);
 /* Read everything anew. SG_CORRUPT, SG_IO, SG_UNSUPPORTED (the catalog stands at a
  * level that rows->level_max does not reach): m is as before. */
 MUST_USE enum sg_err catalog_model_load(struct catalog_model *m, struct rows *rows);
+/* Of everything the catalog holds: equal on nodes that go by the same. SG_CORRUPT, SG_IO. */
+MUST_USE enum sg_err catalog_digest(struct rows *rows, struct digest *out);
 /* NULL: no such shard. */
 const struct catalog_shard *catalog_model_shard(const struct catalog_model *m, struct aba routing_number);
 /* A routing number that differs in one or two digits, or a swap; 0: none. */

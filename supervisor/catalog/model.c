@@ -323,6 +323,27 @@ enum sg_err catalog_model_load(struct catalog_model *m, struct rows *rows)
     return SG_OK;
 }
 
+enum sg_err catalog_digest(struct rows *rows, struct digest *out)
+{
+    struct digester d;
+    struct kv_cursor c;
+    enum sg_err err;
+
+    digester_init(&d);
+    rows_cursor(rows, &c, SPAN_NONE);
+    while ((err = kv_next(&c)) == SG_OK) {
+        uint8_t sizes[8];
+        be32_put(sizes, (uint32_t)c.key.n);
+        be32_put(sizes + 4, (uint32_t)c.value.n);
+        digester_add(&d, span_of(sizes, sizeof sizes));
+        digester_add(&d, c.key);
+        digester_add(&d, c.value);
+    }
+    kv_cursor_release(&c);
+    *out = digester_end(&d);
+    return err == SG_NOTFOUND ? SG_OK : err;
+}
+
 const struct catalog_shard *catalog_model_shard(const struct catalog_model *m, struct aba routing_number)
 {
     size_t low = 0;

@@ -4,10 +4,16 @@
 #define COLUMNS(array) (array), sizeof(array) / sizeof((array)[0])
 
 static const struct column nodes[] = {
-    {"NODE", "name", CELL_TEXT},         {"STATE", "state", CELL_TEXT},
-    {"LEADERS", "leaders", CELL_NUMBER}, {"REPLICAS", "replicas", CELL_NUMBER},
-    {"STOPPED", "stopped", CELL_NUMBER}, {"AGE_MS", "age_ms", CELL_NUMBER},
-    {"VERSION", "version", CELL_TEXT},   {"CLIENT", "client", CELL_TEXT},
+    {"NODE", "name", CELL_TEXT},
+    {"STATE", "state", CELL_TEXT},
+    {"LEADERS", "leaders", CELL_NUMBER},
+    {"REPLICAS", "replicas", CELL_NUMBER},
+    {"STOPPED", "stopped", CELL_NUMBER},
+    {"AGE_MS", "age_ms", CELL_NUMBER},
+    {"VERSION", "version", CELL_TEXT},
+    {"BUILD", "build", CELL_TEXT},
+    {"CATALOG", "catalog_version", CELL_NUMBER},
+    {"CLIENT", "client", CELL_TEXT},
     {"STARTED", "started", CELL_TIME},
 };
 static const struct column pace[] = {
@@ -25,6 +31,15 @@ static const struct column attention[] = {
     {"KIND", "kind", CELL_TEXT},
     {"SUBJECT", "subject", CELL_TEXT},
     {"ATTENTION", "text", CELL_TEXT},
+};
+static const struct column upgrades[] = {
+    {"NODE", "name", CELL_TEXT},
+    {"FROM LEVEL", "level_min", CELL_NUMBER},
+    {"TO LEVEL", "level_max", CELL_NUMBER},
+    {"VERSION", "program", CELL_TEXT},
+    {"STARTED", "started", CELL_TIME},
+    {"FILES TO STORE", "files_missing", CELL_NUMBER},
+    {"SHARDS", "shards", CELL_TEXT},
 };
 static const struct column shards[] = {
     {"SHARD", "routing_number", CELL_TEXT},
@@ -150,3 +165,4 @@ const struct layout layout_events = {false, {{"events", NULL, COLUMNS(events)}},
 const struct layout layout_log = {false, {{"entries", NULL, COLUMNS(entries)}}, 1};
 const struct layout layout_hash = {false, {{"replicas", NULL, COLUMNS(hashes)}}, 1};
 const struct layout layout_submit = {false, {{"results", NULL, COLUMNS(results)}}, 1};
+const struct layout layout_upgrade = {true, {{"nodes", "nodes", COLUMNS(upgrades)}}, 1};

@@ -48,7 +48,7 @@ void verbs_explain(const char *const *words, size_t count, char *why, size_t why
 /* Layouts (layouts.c). */
 extern const struct layout layout_record, layout_status, layout_nodes, layout_node, layout_shards,
     layout_shard, layout_transfers, layout_trace, layout_windows, layout_files, layout_verify, layout_events,
-    layout_log, layout_hash, layout_submit;
+    layout_log, layout_hash, layout_submit, layout_upgrade;
 
 /* Functions of verbs. Each has said why when it does not answer CLI_DONE. */
 enum cli_exit run_plain(struct cli *c);  /* [ABA], one request, one answer. */

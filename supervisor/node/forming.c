@@ -51,6 +51,7 @@ static void hello_send(struct node *n, uint64_t to, enum hello_state state, bool
     m.hello.node_name = span_str(n->self->name);
     m.hello.founders_digest = span_of(founders.b, sizeof founders.b);
     m.hello.reason = span_str(reason);
+    members_own_formats(n, &m.hello.formats);
     m.hello.members = members;
     if (n->formed) {
         for (size_t i = 0; i < n->options.founders_count; i++) {
@@ -255,6 +256,7 @@ void forming_hello(struct node *n, uint64_t from, const struct identity *identit
     m->identity = *identity;
     m->has_identity = true;
     m->is_formed = hello->state == HELLO_FORMED;
+    member_says(n, m, &hello->formats);
     m->refuses_us = false;
     m->heard_ms = loop_now_ms(n->lanes[0].loop);
     if (n->formed && m->is_formed) {

@@ -485,9 +485,14 @@ static void lane_tick(struct task *t)
             return;
         }
         pace_tick(l);
+        uint32_t lowest = 0;
         for (size_t i = 0; !l->leaving && i < l->slots_count; i++) {
-            slot_prefer(l->slots[i], now);
+            struct lane_slot *s = l->slots[i];
+            uint32_t level = s->led_since_ms != 0 ? shard_level(s->shard) : 0;
+            lowest = level != 0 && (lowest == 0 || level < lowest) ? level : lowest;
+            slot_prefer(s, now);
         }
+        atomic_store(&l->level_lowest, lowest);
     }
     if (l->leaving) {
         lane_leave_step(l);

@@ -2,10 +2,22 @@
 #ifndef SUPERVISOR_NODE_MEMBERS_H
 #define SUPERVISOR_NODE_MEMBERS_H
 
+#include "proto/base/hash.h"
 #include "proto/frame.h"
 #include "supervisor/config/founder.h"
 
 struct node;
+
+/* What a member said of its program and its catalog. */
+struct member_formats {
+    uint32_t level_min, level_max; /* proto/level.h */
+    char program[32];
+    bool has_build, has_catalog;
+    struct digest build; /* Of its program. */
+    uint64_t catalog_version;
+    struct digest catalog;
+    uint64_t catalog_behind_ms; /* Monotonic: since when its catalog is older than ours; 0: it is not. */
+};
 
 /* A founding member as this node sees it. */
 struct node_member {
@@ -22,9 +34,14 @@ struct node_member {
     struct message_node_status status;
     bool has_status;
     char version[32];
+    struct member_formats formats;
 };
 
 void members_tick(struct node *n);
+/* What this node says of itself. */
+void members_own_formats(const struct node *n, struct message_formats *out);
+/* What m said in a HELLO or its status. */
+void member_says(const struct node *n, struct node_member *m, const struct message_formats *f);
 void members_status(struct node *n, uint64_t from, const struct message_node_status *status);
 void members_peer_down(struct node *n, uint64_t peer);
 /* This member's own words came over its pipe: the lanes may use it from now on.

@@ -9,6 +9,7 @@
 #include "supervisor/node/identity.h"
 #include "supervisor/node/node_impl.h"
 #include "supervisor/node/reconcile.h"
+#include "supervisor/node/upgrade.h"
 
 static const char *const state_names[NODE_STATES] = {
     [NODE_FORMING] = "forming", [NODE_RUNNING] = "running", [NODE_REFUSED] = "refused",
@@ -242,6 +243,7 @@ static void heartbeat_run(struct task *t)
     members_tick(n);
     if (n->state == NODE_RUNNING) {
         reconcile_tick(n);
+        upgrade_tick(n);
     }
     loop_after(n->lanes[0].loop, &n->heartbeat, NODE_HEARTBEAT_MS);
 }

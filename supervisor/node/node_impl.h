@@ -33,10 +33,13 @@ struct node {
     struct arena frame_arena;
     struct task heartbeat;
     struct group *catalog;
-    struct catalog_model *model; /* Never NULL once running. */
+    struct catalog_model *model;  /* Never NULL once running. */
+    struct digest catalog_digest; /* Of its objects, at the model's version. */
+    char catalog_why[256];        /* Of catalog_failed. */
     uint64_t catalog_leader;
-    bool catalog_ready;  /* This node leads it. */
-    bool catalog_failed; /* Its replica here is damaged; the shards go on. */
+    bool catalog_ready;        /* This node leads it. */
+    uint64_t catalog_ready_ms; /* Monotonic: since when. */
+    bool catalog_failed;       /* Its replica here has stopped; the shards go on. */
     bool catalog_registering;
     char spool_dir[512];
     char cluster[NAME_SIZE_MAX + 1];

@@ -4,6 +4,7 @@
 
 #include "proto/base/mem.h"
 #include "supervisor/node/node_impl.h"
+#include "supervisor/node/upgrade.h"
 
 /* --- Making it true ------------------------------------------------------------------- */
 
@@ -47,6 +48,9 @@ static void model_refresh(struct node *n)
     rows_init(&rows, l->kv, txn, 0);
     rows.level_max = node_level_max(n);
     err = catalog_model_load(n->model, &rows);
+    if (err == SG_OK) {
+        err = catalog_digest(&rows, &n->catalog_digest);
+    }
     rows_release(&rows);
     kv_abort(l->kv, txn);
     if (err == SG_CORRUPT || err == SG_UNSUPPORTED) {
@@ -72,6 +76,10 @@ static void model_refresh(struct node *n)
     }
 }
 
+/* The first catalog begins at the highest level that all founders speak. So long its
+ * leader waits for a founder of which it has not heard yet what it speaks. */
+#define REGISTER_WAIT_MS 2000
+
 /* --- Registering the founders ------------------------------------------------------------ */
 
 struct registration {
@@ -93,8 +101,9 @@ static void registered(struct proposal *p, enum sg_err err)
 void reconcile_tick(struct node *n)
 {
     struct registration *r;
-    struct catalog_change changes[NODES_MAX];
-    struct bytes encoded[NODES_MAX] = {BYTES_NONE};
+    struct catalog_change changes[NODES_MAX + 1];
+    struct bytes encoded[NODES_MAX + 1] = {BYTES_NONE};
+    struct upgrade upgrade;
     struct bytes command = BYTES_NONE;
     struct catalog_command c = {.level = n->model->level.level,
                                 .time_ms = loop_wall_ms(n->lanes[0].loop),
@@ -106,6 +115,18 @@ void reconcile_tick(struct node *n)
     if (!n->catalog_ready || n->catalog_registering || n->model->nodes_count >= n->options.founders_count) {
         return;
     }
+    upgrade_look(n, &upgrade);
+    if (!upgrade.may_finalize && upgrade.target > upgrade.level &&
+        loop_now_ms(n->lanes[0].loop) - n->catalog_ready_ms < REGISTER_WAIT_MS) {
+        return; /* Somebody was not heard yet. */
+    }
+    if (upgrade.may_finalize && n->model->nodes_count == 0) {
+        struct bytes *level = &encoded[n->options.founders_count];
+        c.level = upgrade.target;
+        upgrade_change(upgrade.target, level);
+        changes[c.changes_count++] =
+            (struct catalog_change){.kind = CATALOG_LEVEL, .encoded = span_bytes(level)};
+    }
     for (size_t i = 0; i < n->options.founders_count; i++) {
         const struct founder *f = &n->founders[i];
         struct node_settings s = {.id = f->id,
@@ -113,6 +134,11 @@ void reconcile_tick(struct node *n)
                                   .peer = span_str(f->peer),
                                   .client = span_str(f->client),
                                   .identity = n->members[i].identity};
+        if (c.level >= LEVEL_CATALOG) {
+            s.level_min = upgrade.nodes[i].level_min;
+            s.level_max = upgrade.nodes[i].level_max;
+            s.program = span_str(upgrade.nodes[i].program);
+        }
         node_settings_encode(&s, &encoded[i]);
         changes[c.changes_count++] =
             (struct catalog_change){.kind = CATALOG_NODE, .name = s.name, .encoded = span_bytes(&encoded[i])};
@@ -128,7 +154,7 @@ void reconcile_tick(struct node *n)
         mem_free(r); /* Not taken: the next tick tries again. */
     }
     bytes_release(&command);
-    for (size_t i = 0; i < n->options.founders_count; i++) {
+    for (size_t i = 0; i <= n->options.founders_count; i++) {
         bytes_release(&encoded[i]);
     }
 }
@@ -152,6 +178,8 @@ static void machine_role(void *impl, bool is_leader, uint64_t term, uint64_t lea
 {
     struct node *n = impl;
     (void)term;
+    n->catalog_ready_ms =
+        is_leader && !n->catalog_ready ? loop_now_ms(n->lanes[0].loop) : n->catalog_ready_ms;
     n->catalog_ready = is_leader;
     n->catalog_leader = leader;
     if (is_leader && n->heartbeat.run != NULL) {
@@ -167,6 +195,7 @@ static void machine_failed(void *impl, enum sg_err err, const char *why)
     n->catalog_ready = false;
     n->catalog_leader = 0;
     n->catalog_failed = true;
+    (void)snprintf(n->catalog_why, sizeof n->catalog_why, "%s", why);
     logger_line(LOG_ERROR, &scope, "catalog.failed", "err=%s why=%s", sg_err_name(err), LOG_TEXT(why));
 }
 

@@ -39,6 +39,9 @@
     X(REQUEST_LOG_DUMP, VERB_REPLICA, VERB_AGAIN, RIGHT_READ, verb_read, NULL, view_of_log)                  \
     X(REQUEST_APPLY, VERB_CATALOG, VERB_AGAIN, RIGHT_CONFIGURE, verb_apply, NULL, NULL)                      \
     X(REQUEST_EXPORT, VERB_NODE, VERB_AGAIN, RIGHT_READ, verb_export, NULL, NULL)                            \
+    X(REQUEST_UPGRADE_STATUS, VERB_NODE, VERB_AGAIN, RIGHT_READ, verb_upgrade_status, NULL, NULL)            \
+    X(REQUEST_UPGRADE_FINALIZE, VERB_CATALOG, VERB_AGAIN, RIGHT_CONFIGURE, verb_upgrade_finalize, NULL,      \
+      NULL)                                                                                                  \
     X(REQUEST_HASH, VERB_REPLICA, VERB_AGAIN, RIGHT_READ, verb_read, NULL, view_of_hash)
 
 /* kind REQUEST_NONE for a kind that is no verb. */

@@ -15,6 +15,10 @@ void verb_export(struct call *c, struct lane_slot *slot);
 /* --- verbs_catalog.c ------------------------------------------------------------ */
 void verb_apply(struct call *c, struct lane_slot *slot);
 
+/* --- verbs_upgrade.c ------------------------------------------------------------ */
+void verb_upgrade_status(struct call *c, struct lane_slot *slot);
+void verb_upgrade_finalize(struct call *c, struct lane_slot *slot);
+
 /* --- verbs_shard.c: reads of one routing number --------------------------------- */
 void verb_leader_show(struct call *c, struct lane_slot *slot);
 /* The table's view, now and on the lane. */

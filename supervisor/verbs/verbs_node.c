@@ -6,6 +6,7 @@
 #include "shardgate/version.h"
 #include "supervisor/config/cluster_yaml.h"
 #include "supervisor/node/pace.h"
+#include "supervisor/node/upgrade.h"
 #include "supervisor/verbs/json.h"
 #include "supervisor/verbs/summary.h"
 #include "supervisor/verbs/verbs.h"
@@ -17,6 +18,33 @@ void verb_ping(struct call *c, struct lane_slot *slot)
     call_document(c, json_pack("{s:i,s:s,s:s,s:s,s:s,s:b}", "v", 1, "cluster", n->cluster, "node",
                                n->self->name, "state", node_state_name(n->state), "why", n->refusal, "up",
                                n->state == NODE_RUNNING));
+}
+
+/* What it speaks and goes by: equal on all nodes, but while they are upgraded. */
+static void member_formats_json(const struct node *n, size_t i, json_t *o)
+{
+    struct message_formats own;
+    const struct member_formats *f = &n->members[i].formats;
+    bool is_self = n->members[i].founder == n->self;
+    char build[2 * DIGEST_SIZE + 1] = "", catalog[2 * DIGEST_SIZE + 1] = "";
+    char difference[320];
+
+    members_own_formats(n, &own);
+    if (is_self) {
+        (void)hex_text(own.build, build);
+        (void)hex_text(own.catalog, catalog);
+    } else if (f->level_max != 0) {
+        (void)hex_text(span_of(f->build.b, f->has_build ? DIGEST_SIZE : 0), build);
+        (void)hex_text(span_of(f->catalog.b, f->has_catalog ? DIGEST_SIZE : 0), catalog);
+    }
+    upgrade_difference(n, i + 1, difference, sizeof difference);
+    view_add(o, "level_min", json_integer(is_self ? own.level_min : f->level_min));
+    view_add(o, "level_max", json_integer(is_self ? own.level_max : f->level_max));
+    view_add(o, "build", json_stringn(build, strlen(build) < 12 ? strlen(build) : 12));
+    view_add(o, "catalog_version",
+             json_integer((json_int_t)(is_self ? own.catalog_version : f->catalog_version)));
+    view_add(o, "catalog", json_stringn(catalog, strlen(catalog) < 12 ? strlen(catalog) : 12));
+    view_add(o, "differs", json_string(difference));
 }
 
 static json_t *member_json(const struct node *n, size_t i)
@@ -31,17 +59,20 @@ static json_t *member_json(const struct node *n, size_t i)
         s = (struct message_node_status){.started_ms = n->started_wall_ms};
         members_own_counts(n, &s);
     }
-    return json_pack("{s:s,s:s,s:i,s:i,s:i,s:s,s:s,s:s,s:s,s:o,s:o}", "name", m->founder->name, "state",
-                     member_state_name(n, i + 1), "leaders", (int)s.leaders, "replicas", (int)s.replicas,
-                     "stopped", (int)s.stopped_groups, "peer", m->founder->peer, "client", m->founder->client,
-                     "version", is_self ? SHARDGATE_VERSION_TEXT : m->version, "identity",
-                     m->has_identity || is_self
-                         ? hex_text(span_of(is_self ? n->identity.b : m->identity.b, IDENTITY_SIZE), identity)
-                         : "",
-                     "started", view_time((int64_t)s.started_ms), "age_ms",
-                     is_self            ? json_integer(0)
-                     : m->heard_ms == 0 ? json_null()
-                                        : json_integer((json_int_t)(now - m->heard_ms)));
+    json_t *o =
+        json_pack("{s:s,s:s,s:i,s:i,s:i,s:s,s:s,s:s,s:s,s:o,s:o}", "name", m->founder->name, "state",
+                  member_state_name(n, i + 1), "leaders", (int)s.leaders, "replicas", (int)s.replicas,
+                  "stopped", (int)s.stopped_groups, "peer", m->founder->peer, "client", m->founder->client,
+                  "version", is_self ? SHARDGATE_VERSION_TEXT : m->version, "identity",
+                  m->has_identity || is_self
+                      ? hex_text(span_of(is_self ? n->identity.b : m->identity.b, IDENTITY_SIZE), identity)
+                      : "",
+                  "started", view_time((int64_t)s.started_ms), "age_ms",
+                  is_self            ? json_integer(0)
+                  : m->heard_ms == 0 ? json_null()
+                                     : json_integer((json_int_t)(now - m->heard_ms)));
+    member_formats_json(n, i, o);
+    return o;
 }
 
 static json_t *members_json(const struct node *n)
@@ -175,6 +206,11 @@ static void attention_nodes(const struct node *n, json_t *list, size_t *down)
                            (unsigned)m->status.stopped_groups, m->founder->client);
             attention(list, "node", m->founder->name, text);
         }
+        char difference[320];
+        upgrade_difference(n, i + 1, difference, sizeof difference);
+        if (difference[0] != '\0') {
+            attention(list, "differs", m->founder->name, difference);
+        }
     }
 }
 
@@ -214,8 +250,10 @@ static void status_done(struct call *c, const struct summary *s)
         attention_shard(&s->shards[i], list);
     }
     if (n->catalog_failed) {
-        attention(list, "catalog", n->self->name,
-                  "its replica of the catalog is damaged; its shards go on, see the node's log");
+        char text[400];
+        (void)snprintf(text, sizeof text, "its replica of the catalog has stopped, its shards go on: %s",
+                       n->catalog_why);
+        attention(list, "catalog", n->self->name, text);
     } else if (n->state == NODE_RUNNING && n->catalog_leader == 0) {
         attention(list, "catalog", "catalog", "has no leader: the configuration cannot be changed");
     }

@@ -134,6 +134,11 @@ struct node_world *node_world_new(size_t count, size_t lanes)
     return w;
 }
 
+void node_world_set_level(struct node_world *w, size_t node, uint32_t level_max)
+{
+    w->machines[node].level_max = level_max;
+}
+
 static struct node_options options_of(struct world_process *p, struct founder *founders, char *name)
 {
     struct node_world *w = p->w;
@@ -148,6 +153,7 @@ static struct node_options options_of(struct world_process *p, struct founder *f
                              .trailing_entries = TRAILING_ENTRIES_DEFAULT,
                              .election_timeout_ms = ELECTION_TIMEOUT_MS,
                              .heartbeat_ms = HEARTBEAT_MS,
+                             .level_max = w->machines[p->index].level_max,
                              .on_fatal = on_fatal,
                              .on_left = on_left,
                              .impl = p};

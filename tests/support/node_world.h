@@ -24,6 +24,8 @@ void node_world_free(struct node_world *w);
 /* What node_new() answers; why is kept. A node that was killed starts anew over its disks. */
 enum sg_err node_world_start(struct node_world *w, size_t node);
 void node_world_start_all(struct node_world *w);
+/* From its next start on it speaks levels up to this; 0: LEVEL_MAX. */
+void node_world_set_level(struct node_world *w, size_t node, uint32_t level_max);
 const char *node_world_why(const struct node_world *w);
 /* The process is gone; the others see the connections break. */
 void node_world_kill(struct node_world *w, size_t node);

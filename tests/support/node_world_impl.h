@@ -43,6 +43,7 @@ struct world_machine {
     struct mem_kv *disks[LANES_MAX];
     struct world_process *p; /* NULL: down. */
     uint64_t life;           /* Counts processes. */
+    uint32_t level_max;      /* Of the program; 0: all that it can. */
 };
 
 struct node_world {

@@ -4,7 +4,7 @@
 #define SHARDGATE_VERSION_H
 
 #define SHARDGATE_VERSION_MAJOR 0
-#define SHARDGATE_VERSION_MINOR 1
+#define SHARDGATE_VERSION_MINOR 2
 #define SHARDGATE_VERSION_PATCH 0
 
 /* One number that grows with the version: #if SHARDGATE_VERSION_NUMBER >= 200 is 0.2.0 or later. */
