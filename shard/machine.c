@@ -51,6 +51,17 @@ uint64_t row_hash(uint64_t group, struct span key, struct span value)
     return checksum_of(span_of(number, sizeof(number)), key, value);
 }
 
+static void change_set(struct rows *r, struct span key, uint64_t delta)
+{
+    r->set += delta;
+    if (r->changes != NULL) {
+        uint8_t *p = bytes_extend(r->changes, 10);
+        be64_put(p, delta);
+        be16_put(p + 8, (uint16_t)key.n);
+        bytes_append_span(r->changes, key);
+    }
+}
+
 enum sg_err rows_put(struct rows *r, struct span key, struct span value)
 {
     struct span full = full_key(r, key);
@@ -59,11 +70,9 @@ enum sg_err rows_put(struct rows *r, struct span key, struct span value)
     if (err != SG_OK && err != SG_NOTFOUND) {
         return err;
     }
+    uint64_t before = err == SG_OK ? row_hash(r->group, key, old) : 0;
     digest_change(r, ROW_PUT, key, value);
-    if (err == SG_OK) {
-        r->set -= row_hash(r->group, key, old);
-    }
-    r->set += row_hash(r->group, key, value);
+    change_set(r, key, row_hash(r->group, key, value) - before);
     return kv_put(r->kv, r->txn, KV_STATE, full, value);
 }
 
@@ -78,8 +87,9 @@ enum sg_err rows_del(struct rows *r, struct span key)
     if (err != SG_OK) {
         return err;
     }
+    uint64_t before = row_hash(r->group, key, old);
     digest_change(r, ROW_DEL, key, SPAN_NONE);
-    r->set -= row_hash(r->group, key, old);
+    change_set(r, key, 0 - before);
     return kv_del(r->kv, r->txn, KV_STATE, full);
 }
 

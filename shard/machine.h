@@ -26,8 +26,11 @@ struct rows {
     uint64_t group;
     struct digester *digester; /* NULL in a query: writing is not allowed then. */
     uint64_t set;              /* The set hash; the owner's to begin with, carried on by each write. */
-    struct bytes key_buffer;   /* Scratch. */
-    uint32_t level_max;        /* The highest level that the machine speaks: LEVEL_MAX, less in tests. */
+    /* Unless NULL each write appends how it changed the set hash: delta(8), size of the
+     * key(2), key. */
+    struct bytes *changes;
+    struct bytes key_buffer; /* Scratch. */
+    uint32_t level_max;      /* The highest level that the machine speaks: LEVEL_MAX, less in tests. */
 };
 
 void rows_init(struct rows *r, struct kv *kv, struct kv_txn *txn, uint64_t group);

@@ -36,9 +36,15 @@
 #define APPEND_PIECES_MAX 4             /* AppendEntries sent for one of libraft's, when it is large. */
 #define ELECTION_TIMEOUT_MS 1200
 #define HEARTBEAT_MS 200
-#define COMPARE_EVERY_MS \
-    1000                 /* Replicas of a group with news compare their states, if nobody waits for it. */
-#define PROPOSALS_MAX 64 /* Of one group, not yet applied. */
+/* Replicas of a group with news compare their states, if nobody waits for it. */
+#define COMPARE_EVERY_MS 1000
+#define SCRUB_EVERY_MS (600u * 1000) /* All rows of a group are counted about so often, */
+#define SCRUB_SLICE_ROWS 512         /* so many in one read transaction, */
+#define SCRUB_SLICE_BYTES (256u << 10)
+#define SCRUB_PAUSE_MS 20 /* with this between two. */
+#define SCRUB_RETRY_MS 200
+#define SCRUB_ASIDE_MAX_BYTES (1u << 20) /* Changes while one slice is read. */
+#define PROPOSALS_MAX 64                 /* Of one group, not yet applied. */
 #define SNAPSHOT_CHUNK_BYTES (256u << 10)
 #define SNAPSHOT_CHUNKS_INFLIGHT 4
 #define SNAPSHOT_SENDERS_MAX 2         /* At once on one node. */

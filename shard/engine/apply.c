@@ -15,6 +15,8 @@ struct apply_job {
     struct group_job base;
     uint64_t first;
     bool wants_results;
+    bool wants_changes; /* scrub.c does. */
+    struct bytes changes;
     struct applied_row row; /* After the newest entry. */
     struct bytes conf;      /* Its configuration. */
     struct bytes read;      /* An entry's payload, read from the log. */
@@ -139,7 +141,9 @@ static enum sg_err apply_run(struct writer_job *writer_job, struct kv *kv, struc
     }
     FAULT_POINT("engine.before-apply");
     bytes_clear(&job->results);
+    bytes_clear(&job->changes);
     rows_init(&rows, kv, txn, job->base.g->o.id);
+    rows.changes = job->wants_changes ? &job->changes : NULL;
     enum sg_err err = apply_all(job, &rows);
     rows_release(&rows);
     FAULT_POINT("engine.after-apply");
@@ -207,6 +211,7 @@ static void apply_job_free(struct apply_job *job)
     bytes_release(&job->read);
     bytes_release(&job->result);
     bytes_release(&job->results);
+    bytes_release(&job->changes);
     mem_free(job);
 }
 
@@ -244,6 +249,7 @@ static void apply_done(struct writer_job *writer_job, enum sg_err err)
         g->applied = job->first + job->items_count - 1;
         g->digest = job->row.digest;
         g->set = job->row.set;
+        scrub_applied(g, span_bytes(&job->changes));
         if (FAULT_BUG("applied-separately")) {
             write_row_separately(g, job);
         }
@@ -310,6 +316,7 @@ void apply_start(struct group *g)
     job->base.job.lazy = !waits_for_flush(g, g->ran + n);
     job->first = g->ran + 1;
     job->wants_results = g->waiting.head != NULL;
+    job->wants_changes = g->scrub.is_active;
     job->items_count = n;
     for (size_t i = 0; i < n; i++) {
         job->items[i] = items[i];

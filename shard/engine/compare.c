@@ -269,6 +269,7 @@ static void judge(struct group *g, struct peer *p)
     } else {
         g->compare.is_undecided = true;
         send(g, p->node, COMPARE_UNDECIDED, own);
+        scrub_want(g);
     }
 }
 
@@ -329,6 +330,10 @@ void compare_receive(struct group *g, uint64_t from, const struct message_compar
         }
         break;
     case COMPARE_UNDECIDED:
+        if (is_of_leader) {
+            scrub_want(g);
+        }
+        break;
     case COMPARE_ROWS_WANTED:
     case COMPARE_KINDS:
         break;

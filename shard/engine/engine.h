@@ -95,6 +95,21 @@ struct compare {
     uint64_t confirmed_told;
 };
 
+/* scrub.c: counting the rows anew. */
+struct scrub {
+    struct task timer;
+    bool is_active; /* A pass is under way. */
+    bool is_wanted; /* One shall begin now. */
+    struct bytes cursor;
+    uint64_t sum;        /* Of the rows with a key up to cursor, as of g->applied. */
+    uint64_t not_before; /* Slices read at an older applied index don't count. */
+    struct scrub_slice *slice;
+    bool is_reading;    /* It is on WORKER_READ. */
+    bool is_overrun;    /* More changed meanwhile than is put aside. */
+    struct bytes aside; /* index(8), then as rows.changes: changes behind cursor while a slice is read. */
+    uint64_t passes;    /* That found the rows sound. */
+};
+
 struct peer {
     uint64_t node;
     uint64_t heard_ms; /* Loop time of its last AppendEntries result; 0: never. */
@@ -168,6 +183,7 @@ struct group {
     struct proposal_list lost;    /* To be told SG_UNKNOWN or SG_STOPPED. */
 
     struct compare compare;
+    struct scrub scrub;
 
     /* Role. */
     uint64_t ready_index; /* Applied up to here, a leader may act (I-8). */
@@ -286,6 +302,19 @@ void compare_receive(struct group *g, uint64_t from, const struct message_compar
 /* Of a leader that applied something, or heard a peer: is there something to ask? */
 void compare_look(struct group *g);
 void compare_timer_run(struct task *task);
+
+/* --- scrub.c -------------------------------------------------------------- */
+
+/* Once, after START. */
+void scrub_open(struct group *g);
+void scrub_stop(struct group *g);
+/* g->applied and g->set moved, by these changes (rows.changes). */
+void scrub_applied(struct group *g, struct span changes);
+/* The rows were replaced: the pass starts anew. */
+void scrub_forget(struct group *g);
+/* Count them now. */
+void scrub_want(struct group *g);
+void scrub_timer_run(struct task *task);
 
 /* --- member.c ------------------------------------------------------------- */
 

@@ -93,6 +93,7 @@ static void stop(struct group *g)
     g->stopped = true;
     loop_cancel(g->o.loop, &g->timer);
     loop_cancel(g->o.loop, &g->compare.timer);
+    scrub_stop(g);
     gate_clear(g);
     proposals_lose(g);
     snapshot_send_stop_all(g);
@@ -278,6 +279,7 @@ enum sg_err group_open(const struct group_options *options, struct group **out, 
     }
     load_release(&stored);
     timer_open(g);
+    scrub_open(g);
     group_later(g);
     *out = g;
     return SG_OK;

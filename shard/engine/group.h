@@ -35,6 +35,7 @@ struct group_options {
     size_t snapshot_chunk_bytes; /* Of a message; 0: SNAPSHOT_CHUNK_BYTES, the most. */
     unsigned election_timeout_ms;
     unsigned heartbeat_ms;
+    uint64_t scrub_every_ms;            /* All rows are counted about so often; 0: SCRUB_EVERY_MS. */
     const char *spool_dir;              /* For large snapshots; NULL: memory only. */
     _Atomic uint32_t *snapshot_senders; /* Running on this node, of all lanes; <= SNAPSHOT_SENDERS_MAX. */
 };

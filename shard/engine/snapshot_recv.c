@@ -367,6 +367,7 @@ static void installed(struct group *g, struct install_job *job)
     g->digest = job->digest;
     g->set = job->set;
     compare_forget(g);
+    scrub_forget(g);
     compare_note(g, g->applied, compare_state(&job->digest, job->set));
     g->commit = g->commit < g->applied ? g->applied : g->commit;
     g->mark_index = job->head.index;

@@ -157,6 +157,7 @@ struct group_options lane_group_options(struct lane *l, uint64_t group)
         .writer = l->writer,
         .transport = &l->transport,
         .trailing_entries = o->trailing_entries,
+        .scrub_every_ms = o->scrub_every_ms,
         .inflight_entries = o->inflight_entries,
         .snapshot_chunk_bytes = o->snapshot_chunk_bytes,
         .election_timeout_ms = o->election_timeout_ms,

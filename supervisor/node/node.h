@@ -45,6 +45,7 @@ struct node_options {
     void *zone_impl;
     const char *spool_dir;       /* NULL: memory only. */
     uint64_t trailing_entries;   /* >= inflight_entries. */
+    uint64_t scrub_every_ms;     /* 0: SCRUB_EVERY_MS. */
     unsigned inflight_entries;   /* 0: INFLIGHT_ENTRIES_MAX. */
     size_t snapshot_chunk_bytes; /* 0: SNAPSHOT_CHUNK_BYTES. */
     unsigned election_timeout_ms;

@@ -133,6 +133,7 @@ void host_start(struct sim_host *h)
                                       .verbs = verbs_table(),
                                       .zone = host_zone,
                                       .trailing_entries = s->plan.trailing,
+                                      .scrub_every_ms = 4000,
                                       .inflight_entries = s->plan.inflight,
                                       .snapshot_chunk_bytes = s->plan.chunk_bytes,
                                       .election_timeout_ms = s->plan.election_ms,

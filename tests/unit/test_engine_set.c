@@ -85,12 +85,62 @@ static void a_vanished_row_stays_missed(void **state)
     rig_free(r);
 }
 
+static void counting_misses_it(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new(3);
+    assert_int_equal(rig_open(r), SG_OK);
+    rig_append(r, 2, 1, 1, 1, 2, ones, 1);
+    rig_run(r);
+    rig_advance(r, 2 * SCRUB_EVERY_MS);
+    rig_run(r);
+    assert_false(rig_status(r).stopped);
+    assert_true(mem_kv_vanish(r->disk, KV_STATE, 1, 1));
+    for (int i = 0; i < 20 && r->failed == SG_OK; i++) {
+        rig_advance(r, SCRUB_EVERY_MS / 10);
+        rig_run(r);
+    }
+    assert_int_equal(r->failed, SG_CORRUPT);
+    rig_free(r);
+}
+
+/* A slice is read, rows change under it, and it comes back late: no false alarm. */
+static void counting_beside_changes(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new(3);
+    assert_int_equal(rig_open(r), SG_OK);
+    rig_append(r, 2, 1, 1, 1, 2, ones, 1);
+    rig_run(r);
+    for (uint64_t i = 2; i < 60; i++) {
+        uint64_t passes = r->group->scrub.passes;
+        if (i % 2 == 0) {
+            test_loop_hold_done(r->loop, WORKER_READ); /* Read, and not back yet. */
+        } else {
+            test_loop_hold(r->loop, WORKER_READ);
+        }
+        scrub_want(r->group);
+        rig_run(r);
+        rig_append(r, 2, 1, i, 1, i + 1, ones, 1);
+        rig_advance(r, WRITER_LAZY_MS);
+        rig_run(r);
+        assert_int_equal(rig_status(r).applied_index, i + 1);
+        test_loop_release(r->loop, WORKER_READ);
+        rig_run(r);
+        rig_advance(r, SCRUB_RETRY_MS);
+        rig_run(r);
+        assert_true(r->group->scrub.passes == passes + 1 || r->failed != SG_OK);
+        assert_int_equal(r->failed, SG_OK);
+    }
+    rig_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(apply_carries_it_on),
-        cmocka_unit_test(an_old_row_gets_one),
-        cmocka_unit_test(a_vanished_row_stays_missed),
+        cmocka_unit_test(apply_carries_it_on),         cmocka_unit_test(an_old_row_gets_one),
+        cmocka_unit_test(a_vanished_row_stays_missed), cmocka_unit_test(counting_misses_it),
+        cmocka_unit_test(counting_beside_changes),
     };
     hash_init();
     return cmocka_run_group_tests(tests, NULL, NULL);
