@@ -18,6 +18,25 @@ bool verb_is_of_shard(const struct verb_facts *v)
     return v->where == VERB_REPLICA || v->where == VERB_LEADER;
 }
 
+bool verb_is_change(const struct verb_facts *v)
+{
+    switch (v->right) {
+    case RIGHT_SUBMIT:
+    case RIGHT_OPERATE:
+    case RIGHT_RELEASE:
+    case RIGHT_CONFIGURE:
+    case RIGHT_ADMIN:
+        return true;
+    case RIGHT_NONE:
+    case RIGHT_READ:
+    case RIGHT_REVEAL:
+    case RIGHT_AUDIT:
+    case RIGHTS:
+        break;
+    }
+    return false;
+}
+
 bool verb_is_repeatable(const struct verb_facts *v, const struct request *r)
 {
     switch (v->repeat) {

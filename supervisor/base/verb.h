@@ -46,6 +46,8 @@ struct verb_facts {
 
 /* Does it take a routing number? */
 bool verb_is_of_shard(const struct verb_facts *v);
+/* Does it change anything? Then a lost answer leaves its outcome unknown. */
+bool verb_is_change(const struct verb_facts *v);
 bool verb_is_repeatable(const struct verb_facts *v, const struct request *r);
 
 #endif

@@ -71,6 +71,8 @@ struct catalog_plan {
     size_t changes_count;
     struct span *lines;
     size_t lines_count;
+    struct aba *shards; /* Those that get other settings, also through what they refer to. */
+    size_t shards_count;
 };
 MUST_USE enum sg_err catalog_plan(const struct catalog_model *m, const struct cluster_settings *wanted,
                                   struct arena *a, struct catalog_plan *out, char *why, size_t why_size);

@@ -11,6 +11,7 @@ struct planner {
     struct arena *a;
     struct catalog_plan *out;
     struct cluster_settings merged; /* What there would be afterwards. */
+    bool *changed;                  /* Of merged.shards: its own settings change. */
     size_t load[NODES_MAX];         /* Replicas on each node of m, those planned included. */
     char *why;
     size_t why_size;
@@ -156,8 +157,10 @@ static enum sg_err merge_shard(struct planner *p, struct shard_settings *all, si
             aba_text(s.routing_number, aba));
         return SG_REFUSED;
     }
+    size_t before = p->out->changes_count;
     note(p, CATALOG_SHARD, shard_key(p->a, s.routing_number), known == NULL ? NULL : &all[at], &s,
          encode_shard);
+    p->changed[at] = p->out->changes_count > before;
     all[at] = s;
     if (known == NULL) {
         count_replicas(p, &s);
@@ -171,6 +174,7 @@ static enum sg_err merge_shards(struct planner *p)
     size_t count = p->m->cluster.shards_count;
     struct shard_settings *all = arena_array(p->a, count + p->wanted->shards_count, sizeof *all);
 
+    p->changed = arena_array(p->a, count + p->wanted->shards_count, sizeof *p->changed);
     for (size_t i = 0; i < count; i++) {
         all[i] = p->m->cluster.shards[i];
         count_replicas(p, &all[i]);
@@ -208,6 +212,40 @@ static void merge_defaults(struct planner *p)
     bytes_release(&b);
 }
 
+static bool changes(const struct catalog_plan *plan, enum catalog_kind kind, struct span name)
+{
+    for (size_t i = 0; i < plan->changes_count; i++) {
+        if (plan->changes[i].kind == kind && span_eq(plan->changes[i].name, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Does something that the shard refers to change? */
+static bool is_touched(const struct catalog_plan *plan, const struct shard_settings *s)
+{
+    bool touched =
+        changes(plan, CATALOG_ENDPOINT, s->endpoint) || changes(plan, CATALOG_CALENDAR, s->calendar);
+
+    for (size_t i = 0; i < s->originators_count && !touched; i++) {
+        touched = changes(plan, CATALOG_ORIGINATOR, s->originators[i]);
+    }
+    return touched;
+}
+
+static void list_shards(struct planner *p)
+{
+    struct catalog_plan *out = p->out;
+
+    out->shards = arena_array(p->a, p->merged.shards_count, sizeof *out->shards);
+    for (size_t i = 0; i < p->merged.shards_count; i++) {
+        if (p->changed[i] || is_touched(out, &p->merged.shards[i])) {
+            out->shards[out->shards_count++] = p->merged.shards[i].routing_number;
+        }
+    }
+}
+
 enum sg_err catalog_plan(const struct catalog_model *m, const struct cluster_settings *wanted,
                          struct arena *a, struct catalog_plan *out, char *why, size_t why_size)
 {
@@ -239,5 +277,6 @@ enum sg_err catalog_plan(const struct catalog_model *m, const struct cluster_set
         return err;
     }
     merge_defaults(&p);
+    list_shards(&p);
     return catalog_check(m->level.level, &p.merged, m->nodes, m->nodes_count, why, why_size);
 }

@@ -38,6 +38,7 @@
     X(OPTION_ALL, "all", 0, NULL, "every shard")                                                         \
     X(OPTION_FILE, "file", 'f', "FILE", "the configuration to apply, or -")                              \
     X(OPTION_FORCE, "force", 0, NULL, "also near a cut-off, or while a file goes to the bank")           \
+    X(OPTION_NO_WAIT, "no-wait", 0, NULL, "do not wait until the change is in force on every leader")    \
     X(OPTION_OUT, "out", 0, "PATH", "write the bytes to this file")
 
 #define OPTION_ENUM(id, name, letter, value, help) id,

@@ -7,9 +7,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "supervisor/cli/interrupt.h"
 #include "supervisor/cli/offline.h"
 #include "supervisor/cli/verbs.h"
 #include "supervisor/client/client.h"
+#include "supervisor/client/monotonic.h"
+#include "supervisor/verbs/table.h"
 
 #define TEXT_SIZE 1536
 
@@ -72,14 +75,59 @@ static struct span without_verb(const struct cli *c, struct span text)
     return text;
 }
 
+const char *cli_look(const struct cli *c, char out[CLI_LOOK_SIZE])
+{
+    const char *word = c->args.words_count > 0 ? c->args.words[0] : "";
+    const char *shard = c->args.option[OPTION_SHARD];
+    char of[64] = "";
+
+    out[0] = '\0';
+    if (shard != NULL) {
+        (void)snprintf(of, sizeof of, " --shard %.32s", shard);
+    }
+    switch (c->verb == NULL ? 0 : (unsigned)c->verb->kind) {
+    case REQUEST_SUBMIT:
+        (void)snprintf(out, CLI_LOOK_SIZE, "submit exactly the same again: what was accepted folds");
+        break;
+    case REQUEST_CANCEL:
+        (void)snprintf(out, CLI_LOOK_SIZE,
+                       "look with 'shardgate transfers show %.128s%s', or cancel it again", word, of);
+        break;
+    case REQUEST_WINDOWS_CLOSE:
+        (void)snprintf(out, CLI_LOOK_SIZE, "look with 'shardgate windows list %.128s' before you repeat it",
+                       word);
+        break;
+    case REQUEST_FILES_CANCEL:
+    case REQUEST_FILES_RESOLVE:
+        (void)snprintf(out, CLI_LOOK_SIZE, "look with 'shardgate files show %.128s%s'", word, of);
+        break;
+    case REQUEST_LEADER_TRANSFER:
+        (void)snprintf(out, CLI_LOOK_SIZE, "look with 'shardgate leader show %.128s'", word);
+        break;
+    case REQUEST_APPLY:
+        (void)snprintf(out, CLI_LOOK_SIZE, "apply it again: what is done already is no difference");
+        break;
+    default:
+        break;
+    }
+    return out;
+}
+
 enum cli_exit cli_fail_err(const struct cli *c, enum sg_err err, struct span text)
 {
     bool never_asked = c->client == NULL && c->args.option[OPTION_DATA_DIR] == NULL;
     enum cli_exit status = err == SG_INVALID && never_asked ? CLI_USAGE : cli_exit_of(err);
     char sentence[TEXT_SIZE];
+    char look[CLI_LOOK_SIZE] = "";
 
     text = text.n == 0 ? span_str(sg_err_text(err)) : without_verb(c, text);
-    return cli_fail(c, status, "%s", span_cstr(text, sentence, sizeof sentence));
+    (void)span_cstr(text, sentence, sizeof sentence);
+    if (status == CLI_UNKNOWN) {
+        (void)cli_look(c, look);
+    } else if (status == CLI_UNREACHED && strstr(sentence, "'shardgate ") == NULL) {
+        (void)snprintf(look, sizeof look, "'shardgate status' says who is missing");
+    }
+    return cli_fail(c, status, "%s%s%s", sentence, look[0] == '\0' ? "" : ": ", look);
 }
 
 bool cli_aba(const struct cli *c, const char *text, struct aba *out)
@@ -126,7 +174,7 @@ struct request cli_request(struct cli *c, enum request_kind kind, struct aba rou
         {OPTION_AS, "as"},         {OPTION_NODE, "node"},     {OPTION_UNHEALTHY, "unhealthy"},
         {OPTION_REVEAL, "reveal"}, {OPTION_FORCE, "force"},
     };
-    struct request r = {.kind = kind, .routing_number = routing_number, .timeout_ms = c->args.timeout_ms};
+    struct request r = {.kind = kind, .routing_number = routing_number};
 
     for (size_t i = 0; i < sizeof passed / sizeof passed[0]; i++) {
         const char *value = c->args.option[passed[i].option];
@@ -155,21 +203,61 @@ enum sg_err cli_connect(struct cli *c, struct reply *out)
     if (c->client != NULL) {
         return SG_OK;
     }
+    interrupt_begin(c); /* Before there are threads: they inherit what is blocked. */
     err = client_new(cli_addresses(c), &c->client, why, sizeof why);
     *out = (struct reply){.err = err, .text = arena_dup(&c->arena, span_str(err == SG_OK ? "" : why))};
     return err;
 }
 
-enum sg_err cli_ask(struct cli *c, const struct request *r, struct reply *out)
+bool cli_is_change(const struct request *r)
+{
+    return verb_is_change(verb_facts(r->kind)) && request_arg(r, "dry_run").n == 0;
+}
+
+void cli_begin_time(struct cli *c)
+{
+    c->deadline_ms =
+        monotonic_ms() + (c->args.timeout_ms != 0 ? c->args.timeout_ms : (uint64_t)REQUEST_TIMEOUT_MS);
+}
+
+uint32_t cli_left_ms(const struct cli *c)
+{
+    uint64_t now = monotonic_ms();
+    return now < c->deadline_ms ? (uint32_t)(c->deadline_ms - now) : 0;
+}
+
+enum sg_err cli_ask_in(struct cli *c, const struct request *r, struct arena *a, struct reply *out)
 {
     const char *dir = c->args.option[OPTION_DATA_DIR];
+    struct request timed = *r;
+    uint32_t left_ms = cli_left_ms(c);
     enum sg_err err;
 
     if (dir != NULL) {
-        return offline_call(dir, r, &c->arena, out);
+        return offline_call(dir, r, a, out);
     }
-    err = cli_connect(c, out);
-    return err != SG_OK ? err : client_call(c->client, r, &c->arena, out);
+    timed.timeout_ms = r->timeout_ms == 0 || r->timeout_ms > left_ms ? left_ms : r->timeout_ms;
+    if (left_ms == 0) {
+        *out = (struct reply){
+            .err = SG_UNAVAILABLE,
+            .text = span_str("the time was over before it was asked: give more with --timeout")};
+        return out->err;
+    }
+    interrupt_asked(&timed);
+    err = client_call(c->client, &timed, a, out);
+    if ((err == SG_UNKNOWN || err == SG_TIMEOUT) && !cli_is_change(r)) {
+        /* What only reads has no outcome that could be unknown. */
+        *out = (struct reply){.err = SG_UNAVAILABLE,
+                              .text = span_str("no answer came in time: 'shardgate status' says what is "
+                                               "missing, --timeout gives more time")};
+    }
+    return out->err;
+}
+
+enum sg_err cli_ask(struct cli *c, const struct request *r, struct reply *out)
+{
+    enum sg_err err = c->args.option[OPTION_DATA_DIR] != NULL ? SG_OK : cli_connect(c, out);
+    return err != SG_OK ? err : cli_ask_in(c, r, &c->arena, out);
 }
 
 json_t *cli_document(const struct cli *c, const struct reply *r)

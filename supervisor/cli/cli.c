@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "proto/rows.h"
+#include "supervisor/cli/interrupt.h"
 #include "supervisor/cli/verbs.h"
 #include "supervisor/client/client.h"
 #include "supervisor/base/memory.h"
@@ -164,11 +165,13 @@ enum cli_exit cli_main(int argc, char **argv)
     if (args_parse(argc, argv, &c.args, why, sizeof why) != SG_OK) {
         return cli_fail(&c, CLI_USAGE, "%s", why);
     }
+    cli_begin_time(&c);
     status = find_verb(&c);
     if (c.verb != NULL) {
         status = run(&c);
     }
     client_free(c.client);
+    interrupt_end();
     arena_release(&c.arena);
     if ((fflush(stdout) != 0 || ferror(stdout) != 0) && status == CLI_DONE) {
         status = cli_fail(&c, CLI_FAILED, "the output could not be written: %s", strerror(errno));

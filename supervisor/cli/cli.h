@@ -32,6 +32,7 @@ struct cli {
     struct client *client; /* NULL before the first question, and offline. */
     struct arena arena;    /* Requests and replies. */
     bool is_continued;     /* The table under way has its heads already. */
+    uint64_t deadline_ms;  /* Of the command, by the monotonic clock: --timeout. */
 };
 
 enum cli_exit cli_main(int argc, char **argv);
@@ -42,6 +43,10 @@ enum cli_exit cli_main(int argc, char **argv);
 enum cli_exit cli_fail(const struct cli *c, enum cli_exit status, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* The same for an error and its sentence. An address that is none is a usage error. */
 enum cli_exit cli_fail_err(const struct cli *c, enum sg_err err, struct span text);
+/* What to run to see whether the verb's change happened, to paste: "...: 'shardgate
+ * files show F --shard ABA'"; empty for one that changes nothing. Returns out. */
+#define CLI_LOOK_SIZE 512
+const char *cli_look(const struct cli *c, char out[CLI_LOOK_SIZE]);
 /* The status that an error ends the tool with. */
 enum cli_exit cli_exit_of(enum sg_err err);
 
@@ -54,13 +59,22 @@ MUST_USE bool cli_aba(const struct cli *c, const char *text, struct aba *out);
 struct request cli_request(struct cli *c, enum request_kind kind, struct aba routing_number);
 void cli_argument(struct cli *c, struct request *r, const char *name, const char *value);
 
+/* Does it change something, so that a lost answer leaves its outcome unknown? */
+bool cli_is_change(const struct request *r);
 /* --connect or SHARDGATE_CONNECT; NULL: neither. */
 const char *cli_addresses(const struct cli *c);
 /* Make c->client if there is none. SG_INVALID, SG_IO: out says why. */
 MUST_USE enum sg_err cli_connect(struct cli *c, struct reply *out);
-/* Ask a node or the data directory. Returns out->err; out lives in c->arena.
+/* What is left of the command's time; 0: it is over. */
+uint32_t cli_left_ms(const struct cli *c);
+/* The command's time begins now: for one that goes on without end (--follow). */
+void cli_begin_time(struct cli *c);
+/* Ask a node or the data directory. r->timeout_ms, 0 or more than what is left of the
+ * command's time, becomes that. A read without an answer is SG_UNAVAILABLE. Returns out->err; out lives in c->arena.
  * Offline, SG_CORRUPT may come with a document of what could be read. */
 enum sg_err cli_ask(struct cli *c, const struct request *r, struct reply *out);
+/* The same with an arena of the caller's, from any thread, after cli_connect(). */
+enum sg_err cli_ask_in(struct cli *c, const struct request *r, struct arena *a, struct reply *out);
 /* The document of an answer, a new reference. NULL: it is none; said why, exit
  * with CLI_FAILED. */
 json_t *cli_document(const struct cli *c, const struct reply *r);
@@ -90,5 +104,9 @@ enum cli_exit cli_shards(struct cli *c, struct aba **out, size_t *count);
  * answers a request of this kind with this argument. CLI_DONE, or said why. */
 enum cli_exit cli_find(struct cli *c, enum request_kind kind, const char *name, const char *value,
                        struct aba *out);
+
+/* Is there a node of this name? CLI_DONE; CLI_USAGE with the nearest name, or why
+ * nobody could say. */
+enum cli_exit cli_node(struct cli *c, const char *name);
 
 #endif

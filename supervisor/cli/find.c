@@ -1,5 +1,9 @@
 /* Which shard an item belongs to, when nobody said. */
+#include "supervisor/cli/each.h"
+#include <string.h>
+
 #include "supervisor/cli/verbs.h"
+#include "supervisor/config/words.h"
 
 static void take_shards(struct cli *c, const json_t *document, struct aba **out, size_t *count)
 {
@@ -19,7 +23,7 @@ static void take_shards(struct cli *c, const json_t *document, struct aba **out,
 
 enum cli_exit cli_shards(struct cli *c, struct aba **out, size_t *count)
 {
-    struct request r = {.kind = REQUEST_SHARDS_LIST, .timeout_ms = c->args.timeout_ms};
+    struct request r = {.kind = REQUEST_SHARDS_LIST};
     struct reply reply;
     json_t *document;
     enum sg_err err = cli_ask(c, &r, &reply);
@@ -45,16 +49,15 @@ struct search {
     struct reply failure;
 };
 
-static void search_one(struct cli *c, const struct request *r, struct search *s)
+static void search_note(struct search *s, const struct question *q)
 {
-    struct reply reply;
-    enum sg_err err = cli_ask(c, r, &reply);
+    enum sg_err err = q->reply.err;
 
     if (err == SG_OK && s->found_count < 2) {
-        s->found[s->found_count++] = r->routing_number;
+        s->found[s->found_count++] = q->request.routing_number;
     } else if (err != SG_OK && err != SG_NOTFOUND && s->failed.n == 0) {
-        s->failed = r->routing_number;
-        s->failure = reply;
+        s->failed = q->request.routing_number;
+        s->failure = q->reply;
     }
 }
 
@@ -87,6 +90,7 @@ enum cli_exit cli_find(struct cli *c, enum request_kind kind, const char *name, 
 {
     const char *shard = c->args.option[OPTION_SHARD];
     struct search s = {.found_count = 0};
+    struct question *questions;
     struct aba *all;
     size_t count = 0;
     enum cli_exit status;
@@ -95,10 +99,52 @@ enum cli_exit cli_find(struct cli *c, enum request_kind kind, const char *name, 
         return cli_aba(c, shard, out) ? CLI_DONE : CLI_USAGE;
     }
     status = cli_shards(c, &all, &count);
+    questions = arena_array(&c->arena, count, sizeof *questions);
     for (size_t i = 0; i < count; i++) {
-        struct request r = {.kind = kind, .routing_number = all[i], .timeout_ms = c->args.timeout_ms};
-        cli_argument(c, &r, name, value);
-        search_one(c, &r, &s);
+        questions[i] =
+            (struct question){.request = {.kind = kind, .routing_number = all[i]}, .arena = ARENA_INIT};
+        cli_argument(c, &questions[i].request, name, value);
     }
-    return status == CLI_DONE || s.found_count > 0 ? search_end(c, &s, count, value, out) : status;
+    questions_ask(c, questions, count);
+    for (size_t i = 0; i < count; i++) {
+        search_note(&s, &questions[i]);
+    }
+    if (status == CLI_DONE || s.found_count > 0) {
+        status = search_end(c, &s, count, value, out);
+    }
+    questions_release(questions, count);
+    return status;
+}
+
+enum cli_exit cli_node(struct cli *c, const char *name)
+{
+    struct request r = {.kind = REQUEST_NODES_LIST};
+    const char *known[NODES_MAX];
+    const char *near;
+    size_t count = 0;
+    size_t i;
+    json_t *document;
+    json_t *row;
+    enum cli_exit status = cli_fetch(c, &r, &document);
+
+    if (status != CLI_DONE) {
+        return status;
+    }
+    json_array_foreach(json_object_get(document, "nodes"), i, row)
+    {
+        const char *one = json_string_value(json_object_get(row, "name"));
+        if (one != NULL && count < NODES_MAX) {
+            known[count++] = one;
+        }
+    }
+    for (i = 0; i < count && strcmp(known[i], name) != 0; i++) {
+    }
+    if (i == count) {
+        near = words_nearest(name, known, count);
+        status = cli_fail(c, CLI_USAGE, "there is no node %.64s%s%s%s: 'shardgate nodes list' shows them",
+                          name, near == NULL ? "" : " (did you mean ", near == NULL ? "" : near,
+                          near == NULL ? "" : "?)");
+    }
+    json_decref(document);
+    return status;
 }

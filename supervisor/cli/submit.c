@@ -1,15 +1,13 @@
 /* transfers submit: several shards at once, the transfers of each in their order,
  * the results in the order of the input. */
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "proto/base/mem.h"
+#include "supervisor/cli/each.h"
 #include "supervisor/cli/submit.h"
 #include "supervisor/cli/verbs.h"
-#include "supervisor/client/client.h"
 
 #define HEAD_BYTES 1024        /* Of a request, beside its transfers. */
 #define TRANSFER_HEAD_BYTES 16 /* Of a transfer, beside its encoding. */
@@ -28,7 +26,6 @@ struct submission {
     struct result *results; /* One an item. */
     struct batch *batches;
     size_t batches_count;
-    atomic_size_t next; /* The batch that nobody has taken. */
 };
 
 /* --- Sending ---------------------------------------------------------------------------- */
@@ -122,11 +119,8 @@ static void take_results(struct submission *s, const struct batch *b, size_t fro
 static enum verdict send_some(struct submission *s, struct batch *b, size_t from, size_t n)
 {
     struct transfer *transfers = mem_alloc(n * sizeof *transfers);
-    const struct request request = {.kind = REQUEST_SUBMIT,
-                                    .routing_number = b->shard,
-                                    .timeout_ms = s->cli->args.timeout_ms,
-                                    .transfers = transfers,
-                                    .transfers_count = n};
+    const struct request request = {
+        .kind = REQUEST_SUBMIT, .routing_number = b->shard, .transfers = transfers, .transfers_count = n};
     enum verdict verdict = ACCEPTED;
     struct reply reply;
     enum sg_err err;
@@ -134,7 +128,7 @@ static enum verdict send_some(struct submission *s, struct batch *b, size_t from
     for (size_t i = 0; i < n; i++) {
         transfers[i] = s->list.items[b->items[from + i]].transfer;
     }
-    err = client_call(s->cli->client, &request, &b->arena, &reply);
+    err = cli_ask_in(s->cli, &request, &b->arena, &reply);
     mem_free(transfers);
     if (err != SG_OK) {
         verdict = verdict_of_err(err);
@@ -167,31 +161,10 @@ static void send_batch(struct submission *s, struct batch *b)
     }
 }
 
-static void *worker(void *arg)
+static void send_one(void *impl, size_t i)
 {
-    struct submission *s = arg;
-    size_t i;
-
-    while ((i = atomic_fetch_add(&s->next, 1)) < s->batches_count) {
-        send_batch(s, &s->batches[i]);
-    }
-    return NULL;
-}
-
-static void send_all(struct submission *s)
-{
-    pthread_t threads[SUBMIT_SHARDS_INFLIGHT_MAX];
-    size_t count = 0;
-
-    /* This thread is one of them, and enough when no other can be had. */
-    while (count + 1 < SUBMIT_SHARDS_INFLIGHT_MAX && count + 1 < s->batches_count &&
-           pthread_create(&threads[count], NULL, worker, s) == 0) {
-        count++;
-    }
-    (void)worker(s);
-    for (size_t i = 0; i < count; i++) {
-        CHECK(pthread_join(threads[i], NULL) == 0);
-    }
+    struct submission *s = impl;
+    send_batch(s, &s->batches[i]);
 }
 
 /* --- Grouping ----------------------------------------------------------------------------- */
@@ -257,7 +230,7 @@ static enum cli_exit submit(struct cli *c, struct span text, struct aba shard, c
     group(&s, &c->arena);
     err = s.batches_count == 0 ? SG_OK : cli_connect(c, &reply);
     if (err == SG_OK) {
-        send_all(&s);
+        cli_each(c, s.batches_count, SUBMIT_SHARDS_INFLIGHT_MAX, send_one, &s);
         status = submit_answer(c, path, &s.list, s.results);
     } else {
         status = cli_fail_err(c, err, reply.text);

@@ -54,15 +54,17 @@ extern const struct layout layout_record, layout_status, layout_nodes, layout_no
 enum cli_exit run_plain(struct cli *c);  /* [ABA], one request, one answer. */
 enum cli_exit run_status(struct cli *c); /* verbs_status.c */
 enum cli_exit run_node_show(struct cli *c);
-enum cli_exit run_ping(struct cli *c); /* verbs_cluster.c */
-enum cli_exit run_apply(struct cli *c);
+enum cli_exit run_ping(struct cli *c);  /* verbs_cluster.c */
+enum cli_exit run_apply(struct cli *c); /* verbs_apply.c */
 enum cli_exit run_export(struct cli *c);
 enum cli_exit run_hash(struct cli *c);            /* verbs_hash.c */
 enum cli_exit run_leader_transfer(struct cli *c); /* verbs_shards.c */
-enum cli_exit run_each(struct cli *c);            /* [ABA], or every shard. */
-enum cli_exit run_submit(struct cli *c);          /* submit.c */
-enum cli_exit run_transfer(struct cli *c);        /* ID: show, trace, cancel. verbs_items.c */
-enum cli_exit run_file(struct cli *c);            /* F: show, cancel. */
+enum cli_exit run_leader_show(struct cli *c);
+enum cli_exit run_shards_list(struct cli *c);
+enum cli_exit run_each(struct cli *c);     /* [ABA], or every shard. */
+enum cli_exit run_submit(struct cli *c);   /* submit.c */
+enum cli_exit run_transfer(struct cli *c); /* ID: show, trace, cancel. verbs_items.c */
+enum cli_exit run_file(struct cli *c);     /* F: show, cancel. */
 enum cli_exit run_file_get(struct cli *c);
 enum cli_exit run_file_verify(struct cli *c);
 enum cli_exit run_file_resolve(struct cli *c);

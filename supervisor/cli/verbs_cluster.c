@@ -1,10 +1,9 @@
-/* ping, apply, export. */
+/* ping, export. */
 #include <stdio.h>
 #include <string.h>
 
 #include "supervisor/cli/verbs.h"
 #include "supervisor/client/client.h"
-#include "supervisor/config/cluster_yaml.h"
 
 #define PING_TIMEOUT_MS 2000
 #define NO_SHARD ((struct aba){0})
@@ -84,101 +83,7 @@ enum cli_exit run_ping(struct cli *c)
     return ping_answer(c, &reply);
 }
 
-/* --- apply and export ------------------------------------------------------------------------- */
-
-static void changes_show(const json_t *changes)
-{
-    struct bytes out = BYTES_NONE;
-    size_t i;
-    json_t *line;
-
-    json_array_foreach(changes, i, line)
-    {
-        table_cell(line, CELL_TEXT, &out);
-        bytes_append(&out, "\n", 1);
-    }
-    cli_write(span_bytes(&out));
-    bytes_release(&out);
-}
-
-static enum cli_exit apply_ask(struct cli *c, const char *yaml, const char *source, bool dry_run,
-                               json_t **out)
-{
-    struct request r = cli_request(c, REQUEST_APPLY, NO_SHARD);
-
-    cli_argument(c, &r, "yaml", yaml);
-    cli_argument(c, &r, "source", source);
-    if (dry_run) {
-        cli_argument(c, &r, "dry_run", "true");
-    }
-    return cli_fetch(c, &r, out);
-}
-
-/* The plan is printed before anything is changed. */
-static enum cli_exit apply(struct cli *c, const char *yaml, const char *source)
-{
-    bool text = c->args.output == OUTPUT_TEXT;
-    bool only_plan = c->args.option[OPTION_DRY_RUN] != NULL;
-    json_t *plan;
-    json_t *done = NULL;
-    const json_t *changes;
-    enum cli_exit status = apply_ask(c, yaml, source, true, &plan);
-
-    if (status != CLI_DONE) {
-        return status;
-    }
-    changes = json_object_get(plan, "changes");
-    if (text) {
-        changes_show(changes);
-        (void)fflush(stdout);
-    }
-    if (!only_plan && json_array_size(changes) > 0) {
-        status = apply_ask(c, yaml, source, false, &done);
-    }
-    if (status == CLI_DONE && !text) {
-        cli_show(c, done == NULL ? plan : done);
-    } else if (status == CLI_DONE && done == NULL) {
-        (void)puts(json_array_size(changes) == 0 ? "no changes" : "nothing was changed (--dry-run)");
-    } else if (status == CLI_DONE) {
-        if (!json_equal(changes, json_object_get(done, "changes"))) {
-            (void)puts("somebody else changed the configuration at the same time; what was done is:");
-            changes_show(json_object_get(done, "changes"));
-        }
-        (void)puts("applied");
-    }
-    json_decref(plan);
-    json_decref(done);
-    return status;
-}
-
-enum cli_exit run_apply(struct cli *c)
-{
-    const char *path = c->args.option[OPTION_FILE];
-    struct cluster_settings settings;
-    struct bytes yaml = BYTES_NONE;
-    const char *source;
-    char why[640];
-    enum cli_exit status;
-
-    if (path == NULL) {
-        return cli_fail(c, CLI_USAGE, "which file? give it with -f FILE, or -f - for standard input");
-    }
-    source = strcmp(path, "-") == 0 ? "standard input" : path;
-    status = cli_read(c, path, CONFIG_SIZE_MAX_BYTES, &yaml);
-    if (status == CLI_DONE && memchr(yaml.n == 0 ? (const uint8_t *)"" : yaml.p, '\0', yaml.n) != NULL) {
-        status = cli_fail(c, CLI_FAILED, "%s: this is not text", source);
-    }
-    /* Here first: a bad file needs no cluster to say so. */
-    if (status == CLI_DONE &&
-        cluster_yaml_parse(span_bytes(&yaml), source, &c->arena, &settings, why, sizeof why) != SG_OK) {
-        status = cli_fail(c, CLI_FAILED, "%s", why);
-    }
-    if (status == CLI_DONE) {
-        status = apply(c, arena_cstr(&c->arena, span_bytes(&yaml)), source);
-    }
-    bytes_release(&yaml);
-    return status;
-}
+/* --- export ----------------------------------------------------------------------------------- */
 
 /* Each line made printable by itself: the text has lines. */
 static void lines_clean(struct span text, struct bytes *out)

@@ -1,15 +1,20 @@
 /* hash: do all replicas have the same state?
  *
  * The digest belongs to an applied index, and replicas apply at their own pace,
- * so each is asked by itself until all stand at the same index. */
+ * so each is asked by itself until all stand at the same index. Shards are compared
+ * several at a time: what is said here of a comparison runs on a thread of its own
+ * and prints nothing. */
 #include <string.h>
 
+#include "supervisor/cli/each.h"
 #include "supervisor/cli/verbs.h"
 #include "supervisor/client/client.h"
 
 #define ROUNDS 10
 #define ROUND_MS (HEARTBEAT_MS / 2) /* A follower hears of the last commit with the next heartbeat. */
 #define REPLICA_TIMEOUT_MS 3000     /* A node that is down is no reason to wait long. */
+
+#define HASHES_INFLIGHT_MAX 8 /* Shards: each has connections of its own. */
 
 #define REPLICAS_COUNT ((size_t)REPLICAS_MAX * 2) /* A change of members under way. */
 
@@ -25,17 +30,26 @@ struct replica {
 
 struct comparison {
     struct cli *cli;
+    const json_t *nodes; /* Of nodes list: where each is. */
     struct aba shard;
+    struct arena arena;
     struct replica replicas[REPLICAS_COUNT];
     size_t count;
+    struct reply failure; /* Why nobody could be asked; err SG_OK: they were. */
 };
+
+/* The document of an answer; NULL: it is none. */
+static json_t *document_of(const struct reply *r)
+{
+    return json_loadb(r->json.n == 0 ? "" : (const char *)r->json.p, r->json.n, 0, NULL);
+}
 
 /* --- Asking one replica ------------------------------------------------------------------- */
 
 /* False: another node's answer; this one passed the question on. */
 static bool take_answer(struct comparison *m, struct replica *r, const struct reply *reply)
 {
-    json_t *document = cli_document(m->cli, reply);
+    json_t *document = document_of(reply);
     const char *node = json_string_value(json_object_get(document, "node"));
     const char *digest = json_string_value(json_object_get(document, "digest"));
     const json_t *index = json_object_get(document, "applied_index");
@@ -45,7 +59,7 @@ static bool take_answer(struct comparison *m, struct replica *r, const struct re
     if (is_its_own && node != NULL && digest != NULL && json_is_integer(index)) {
         r->answered = true;
         r->index = (uint64_t)json_integer_value(index);
-        r->digest = arena_cstr(&m->cli->arena, span_str(digest));
+        r->digest = arena_cstr(&m->arena, span_str(digest));
         r->why = "";
     }
     json_decref(document);
@@ -66,7 +80,7 @@ static const char *stopped_why(struct comparison *m, const json_t *document)
         const char *state = json_string_value(json_object_get(row, "state"));
         const char *why = json_string_value(json_object_get(row, "why"));
         if (name != NULL && strcmp(name, aba) == 0 && state != NULL && strcmp(state, "stopped") == 0) {
-            return arena_cstr(&m->cli->arena, span_str(why == NULL || why[0] == '\0' ? "stopped" : why));
+            return arena_cstr(&m->arena, span_str(why == NULL || why[0] == '\0' ? "stopped" : why));
         }
     }
     return NULL;
@@ -81,8 +95,8 @@ static void find_why(struct comparison *m, struct replica *r, uint32_t timeout_m
     json_t *document = NULL;
 
     r->why = NULL;
-    if (client_call(r->client, &request, &m->cli->arena, &reply) == SG_OK) {
-        document = cli_document(m->cli, &reply);
+    if (client_call(r->client, &request, &m->arena, &reply) == SG_OK) {
+        document = document_of(&reply);
         r->why = stopped_why(m, document);
         json_decref(document);
     }
@@ -91,13 +105,18 @@ static void find_why(struct comparison *m, struct replica *r, uint32_t timeout_m
 
 static void ask(struct comparison *m, struct replica *r)
 {
-    uint32_t timeout_ms = m->cli->args.timeout_ms == 0 ? REPLICA_TIMEOUT_MS : m->cli->args.timeout_ms;
+    uint32_t left_ms = cli_left_ms(m->cli);
+    uint32_t timeout_ms = left_ms < REPLICA_TIMEOUT_MS ? left_ms : REPLICA_TIMEOUT_MS;
     struct request request = {.kind = REQUEST_HASH, .routing_number = m->shard, .timeout_ms = timeout_ms};
-    struct arena *a = &m->cli->arena;
+    struct arena *a = &m->arena;
     struct reply reply;
     char why[256];
 
     r->answered = false;
+    if (timeout_ms == 0) {
+        r->why = "the time was over before it was asked: give more with --timeout";
+        return;
+    }
     if (r->address == NULL) {
         r->why = "its address is not known";
         return;
@@ -150,47 +169,42 @@ static void ask_all(struct comparison *m)
 
 /* --- Who has a replica ------------------------------------------------------------------------ */
 
-static enum cli_exit find_replicas(struct comparison *m)
+static const char *address_of(const struct comparison *m, const char *node)
 {
-    struct request r = {
-        .kind = REQUEST_SHARDS_SHOW, .routing_number = m->shard, .timeout_ms = m->cli->args.timeout_ms};
+    size_t i;
+    json_t *row;
+
+    json_array_foreach(m->nodes, i, row)
+    {
+        const char *name = json_string_value(json_object_get(row, "name"));
+        if (name != NULL && strcmp(name, node) == 0) {
+            return json_string_value(json_object_get(row, "client"));
+        }
+    }
+    return NULL;
+}
+
+static bool find_replicas(struct comparison *m)
+{
+    struct request r = {.kind = REQUEST_SHARDS_SHOW, .routing_number = m->shard};
     json_t *document;
     size_t i;
     json_t *row;
-    enum cli_exit status = cli_fetch(m->cli, &r, &document);
 
+    if (cli_ask_in(m->cli, &r, &m->arena, &m->failure) != SG_OK) {
+        return false;
+    }
+    document = document_of(&m->failure);
     json_array_foreach(json_object_get(document, "replicas"), i, row)
     {
         const char *node = json_string_value(json_object_get(row, "node"));
         if (node != NULL && m->count < REPLICAS_COUNT) {
-            m->replicas[m->count++] =
-                (struct replica){.node = arena_cstr(&m->cli->arena, span_str(node)), .why = ""};
+            m->replicas[m->count++] = (struct replica){
+                .node = arena_cstr(&m->arena, span_str(node)), .address = address_of(m, node), .why = ""};
         }
     }
     json_decref(document);
-    return status;
-}
-
-static enum cli_exit find_addresses(struct comparison *m)
-{
-    struct request r = {.kind = REQUEST_NODES_LIST, .timeout_ms = m->cli->args.timeout_ms};
-    json_t *document;
-    size_t i;
-    json_t *row;
-    enum cli_exit status = cli_fetch(m->cli, &r, &document);
-
-    json_array_foreach(json_object_get(document, "nodes"), i, row)
-    {
-        const char *name = json_string_value(json_object_get(row, "name"));
-        const char *address = json_string_value(json_object_get(row, "client"));
-        for (size_t k = 0; name != NULL && address != NULL && k < m->count; k++) {
-            if (strcmp(m->replicas[k].node, name) == 0) {
-                m->replicas[k].address = arena_cstr(&m->cli->arena, span_str(address));
-            }
-        }
-    }
-    json_decref(document);
-    return status;
+    return true;
 }
 
 /* --- The answer ----------------------------------------------------------------------------------- */
@@ -240,21 +254,50 @@ static enum cli_exit show_replicas(const struct comparison *m, json_t *rows)
     return status;
 }
 
-static enum cli_exit hash_online(struct cli *c, struct aba shard, json_t *rows)
+static void compare(void *impl, size_t i)
 {
-    struct comparison m = {.cli = c, .shard = shard};
-    enum cli_exit status = find_replicas(&m);
+    struct comparison *m = (struct comparison *)impl + i;
 
-    if (status == CLI_DONE) {
-        status = find_addresses(&m);
+    if (find_replicas(m)) {
+        ask_all(m);
     }
-    if (status == CLI_DONE) {
-        ask_all(&m);
-        status = show_replicas(&m, rows);
+    for (size_t k = 0; k < m->count; k++) {
+        client_free(m->replicas[k].client);
     }
-    for (size_t i = 0; i < m.count; i++) {
-        client_free(m.replicas[i].client);
+}
+
+static enum cli_exit show_comparison(const struct comparison *m, json_t *rows)
+{
+    char aba[ABA_TEXT_SIZE];
+    char text[512];
+
+    if (m->failure.err == SG_OK) {
+        return show_replicas(m, rows);
     }
+    return cli_fail(m->cli, cli_exit_of(m->failure.err), "%s: %s", aba_text(m->shard, aba),
+                    span_cstr(m->failure.text, text, sizeof text));
+}
+
+static enum cli_exit hash_online(struct cli *c, const struct aba *shards, size_t count, json_t *rows)
+{
+    struct request r = {.kind = REQUEST_NODES_LIST};
+    struct comparison *all = arena_array(&c->arena, count, sizeof *all);
+    json_t *nodes;
+    enum cli_exit status = cli_fetch(c, &r, &nodes);
+
+    if (status != CLI_DONE) {
+        return status;
+    }
+    for (size_t i = 0; i < count; i++) {
+        all[i] = (struct comparison){
+            .cli = c, .nodes = json_object_get(nodes, "nodes"), .shard = shards[i], .arena = ARENA_INIT};
+    }
+    cli_each(c, count, HASHES_INFLIGHT_MAX, compare, all);
+    for (size_t i = 0; i < count; i++) {
+        status = worse(status, show_comparison(&all[i], rows));
+        arena_release(&all[i].arena);
+    }
+    json_decref(nodes);
     return status;
 }
 
@@ -298,8 +341,11 @@ enum cli_exit run_hash(struct cli *c)
         return status;
     }
     rows = json_array();
-    for (size_t i = 0; i < count; i++) {
-        status = worse(status, offline ? hash_offline(c, shards[i], rows) : hash_online(c, shards[i], rows));
+    if (!offline) {
+        status = worse(status, hash_online(c, shards, count, rows));
+    }
+    for (size_t i = 0; offline && i < count; i++) {
+        status = worse(status, hash_offline(c, shards[i], rows));
     }
     document = json_pack("{s:i,s:o}", "v", 1, "replicas", rows);
     CHECK(document != NULL);

@@ -41,6 +41,7 @@ static enum cli_exit follow(struct cli *c, struct aba shard, uint64_t cursor)
 
     while (status == CLI_DONE && (more || cli_wait(FOLLOW_MS))) {
         json_t *document;
+        cli_begin_time(c);
         status = look(c, shard, &cursor, &document);
         more = status == CLI_DONE && has_rows(document);
         if (more) {

@@ -2,6 +2,7 @@
  * transfer of leadership. */
 #include <string.h>
 
+#include "supervisor/cli/each.h"
 #include "supervisor/cli/verbs.h"
 
 /* The routing number that the first word is, or none. */
@@ -31,55 +32,76 @@ enum cli_exit run_plain(struct cli *c)
     return status;
 }
 
+/* A node that nobody knows leads nothing, which is not what was asked. */
+enum cli_exit run_shards_list(struct cli *c)
+{
+    const char *node = c->args.option[OPTION_NODE];
+    enum cli_exit status = node == NULL ? CLI_DONE : cli_node(c, node);
+    return status == CLI_DONE ? run_plain(c) : status;
+}
+
+enum cli_exit run_leader_show(struct cli *c)
+{
+    struct request r;
+    struct aba shard;
+    json_t *document;
+    enum cli_exit status;
+
+    if (!word_aba(c, &shard)) {
+        return CLI_USAGE;
+    }
+    r = cli_request(c, c->verb->kind, shard);
+    status = cli_fetch(c, &r, &document);
+    if (status == CLI_DONE) {
+        cli_show(c, document);
+        if (json_is_null(json_object_get(document, "leader"))) {
+            status = cli_fail(c, CLI_UNREACHED,
+                              "the shard has no leader: 'shardgate status' says what is missing");
+        }
+    }
+    json_decref(document);
+    return status;
+}
+
 /* --- Every shard ------------------------------------------------------------------------- */
 
-static enum cli_exit add_shard(struct cli *c, struct aba shard, const char *key, json_t *all)
+static bool add_shard(const struct cli *c, const struct question *q, const char *key, json_t *all)
 {
-    struct request r = cli_request(c, c->verb->kind, shard);
     char aba[ABA_TEXT_SIZE];
-    json_t *document;
+    json_t *document = cli_document(c, &q->reply);
     size_t i;
     json_t *row;
-    enum cli_exit status = cli_fetch(c, &r, &document);
 
-    if (status != CLI_DONE) {
-        return status;
-    }
     json_array_foreach(json_object_get(document, key), i, row)
     {
-        json_t *with_shard = json_pack("{s:s}", "routing_number", aba_text(shard, aba));
+        json_t *with_shard = json_pack("{s:s}", "routing_number", aba_text(q->request.routing_number, aba));
         CHECK(with_shard != NULL);
         (void)json_object_update(with_shard, row);
         (void)json_array_append_new(all, with_shard);
     }
     json_decref(document);
-    return CLI_DONE;
+    return document != NULL;
 }
 
-enum cli_exit run_each(struct cli *c)
+/* One that cannot answer does not hide the others. */
+static enum cli_exit each(struct cli *c, const struct aba *shards, size_t count)
 {
     const char *key = c->verb->layout->lists[0].key;
-    struct aba one;
-    struct aba *shards = &one;
-    size_t count = 1;
-    json_t *all;
+    struct question *questions = arena_array(&c->arena, count, sizeof *questions);
+    json_t *all = json_array();
     json_t *document;
-    enum cli_exit status = CLI_DONE;
+    enum cli_exit status;
 
-    if (!word_aba(c, &one)) {
-        return CLI_USAGE;
-    }
-    if (one.n == 0) {
-        status = cli_shards(c, &shards, &count);
-    }
-    if (status != CLI_DONE && count == 0) {
-        return status;
-    }
-    all = json_array();
     for (size_t i = 0; i < count; i++) {
-        /* One that cannot answer does not hide the others. */
-        enum cli_exit this = add_shard(c, shards[i], key, all);
-        status = status == CLI_DONE ? this : status;
+        questions[i] =
+            (struct question){.request = cli_request(c, c->verb->kind, shards[i]), .arena = ARENA_INIT};
+    }
+    questions_ask(c, questions, count);
+    status = questions_fail(c, questions, count);
+    for (size_t i = 0; i < count; i++) {
+        if (questions[i].reply.err == SG_OK && !add_shard(c, &questions[i], key, all)) {
+            status = status == CLI_DONE ? CLI_FAILED : status;
+        }
     }
     document = json_pack("{s:i,s:o}", "v", 1, key, all);
     CHECK(document != NULL);
@@ -90,7 +112,33 @@ enum cli_exit run_each(struct cli *c)
         cli_show_more(c, document);
     }
     json_decref(document);
+    questions_release(questions, count);
     return status;
+}
+
+enum cli_exit run_each(struct cli *c)
+{
+    struct aba one;
+    struct aba *shards = &one;
+    size_t count = 1;
+    struct reply reply;
+    enum cli_exit status = CLI_DONE;
+    enum cli_exit shown;
+
+    if (!word_aba(c, &one)) {
+        return CLI_USAGE;
+    }
+    if (one.n == 0) {
+        status = cli_shards(c, &shards, &count);
+    }
+    if (status != CLI_DONE && count == 0) {
+        return status;
+    }
+    if (c->args.option[OPTION_DATA_DIR] == NULL && cli_connect(c, &reply) != SG_OK) {
+        return cli_fail_err(c, reply.err, reply.text);
+    }
+    shown = each(c, shards, count);
+    return status == CLI_DONE ? shown : status;
 }
 
 /* --- leader transfer --------------------------------------------------------------------- */
@@ -118,6 +166,12 @@ enum cli_exit run_leader_transfer(struct cli *c)
 
     if (!word_aba(c, &shard)) {
         return CLI_USAGE;
+    }
+    if (c->args.option[OPTION_TO] != NULL) {
+        status = cli_node(c, c->args.option[OPTION_TO]);
+        if (status != CLI_DONE) {
+            return status;
+        }
     }
     r = cli_request(c, REQUEST_LEADER_TRANSFER, shard);
     status = cli_fetch(c, &r, &document);

@@ -6,10 +6,11 @@
 #include <string.h>
 
 #include "proto/base/limits.h"
+#include "supervisor/cli/each.h"
 #include "supervisor/cli/verbs.h"
 #include "supervisor/client/client.h"
 
-#define STATUS_OTHERS_MS 250 /* For each further node: all within a second, with one that hangs. */
+#define STATUS_OTHERS_MS 500 /* For all further nodes: within a second, with some that hang. */
 
 static const char *field(const json_t *o, const char *key)
 {
@@ -38,23 +39,38 @@ static bool is_from_a_member(const json_t *status)
     return strcmp(field(node_row(status, field(status, "answered_by")), "state"), "up") == 0;
 }
 
-/* NULL: no answer in time. */
-static json_t *status_of(struct cli *c, const char *address)
+/* Another node, asked by itself. */
+struct other {
+    const char *address;
+    json_t *status; /* NULL: no answer in time. */
+};
+
+struct others {
+    struct cli *cli;
+    struct other nodes[NODES_MAX];
+    size_t count;
+};
+
+static void ask_other(void *impl, size_t i)
 {
-    struct request r = {.kind = REQUEST_STATUS, .timeout_ms = STATUS_OTHERS_MS};
+    struct others *all = impl;
+    struct other *o = &all->nodes[i];
+    uint32_t left_ms = cli_left_ms(all->cli);
+    struct request r = {.kind = REQUEST_STATUS,
+                        .timeout_ms = left_ms < STATUS_OTHERS_MS ? left_ms : STATUS_OTHERS_MS};
+    struct arena a = ARENA_INIT;
     struct client *client;
     struct reply reply;
-    json_t *document = NULL;
     char why[256];
 
-    if (client_new(address, &client, why, sizeof why) != SG_OK) {
-        return NULL;
+    if (r.timeout_ms == 0 || client_new(o->address, &client, why, sizeof why) != SG_OK) {
+        return;
     }
-    if (client_call(client, &r, &c->arena, &reply) == SG_OK) {
-        document = json_loadb(reply.json.n == 0 ? "" : (const char *)reply.json.p, reply.json.n, 0, NULL);
+    if (client_call(client, &r, &a, &reply) == SG_OK) {
+        o->status = json_loadb(reply.json.n == 0 ? "" : (const char *)reply.json.p, reply.json.n, 0, NULL);
     }
     client_free(client);
-    return document;
+    arena_release(&a);
 }
 
 static bool is_listed(const json_t *list, const json_t *item)
@@ -106,27 +122,29 @@ static void add_attention(const json_t *base, const json_t *other)
 static json_t *ask_others(struct cli *c, json_t *base)
 {
     json_t *first = base;
-    json_t *others[NODES_MAX];
-    size_t count = 0;
+    struct others others = {.cli = c};
     size_t i;
     json_t *row;
 
     json_array_foreach(json_object_get(first, "nodes"), i, row)
     {
         bool is_down = strcmp(field(row, "state"), "down") == 0 && is_from_a_member(first);
-        if (!is_down && strcmp(field(row, "name"), field(first, "answered_by")) != 0 && count < NODES_MAX) {
-            others[count] = status_of(c, field(row, "client"));
-            count += others[count] != NULL;
+        if (!is_down && strcmp(field(row, "name"), field(first, "answered_by")) != 0 &&
+            others.count < NODES_MAX) {
+            others.nodes[others.count++].address = field(row, "client");
         }
     }
-    for (i = 0; i < count && !is_from_a_member(base); i++) {
-        json_t *better = others[i];
-        others[i] = base;
-        base = better;
+    cli_each(c, others.count, CLI_QUESTIONS_INFLIGHT_MAX, ask_other, &others);
+    for (i = 0; i < others.count && !is_from_a_member(base); i++) {
+        if (others.nodes[i].status != NULL) {
+            json_t *better = others.nodes[i].status;
+            others.nodes[i].status = base;
+            base = better;
+        }
     }
-    for (i = 0; i < count; i++) {
-        add_attention(base, others[i]);
-        json_decref(others[i]);
+    for (i = 0; i < others.count; i++) {
+        add_attention(base, others.nodes[i].status);
+        json_decref(others.nodes[i].status);
     }
     if (json_array_size(json_object_get(base, "attention")) > 0 &&
         strcmp(field(base, "health"), "healthy") == 0) {

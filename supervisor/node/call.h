@@ -56,7 +56,6 @@ struct call {
         uint64_t started_ms;
         struct arena arena; /* Of the present try. */
         struct catalog_plan plan;
-        size_t plan_next; /* First change not yet proposed. */
     } exec;
 };
 

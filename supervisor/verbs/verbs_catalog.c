@@ -1,9 +1,8 @@
 /* apply: the configuration file into the catalog. On lane 0, this node leads the
  * catalog.
  *
- * The changes go in as few commands as fit, in the order in which they refer to
- * each other; each is taken whole or not at all and only on the version the plan
- * was made from. */
+ * All changes go in as one command: taken whole or not at all, and only on the
+ * version the plan was made from. */
 #include <stdio.h>
 #include <string.h>
 
@@ -11,7 +10,17 @@
 #include "supervisor/verbs/json.h"
 #include "supervisor/verbs/verbs.h"
 
-#define COMMAND_SIZE_BYTES (ENTRY_SIZE_MAX_BYTES / 2)
+/* The shards whose settings become others; the tool waits for them. */
+static json_t *shards_json(const struct catalog_plan *plan)
+{
+    json_t *list = json_array();
+    char aba[ABA_TEXT_SIZE];
+
+    for (size_t i = 0; i < plan->shards_count; i++) {
+        view_append(list, json_string(aba_text(plan->shards[i], aba)));
+    }
+    return list;
+}
 
 static void apply_answer(struct call *c, bool applied, uint64_t version)
 {
@@ -20,11 +29,9 @@ static void apply_answer(struct call *c, bool applied, uint64_t version)
         struct span line = c->exec.plan.lines[i];
         view_append(lines, view_text(line));
     }
-    call_document(c, json_pack("{s:i,s:b,s:I,s:o}", "v", 1, "applied", applied, "version",
-                               (json_int_t)version, "changes", lines));
+    call_document(c, json_pack("{s:i,s:b,s:I,s:o,s:o}", "v", 1, "applied", applied, "version",
+                               (json_int_t)version, "changes", lines, "shards", shards_json(&c->exec.plan)));
 }
-
-static void propose_next(struct call *c, uint64_t base_version);
 
 static void proposed(struct proposal *p, enum sg_err err)
 {
@@ -43,33 +50,33 @@ static void proposed(struct proposal *p, enum sg_err err)
     } else if (r.err != SG_OK) {
         char reason[512];
         call_fail(c, r.err, "%s", span_cstr(r.reason, reason, sizeof reason));
-    } else if (c->exec.plan_next < c->exec.plan.changes_count) {
-        propose_next(c, r.version);
     } else {
         apply_answer(c, true, r.version); /* The model follows in a moment. */
     }
 }
 
-static void propose_next(struct call *c, uint64_t base_version)
+static void propose(struct call *c)
 {
     struct catalog_plan *plan = &c->exec.plan;
-    struct catalog_command command = {.level = c->node->model->level.level,
-                                      .time_ms = loop_wall_ms(c->lane->loop),
-                                      .node = span_str(c->node->self->name),
-                                      .base_version = base_version,
-                                      .changes = &plan->changes[c->exec.plan_next]};
+    const struct catalog_command command = {.level = c->node->model->level.level,
+                                            .time_ms = loop_wall_ms(c->lane->loop),
+                                            .node = span_str(c->node->self->name),
+                                            .base_version = c->node->model->version,
+                                            .changes = plan->changes,
+                                            .changes_count = plan->changes_count};
     struct bytes encoded = BYTES_NONE;
-    size_t size = 0;
     enum sg_err err;
 
-    while (c->exec.plan_next < plan->changes_count && command.changes_count < CATALOG_CHANGES_MAX &&
-           (command.changes_count == 0 ||
-            size + plan->changes[c->exec.plan_next].encoded.n < COMMAND_SIZE_BYTES)) {
-        size += plan->changes[c->exec.plan_next].encoded.n;
-        command.changes_count++;
-        c->exec.plan_next++;
-    }
     catalog_command_encode(&command, &encoded);
+    if (plan->changes_count > CATALOG_CHANGES_MAX || encoded.n > ENTRY_SIZE_MAX_BYTES) {
+        call_fail(
+            c, SG_TOOBIG,
+            "%zu changes of %zu bytes are more than goes in as a whole (%d of %u bytes): apply the file "
+            "in parts, what others refer to first; nothing was changed",
+            plan->changes_count, encoded.n, CATALOG_CHANGES_MAX, ENTRY_SIZE_MAX_BYTES);
+        bytes_release(&encoded);
+        return;
+    }
     memset(&c->exec.proposal, 0, sizeof c->exec.proposal);
     c->exec.proposal.command = span_bytes(&encoded);
     c->exec.proposal.done = proposed;
@@ -128,10 +135,9 @@ void verb_apply(struct call *c, struct lane_slot *slot)
         call_fail(c, err, "%s", why);
         return;
     }
-    c->exec.plan_next = 0;
     if (c->exec.plan.changes_count == 0 || call_flag(c, "dry_run")) {
         apply_answer(c, false, n->model->version);
     } else {
-        propose_next(c, n->model->version);
+        propose(c);
     }
 }

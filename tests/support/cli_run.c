@@ -42,6 +42,9 @@ static enum fake_answer answer(struct fake_node *n, const struct request *reques
     struct cli_run *f = n->impl;
     bool is_item = request->kind == REQUEST_TRANSFERS_SHOW || request->kind == REQUEST_FILES_SHOW;
     note(f, request);
+    if (f->keep[request->kind]) {
+        return ANSWER_KEEP;
+    }
     reply->err = f->err[request->kind];
     if (is_item && f->only_shard != 0 && request->routing_number.n != f->only_shard) {
         reply->err = SG_NOTFOUND;
@@ -82,6 +85,7 @@ int cli_run_make(void **state)
     struct cli_run *f = &the_run;
     memset(f->err, 0, sizeof f->err);
     memset(f->json, 0, sizeof f->json);
+    memset(f->keep, 0, sizeof f->keep);
     f->json[REQUEST_SHARDS_LIST] = SHARDS;
     f->only_shard = 0;
     f->node.requests = 0;
@@ -99,31 +103,53 @@ int cli_run_drop(void **state)
     return 0;
 }
 
-/* One run; its standard output goes to f->output. */
+/* A stream of the process that goes into a file meanwhile. */
+struct diverted {
+    int number, saved, fd;
+};
+
+static struct diverted divert(const struct cli_run *f, int number, const char *name)
+{
+    struct diverted d = {.number = number};
+    char path[TEST_DIR_SIZE + 16];
+
+    (void)snprintf(path, sizeof path, "%.*s/%s", TEST_DIR_SIZE, f->dir.path, name);
+    d.saved = dup(number);
+    d.fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    CHECK(d.saved >= 0 && d.fd >= 0);
+    CHECK(dup2(d.fd, number) >= 0);
+    return d;
+}
+
+static void restore(const struct diverted *d, char *out, size_t size)
+{
+    ssize_t n;
+
+    CHECK(dup2(d->saved, d->number) >= 0);
+    n = pread(d->fd, out, size - 1, 0);
+    CHECK(n >= 0);
+    out[n] = '\0';
+    (void)close(d->fd);
+    (void)close(d->saved);
+}
+
+/* One run; what it prints goes to f->output and f->errors. */
 enum cli_exit cli_run(struct cli_run *f, const char *const *line)
 {
     char *argv[CLI_RUN_WORDS + 1] = {(char *)(uintptr_t) "shardgate"};
-    char path[TEST_DIR_SIZE + 16];
+    struct diverted output, errors;
     int argc = 1;
     enum cli_exit status;
-    ssize_t n;
 
     for (; line[argc - 1] != NULL; argc++) {
         argv[argc] = (char *)(uintptr_t)line[argc - 1];
     }
-    (void)snprintf(path, sizeof path, "%.*s/output", TEST_DIR_SIZE, f->dir.path);
     (void)fflush(stdout);
-    int saved = dup(STDOUT_FILENO);
-    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
-    CHECK(saved >= 0 && fd >= 0);
-    CHECK(dup2(fd, STDOUT_FILENO) >= 0);
+    output = divert(f, STDOUT_FILENO, "output");
+    errors = divert(f, STDERR_FILENO, "errors");
     status = cli_main(argc, argv);
-    CHECK(dup2(saved, STDOUT_FILENO) >= 0);
-    n = pread(fd, f->output, sizeof f->output - 1, 0);
-    CHECK(n >= 0);
-    f->output[n] = '\0';
-    (void)close(fd);
-    (void)close(saved);
+    restore(&output, f->output, sizeof f->output);
+    restore(&errors, f->errors, sizeof f->errors);
     return status;
 }
 

@@ -15,12 +15,14 @@ struct cli_run {
     struct test_dir dir;
     char path[TEST_DIR_SIZE + 16];    /* "input" in dir. */
     char output[CLI_RUN_OUTPUT_SIZE]; /* Of the last run. */
+    char errors[CLI_RUN_OUTPUT_SIZE]; /* What it said on its standard error. */
     /* What the node answers, by kind: an error, or a document (NULL: an empty one).
      * Submit: an even amount is accepted with itself as index, an odd one rejected. */
     enum sg_err err[REQUEST_KINDS];
     const char *json[REQUEST_KINDS];
-    uint32_t only_shard; /* Others have no such item when they are asked to show it; 0: all have. */
-    char asked[512];     /* Kind, shard and arguments of the last request. */
+    bool keep[REQUEST_KINDS]; /* These are not answered. */
+    uint32_t only_shard;      /* Others have no such item when they are asked to show it; 0: all have. */
+    char asked[512];          /* Kind, shard and arguments of the last request. */
 };
 
 /* Group setup and teardown for cmocka: one node for all tests. */

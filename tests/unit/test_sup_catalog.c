@@ -135,6 +135,7 @@ static void applies_once_and_finds_nothing_to_change(void **state)
     assert_int_equal(plan.changes_count, 5);
     assert_true(span_is(plan.lines[0], "+ endpoint bank"));
     assert_true(span_is(plan.lines[4], "+ shard 121042882"));
+    assert_int_equal(plan.shards_count, 2);
     catalog_rig_applied(r, yaml);
     assert_int_equal(r->model->cluster.shards_count, 2);
     assert_int_equal(r->model->shards[0].settings.routing_number.n, 121042882);
@@ -143,6 +144,7 @@ static void applies_once_and_finds_nothing_to_change(void **state)
     assert_int_equal(catalog_rig_plan(r, yaml, &plan), SG_OK);
     assert_int_equal(plan.changes_count, 0);
     assert_int_equal(plan.lines_count, 0);
+    assert_int_equal(plan.shards_count, 0);
     catalog_rig_free(r);
 }
 
@@ -154,6 +156,14 @@ static void a_change_gives_its_users_a_new_version(void **state)
     catalog_rig_applied(r, BASE "shards:\n" SHARD("231380104", "endpoint: bank, originators: [acme]")
                                SHARD("121042882", "endpoint: bank"));
     uint64_t before = r->model->version;
+    /* The plan names those that use it, although the file has no shard. */
+    assert_int_equal(catalog_rig_plan(r,
+                                      "originators:\n  acme: {company_name: ACME 2, company_id: "
+                                      "\"1234567890\"}\n",
+                                      &plan),
+                     SG_OK);
+    assert_int_equal(plan.shards_count, 1);
+    assert_int_equal(plan.shards[0].n, 231380104);
     catalog_rig_applied(r, "originators:\n  acme: {company_name: ACME 2, company_id: \"1234567890\"}\n");
     assert_int_equal(r->model->version, before + 1);
     assert_int_equal(catalog_model_shard(r->model, (struct aba){231380104})->version, before + 1);
@@ -162,6 +172,8 @@ static void a_change_gives_its_users_a_new_version(void **state)
         catalog_rig_plan(r, "shards:\n" SHARD("121042882", "endpoint: bank, preferred: n3"), &plan), SG_OK);
     assert_int_equal(plan.lines_count, 1);
     assert_true(span_is(plan.lines[0], "~ shard 121042882"));
+    assert_int_equal(plan.shards_count, 1);
+    assert_int_equal(plan.shards[0].n, 121042882);
     /* What the file does not name stays. */
     catalog_rig_applied(r, "shards:\n" SHARD("121042882", "endpoint: bank, preferred: n3"));
     assert_int_equal(r->model->cluster.shards_count, 2);

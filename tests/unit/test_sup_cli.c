@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "supervisor/client/monotonic.h"
 #include "tests/support/cli_run.h"
 
 #define ROWS(array) (sizeof(array) / sizeof((array)[0]))
@@ -61,6 +62,12 @@ static const struct {
     enum cli_exit status;
 } answers[] = {
     {"done", REQUEST_NODES_LIST, SG_OK, NULL, {"nodes", "list", NULL}, CLI_DONE},
+    {"nobody leads it",
+     REQUEST_LEADER_SHOW,
+     SG_OK,
+     "{\"leader\":null}",
+     {"leader", "show", "231380104", NULL},
+     CLI_UNREACHED},
     {"no leader",
      REQUEST_SHARDS_SHOW,
      SG_UNAVAILABLE,
@@ -142,6 +149,7 @@ static void an_answer_is_an_exit_status(void **state)
 {
     struct cli_run *f = *state;
     for (size_t i = 0; i < ROWS(answers); i++) {
+        f->json[REQUEST_NODES_LIST] = "{\"nodes\":[{\"name\":\"n1\"}]}";
         f->err[answers[i].kind] = answers[i].err;
         f->json[answers[i].kind] = answers[i].json;
         if (cli_run(f, answers[i].line) != answers[i].status) {
@@ -196,6 +204,22 @@ static void a_bad_command_line_asks_nobody(void **state)
     assert_int_equal(f->node.requests, 0);
 }
 
+/* A node that is none is a slip, not an empty list. */
+static void a_node_of_nobody_is_a_usage_error(void **state)
+{
+    static const char *const lines[][CLI_RUN_WORDS] = {
+        {"shards", "list", "--node", "n9", NULL},
+        {"leader", "transfer", "231380104", "--to", "n9", NULL},
+    };
+    struct cli_run *f = *state;
+    f->json[REQUEST_NODES_LIST] = "{\"nodes\":[{\"name\":\"n1\"},{\"name\":\"n2\"}]}";
+    for (size_t i = 0; i < ROWS(lines); i++) {
+        assert_int_equal(cli_run(f, lines[i]), CLI_USAGE);
+        assert_non_null(strstr(f->errors, "there is no node n9 (did you mean n"));
+        assert_string_equal(f->asked, "nodes list 0"); /* And nothing else. */
+    }
+}
+
 static void some_verbs_need_no_node(void **state)
 {
     static const char *const lines[][CLI_RUN_WORDS] = {
@@ -238,6 +262,7 @@ static void options_become_arguments(void **state)
         {{"transfers", "cancel", "a", "--shard", "231380104", NULL}, "transfers cancel 231380104 id=a"},
     };
     struct cli_run *f = *state;
+    f->json[REQUEST_NODES_LIST] = "{\"nodes\":[{\"name\":\"n1\"},{\"name\":\"n2\"}]}";
     for (size_t i = 0; i < ROWS(rows); i++) {
         (void)cli_run(f, rows[i].line);
         assert_string_equal(f->asked, rows[i].asked);
@@ -335,6 +360,62 @@ static void a_file_goes_where_it_is_wanted(void **state)
                      CLI_FAILED);
 }
 
+/* --- Time ------------------------------------------------------------------------------------ */
+
+#define MANY 40
+
+static const char *many_shards(void)
+{
+    static char text[MANY * 40 + 32];
+    char aba[ABA_TEXT_SIZE];
+    size_t n = (size_t)snprintf(text, sizeof text, "{\"v\":1,\"shards\":[");
+    for (uint32_t i = 0; i < MANY; i++) {
+        struct aba shard = {(23138010 + i) * 10 + aba_check_digit(23138010 + i)};
+        n += (size_t)snprintf(text + n, sizeof text - n, "%s{\"routing_number\":\"%s\"}", i == 0 ? "" : ",",
+                              aba_text(shard, aba));
+    }
+    (void)snprintf(text + n, sizeof text - n, "]}");
+    return text;
+}
+
+/* Forty shards that do not answer cost the time of one, and one line. */
+static void the_time_is_that_of_the_command(void **state)
+{
+    static const char *const lines[][CLI_RUN_WORDS] = {
+        {"files", "list", "--timeout", "600ms", NULL},
+        {"transfers", "show", "a", "--timeout", "600ms", NULL},
+        {"hash", "--all", "--timeout", "600ms", NULL},
+    };
+    struct cli_run *f = *state;
+    f->json[REQUEST_SHARDS_LIST] = many_shards();
+    f->json[REQUEST_NODES_LIST] = "{\"nodes\":[]}";
+    f->keep[REQUEST_FILES_LIST] = f->keep[REQUEST_TRANSFERS_SHOW] = f->keep[REQUEST_SHARDS_SHOW] = true;
+    for (size_t i = 0; i < ROWS(lines); i++) {
+        uint64_t begun = monotonic_ms();
+        enum cli_exit status = cli_run(f, lines[i]);
+        if (status != CLI_UNREACHED) {
+            fail_msg("%s: status %d: %s", lines[i][0], (int)status, f->errors);
+        }
+        assert_in_range(monotonic_ms() - begun, 300, 1200);
+    }
+    assert_int_equal(cli_run(f, lines[0]), CLI_UNREACHED); /* A read has no outcome that is unknown. */
+    assert_non_null(
+        strstr(f->errors, "40 of 40 shards did not answer (231380104, 231380117, 231380120, ...)"));
+    assert_int_equal(strcspn(f->errors, "\n") + 1, strlen(f->errors)); /* One line. */
+}
+
+/* What some could not answer is said beside what the others did. */
+static void causes_are_told_once(void **state)
+{
+    struct cli_run *f = *state;
+    f->json[REQUEST_SHARDS_LIST] = many_shards();
+    f->err[REQUEST_FILES_LIST] = SG_CORRUPT;
+    assert_int_equal(cli_run(f, (const char *const[]){"files", "list", NULL}), CLI_CORRUPT);
+    assert_non_null(strstr(f->errors, "40 of 40 shards"));
+    assert_non_null(strstr(f->errors, "because"));
+    assert_int_equal(strcspn(f->errors, "\n") + 1, strlen(f->errors));
+}
+
 /* --- hash ---------------------------------------------------------------------------------- */
 
 static void a_stopped_replica_has_no_digest_of_its_own(void **state)
@@ -384,6 +465,29 @@ static void apply_shows_the_difference_first(void **state)
     assert_non_null(strstr(f->asked, "dry_run=true")); /* And nothing was sent after that. */
 }
 
+/* "applied" is said when every leader has it. */
+static void apply_waits_until_it_is_in_force(void **state)
+{
+    struct cli_run *f = *state;
+    const char *const line[] = {"apply", "-f", f->path, "--timeout", "400ms", NULL};
+    const char *const at_once[] = {"apply", "-f", f->path, "--no-wait", NULL};
+    cli_run_input(f, "originators:\n  acme: {company_name: ACME, company_id: \"1234567890\"}\n");
+    f->json[REQUEST_APPLY] = "{\"v\":1,\"applied\":true,\"version\":7,\"changes\":[\"~ originator acme\"],"
+                             "\"shards\":[\"231380104\"]}";
+    f->json[REQUEST_SHARDS_SHOW] = "{\"settings_version\":8}";
+    assert_int_equal(cli_run(f, line), CLI_DONE);
+    assert_string_equal(f->output, "~ originator acme\napplied\n");
+    assert_string_equal(f->asked, "shards show 231380104");
+    f->json[REQUEST_SHARDS_SHOW] = "{\"settings_version\":7}"; /* What it had before. */
+    assert_int_equal(cli_run(f, line), CLI_UNKNOWN);
+    assert_non_null(strstr(f->errors, "not yet in force on 1 of 1 shards"));
+    assert_non_null(strstr(f->errors, "'shardgate shards show 231380104'"));
+    assert_int_equal(cli_run(f, at_once), CLI_DONE);
+    assert_non_null(strstr(f->asked, "apply"));
+    f->err[REQUEST_SHARDS_SHOW] = SG_UNAVAILABLE;
+    assert_int_equal(cli_run(f, line), CLI_UNKNOWN);
+}
+
 static void apply_reads_a_bad_file_itself(void **state)
 {
     struct cli_run *f = *state;
@@ -400,6 +504,7 @@ int main(void)
         cmocka_unit_test(errors_have_statuses),
         cmocka_unit_test_setup_teardown(an_answer_is_an_exit_status, cli_run_make, cli_run_drop),
         cmocka_unit_test_setup_teardown(a_bad_command_line_asks_nobody, cli_run_make, cli_run_drop),
+        cmocka_unit_test_setup_teardown(a_node_of_nobody_is_a_usage_error, cli_run_make, cli_run_drop),
         cmocka_unit_test_setup_teardown(some_verbs_need_no_node, cli_run_make, cli_run_drop),
         cmocka_unit_test_setup_teardown(options_become_arguments, cli_run_make, cli_run_drop),
         cmocka_unit_test_setup_teardown(an_item_finds_its_shard, cli_run_make, cli_run_drop),
@@ -409,9 +514,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(json_is_one_document, cli_run_make, cli_run_drop),
         cmocka_unit_test_setup_teardown(ping_is_one_line, cli_run_make, cli_run_drop),
         cmocka_unit_test_setup_teardown(a_file_goes_where_it_is_wanted, cli_run_make, cli_run_drop),
+        cmocka_unit_test_setup_teardown(the_time_is_that_of_the_command, cli_run_make, cli_run_drop),
+        cmocka_unit_test_setup_teardown(causes_are_told_once, cli_run_make, cli_run_drop),
         cmocka_unit_test_setup_teardown(a_stopped_replica_has_no_digest_of_its_own, cli_run_make,
                                         cli_run_drop),
         cmocka_unit_test_setup_teardown(apply_shows_the_difference_first, cli_run_make, cli_run_drop),
+        cmocka_unit_test_setup_teardown(apply_waits_until_it_is_in_force, cli_run_make, cli_run_drop),
         cmocka_unit_test_setup_teardown(apply_reads_a_bad_file_itself, cli_run_make, cli_run_drop),
     };
     return cmocka_run_group_tests(tests, cli_run_open, cli_run_close);

@@ -422,6 +422,31 @@ static void apply_names_the_version_it_made(void **state)
     node_world_free(w);
 }
 
+/* Half a configuration is another one: what does not go in as a whole is refused. */
+static void apply_is_whole_or_not_at_all(void **state)
+{
+    (void)state;
+    struct node_world *w = node_check_formed(3, 1);
+    struct bytes yaml = BYTES_NONE;
+    node_check_ok(node_world_apply(w, 1, SHARDS_AB));
+    node_world_advance(w, 500);
+    uint64_t version = node_world_node(w, 0)->model->version;
+    bytes_printf(&yaml, "originators:\n");
+    for (unsigned i = 0; i <= CATALOG_CHANGES_MAX; i++) {
+        bytes_printf(&yaml, "  o%u: {company_name: ACME, company_id: \"1234567890\"}\n", i);
+    }
+    bytes_append(&yaml, "", 1);
+    const struct reply *r =
+        node_world_verb(w, 1, REQUEST_APPLY, 0, (const char *const[]){"yaml", (const char *)yaml.p, NULL});
+    if (r->err != SG_TOOBIG || !node_check_has(r->text, "nothing was changed")) {
+        fail_msg("%d %.*s", (int)r->err, (int)r->text.n, (const char *)r->text.p);
+    }
+    node_world_advance(w, 500);
+    assert_int_equal(node_world_node(w, 0)->model->version, version);
+    bytes_release(&yaml);
+    node_world_free(w);
+}
+
 /* What a loop or a writer spent too long on is told, and figures are shown. */
 static void tells_of_slow_turns(void **state)
 {
@@ -517,6 +542,7 @@ int main(void)
         cmocka_unit_test(leaving_answers_every_call),
         cmocka_unit_test(applies_what_it_exports_as_no_change),
         cmocka_unit_test(apply_names_the_version_it_made),
+        cmocka_unit_test(apply_is_whole_or_not_at_all),
         cmocka_unit_test(tells_of_slow_turns),
         cmocka_unit_test(a_refused_configuration_changes_nothing),
     };

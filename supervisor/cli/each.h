@@ -1,0 +1,28 @@
+/* Several questions at once: the time a command may take is one, however many
+ * shards it asks. */
+#ifndef SUPERVISOR_CLI_EACH_H
+#define SUPERVISOR_CLI_EACH_H
+
+#include "supervisor/cli/cli.h"
+
+/* Call job(impl, i) for each i below count, on up to inflight_max threads (at most
+ * CLI_QUESTIONS_INFLIGHT_MAX), and wait for all. A job may call cli_ask_in() and print nothing. Offline
+ * they run one after the other on this thread (offline.h forks). */
+void cli_each(const struct cli *c, size_t count, size_t inflight_max, void (*job)(void *impl, size_t i),
+              void *impl);
+
+/* One question of many. */
+struct question {
+    struct request request;
+    struct arena arena; /* The reply lives in it. */
+    struct reply reply; /* reply.err says how it went. */
+};
+
+/* Ask all; questions have their requests. cli_connect() was called. */
+void questions_ask(struct cli *c, struct question *questions, size_t count);
+void questions_release(struct question *questions, size_t count);
+/* Say why questions failed, each cause once, with the shards that it kept from
+ * answering. Answers the status of the first, CLI_DONE when none failed. */
+enum cli_exit questions_fail(const struct cli *c, const struct question *questions, size_t count);
+
+#endif
