@@ -10,7 +10,7 @@ _Static_assert((int)OUTCOME_REJECTED == (int)SHARDGATE__V1__OUTCOME__OUTCOME_IS_
 
 const char *request_kind_name(enum request_kind kind)
 {
-#define KIND_NAME(kind, text) [kind] = text,
+#define KIND_NAME(kind, text) [kind] = (text),
     static const char *const names[REQUEST_KINDS] = {REQUEST_TABLE(KIND_NAME)};
 #undef KIND_NAME
     return (unsigned)kind < REQUEST_KINDS ? names[kind] : "";

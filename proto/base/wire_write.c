@@ -79,7 +79,7 @@ static inline uint64_t member_number(unsigned type, const uint8_t *p)
     case WIRE_MINUTE:
         memcpy(&v.minute, p, sizeof(v.minute));
         CHECK(v.minute >= -1);
-        return (uint64_t)(v.minute + 1);
+        return (uint64_t)v.minute + 1;
     default:
         check_failed(__FILE__, __LINE__, "a number");
     }

@@ -71,7 +71,7 @@ static bool view_of_hash(struct view *v, const struct view_args *a, struct view_
     return answered(out, view_hash(v));
 }
 
-#define VIEW_ROW(kind, where, repeat, right, run, done_before, view) [kind] = view,
+#define VIEW_ROW(kind, where, repeat, right, run, done_before, view) [kind] = (view),
 static verb_view *const views[REQUEST_KINDS] = {VERB_TABLE(VIEW_ROW)};
 #undef VIEW_ROW
 

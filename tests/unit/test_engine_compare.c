@@ -78,7 +78,7 @@ static void nobody_asks_when_all_is_known(void **state)
     uint64_t index = rig_status(r).applied_index;
     tell(r, 2, COMPARE_ANSWER, index, own_state(r));
     tell(r, 3, COMPARE_ANSWER, index, own_state(r));
-    rig_advance(r, 2 * COMPARE_EVERY_MS);
+    rig_advance(r, 2ull * COMPARE_EVERY_MS);
     rig_run(r);
     rig_forget_sent(r);
     rig_ack(r, 2, rig_status(r).term, index);

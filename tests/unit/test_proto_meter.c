@@ -139,22 +139,22 @@ static void test_recent_forgets_after_two_minutes(void **state)
 {
     (void)state;
     struct meter *m = mem_zalloc(1, sizeof *m);
-    lap(m, 10 * MINUTE_US + 1, 40000, 9);
-    lap(m, 11 * MINUTE_US + 2, 300, 8);
-    struct meter_figures f = meter_recent(m, (struct stamp){11 * MINUTE_US + 3, 0});
+    lap(m, 10ull * MINUTE_US + 1, 40000, 9);
+    lap(m, 11ull * MINUTE_US + 2, 300, 8);
+    struct meter_figures f = meter_recent(m, (struct stamp){11ull * MINUTE_US + 3, 0});
     assert_int_equal(f.count, 2);
     assert_int_equal(f.max_us, 40000);
     assert_int_equal(f.cpu_max_us, 9);
     /* The next minute counts over the place of the first, and leaves the second. */
-    lap(m, 12 * MINUTE_US, 100, 7);
-    f = meter_recent(m, (struct stamp){12 * MINUTE_US, 0});
+    lap(m, 12ull * MINUTE_US, 100, 7);
+    f = meter_recent(m, (struct stamp){12ull * MINUTE_US, 0});
     assert_int_equal(f.count, 2);
     assert_int_equal(f.max_us, 300);
     assert_int_equal(f.cpu_max_us, 8);
     /* Nobody adds any more: what is old is not told. */
-    f = meter_recent(m, (struct stamp){13 * MINUTE_US, 0});
+    f = meter_recent(m, (struct stamp){13ull * MINUTE_US, 0});
     assert_int_equal(f.count, 1);
-    f = meter_recent(m, (struct stamp){14 * MINUTE_US, 0});
+    f = meter_recent(m, (struct stamp){14ull * MINUTE_US, 0});
     assert_int_equal(f.count, 0);
     assert_int_equal(f.max_us, 0);
     f = meter_all(m);

@@ -43,7 +43,7 @@ static void test_nothing_is_done_before_a_majority_has_the_rows(void **state)
         if (strcmp((char *)w->trace.p, rows[i].trace) != 0) {
             fail_msg("%s: %s", rows[i].reason, (char *)w->trace.p);
         }
-        world_run(w, 2 * CONFIRM_SLOW_MS); /* People are told. */
+        world_run(w, 2ull * CONFIRM_SLOW_MS); /* People are told. */
         assert_non_null(strstr(w->current->duties.uploads.head->last_error, "majority"));
         w->confirms_upto = UINT64_MAX;
         duties_confirmed(&w->current->duties);

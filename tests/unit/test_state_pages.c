@@ -180,9 +180,9 @@ static void test_newest_first_goes_on_downwards(void **state)
     size_t n;
     state_rig_init(&rig);
     state_rig_settings(&rig, state_rig_sample_settings(1), SG_OK);
-    for (char name = 'A'; name <= 'E'; name++) {
+    for (int name = 'A'; name <= 'E'; name++) {
         struct command c = {.kind = COMMAND_CLOSE, .close = {.window = {.day = day_of(2026, 11, 23)}}};
-        c.close.window.name[0] = name;
+        c.close.window.name[0] = (char)name;
         assert_int_equal(state_rig_apply(&rig, &c).err, SG_OK);
     }
     state_rig_read(&rig, &rows);
