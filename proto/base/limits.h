@@ -21,8 +21,9 @@
 #define ADDRESS_SIZE_MAX 255
 
 /* --- Raft --------------------------------------------------------------- */
-#define ENTRY_SIZE_MAX_BYTES (1u << 20)           /* One log entry's payload. */
-#define INFLIGHT_ENTRIES_MAX 256                  /* Per follower, not yet acknowledged. */
+#define ENTRY_SIZE_MAX_BYTES (1u << 20) /* One log entry's payload. */
+#define HASHES_INFLIGHT_MAX 8    /* Shards that `hash --all` asks at once: each has connections of its own. */
+#define INFLIGHT_ENTRIES_MAX 256 /* Per follower, not yet acknowledged. */
 #define APPEND_SIZE_MAX_BYTES (2u << 20)          /* Payload of one AppendEntries. */
 #define APPEND_ENTRIES_MAX 256                    /* Entries in one AppendEntries. */
 #define TRAILING_ENTRIES_MIN INFLIGHT_ENTRIES_MAX /* Kept behind a snapshot (G6c). */

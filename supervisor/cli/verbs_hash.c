@@ -14,8 +14,6 @@
 #define ROUND_MS (HEARTBEAT_MS / 2) /* A follower hears of the last commit with the next heartbeat. */
 #define REPLICA_TIMEOUT_MS 3000     /* A node that is down is no reason to wait long. */
 
-#define HASHES_INFLIGHT_MAX 8 /* Shards: each has connections of its own. */
-
 #define REPLICAS_COUNT ((size_t)REPLICAS_MAX * 2) /* A change of members under way. */
 
 struct replica {
