@@ -67,7 +67,9 @@ static void propose(struct call *c)
     struct bytes encoded = BYTES_NONE;
     enum sg_err err;
 
-    catalog_command_encode(&command, &encoded);
+    if (plan->changes_count <= CATALOG_CHANGES_MAX) {
+        catalog_command_encode(&command, &encoded);
+    }
     if (plan->changes_count > CATALOG_CHANGES_MAX || encoded.n > ENTRY_SIZE_MAX_BYTES) {
         call_fail(
             c, SG_TOOBIG,
