@@ -8,7 +8,7 @@
 #include "proto/base/check.h"
 
 /* --- Threads ------------------------------------------------------------ */
-#define READ_WORKERS 2     /* Long reads at once on one lane. */
+#define READ_WORKERS 4     /* Reads of many rows at once on one lane: views, files, snapshots. */
 #define TURN_SLOW_US 25000 /* A loop's turn or a writer's job that takes longer is told. */
 
 /* --- Cluster ------------------------------------------------------------ */
@@ -102,8 +102,9 @@
 #define LIST_ROWS_DEFAULT 1000
 #define LIST_ROWS_MAX 10000
 #define LIST_VISITS_MAX 10000 /* Records looked at for one answer; then it says where to go on. */
+#define LOG_DUMP_SIZE_SOFT_BYTES (4u << 20) /* The same of log entries, which are shown as a line each. */
 #define LIST_SIZE_SOFT_BYTES \
-    (512u << 10) /* Of records in one answer: it ends with the one that passes this. */
+    (128u << 10) /* Of records in one answer: it ends with the one that passes this. */
 #define SUBMIT_QUEUE_MAX_BYTES (16u << 20) /* Waiting for one shard's next entry. */
 #define SUBMIT_BATCH_TRANSFERS_MAX 2000    /* In one log entry. */
 #define SUBMIT_BATCH_SIZE_BYTES (512u << 10)

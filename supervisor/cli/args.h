@@ -22,7 +22,7 @@
     X(OPTION_TIMEOUT, "timeout", 0, "TIME", "how long to try, like 500ms, 10s or 2m (default: 10s)")     \
     X(OPTION_HELP, "help", 'h', NULL, "what the verb does")                                              \
     X(OPTION_SHARD, "shard", 0, "ABA", "the routing number")                                             \
-    X(OPTION_LIMIT, "limit", 0, "ROWS", "how many rows at most (default: 1000)")                         \
+    X(OPTION_LIMIT, "limit", 0, "ROWS", "how many rows at most (default: all)")                          \
     X(OPTION_FROM, "from", 0, "N", "start behind this cursor, or at this log index")                     \
     X(OPTION_TO, "to", 0, "N", "end at this log index; or the node to move to")                          \
     X(OPTION_STATE, "state", 0, "STATE", "only transfers that are pending, in_file or cancelled")        \

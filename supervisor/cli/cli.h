@@ -88,8 +88,6 @@ enum cli_exit cli_read(const struct cli *c, const char *path, size_t size_max, s
 
 /* As --output and the verb's layout say. */
 void cli_show(const struct cli *c, const json_t *document);
-/* "There is more" on stderr, when a list is as long as its limit. */
-void cli_show_more(const struct cli *c, const json_t *document);
 void cli_write(struct span text);
 /* Let the cluster go on for a moment before it is asked again. false: nobody reads
  * our output any more. */

@@ -1,6 +1,5 @@
 /* An answer, printed as --output says. */
 #include <errno.h>
-#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,25 +87,5 @@ void cli_show(const struct cli *c, const json_t *document)
     case OUTPUT_TEXT:
         show_text(l, document, !c->is_continued);
         break;
-    }
-}
-
-void cli_show_more(const struct cli *c, const json_t *document)
-{
-    const struct layout *l = c->verb->layout;
-    const char *text = c->args.option[OPTION_LIMIT];
-    const json_t *next = json_object_get(document, "next");
-    uint64_t limit = LIST_ROWS_DEFAULT;
-
-    if (l == NULL || l->is_record || l->lists_count == 0 ||
-        (c->verb->options & OPTION_BIT(OPTION_LIMIT)) == 0 || (text != NULL && !args_number(text, &limit)) ||
-        json_array_size(json_object_get(document, l->lists[0].key)) < limit) {
-        return;
-    }
-    if (json_is_integer(next) && json_integer_value(next) > 0) {
-        (void)fprintf(stderr, "there may be more: --from %" JSON_INTEGER_FORMAT "\n",
-                      json_integer_value(next));
-    } else {
-        (void)fprintf(stderr, "there may be more: --limit is %" PRIu64 "\n", limit);
     }
 }

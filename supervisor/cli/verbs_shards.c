@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "supervisor/cli/each.h"
+#include "supervisor/cli/pages.h"
 #include "supervisor/cli/verbs.h"
 
 /* The routing number that the first word is, or none. */
@@ -22,11 +23,13 @@ enum cli_exit run_plain(struct cli *c)
     if (!word_aba(c, &shard)) {
         return CLI_USAGE;
     }
+    if ((c->verb->options & OPTION_BIT(OPTION_LIMIT)) != 0) {
+        return pages_show(c, shard);
+    }
     r = cli_request(c, c->verb->kind, shard);
     status = cli_fetch(c, &r, &document);
     if (status == CLI_DONE) {
         cli_show(c, document);
-        cli_show_more(c, document);
     }
     json_decref(document);
     return status;
@@ -65,22 +68,32 @@ enum cli_exit run_leader_show(struct cli *c)
 
 /* --- Every shard ------------------------------------------------------------------------- */
 
-static bool add_shard(const struct cli *c, const struct question *q, const char *key, json_t *all)
+/* The first page of this shard, and those behind it. */
+static enum cli_exit add_shard(struct cli *c, const struct question *q, struct pages *p, json_t *all)
 {
     char aba[ABA_TEXT_SIZE];
     json_t *document = cli_document(c, &q->reply);
-    size_t i;
-    json_t *row;
+    enum cli_exit status = document == NULL ? CLI_FAILED : pages_take(p, document);
 
-    json_array_foreach(json_object_get(document, key), i, row)
-    {
-        json_t *with_shard = json_pack("{s:s}", "routing_number", aba_text(q->request.routing_number, aba));
-        CHECK(with_shard != NULL);
-        (void)json_object_update(with_shard, row);
-        (void)json_array_append_new(all, with_shard);
+    while (status == CLI_DONE) {
+        size_t i;
+        json_t *row;
+        json_array_foreach(json_object_get(document, p->key), i, row)
+        {
+            json_t *with_shard = json_pack("{s:s}", "routing_number", aba_text(p->shard, aba));
+            CHECK(with_shard != NULL);
+            (void)json_object_update(with_shard, row);
+            (void)json_array_append_new(all, with_shard);
+        }
+        json_decref(document);
+        document = NULL;
+        if (!pages_go_on(p)) {
+            break;
+        }
+        status = pages_next(p, &document);
     }
     json_decref(document);
-    return document != NULL;
+    return status;
 }
 
 /* One that cannot answer does not hide the others. */
@@ -88,19 +101,21 @@ static enum cli_exit each(struct cli *c, const struct aba *shards, size_t count)
 {
     const char *key = c->verb->layout->lists[0].key;
     struct question *questions = arena_array(&c->arena, count, sizeof *questions);
+    struct pages *pages = arena_array(&c->arena, count, sizeof *pages);
     json_t *all = json_array();
     json_t *document;
     enum cli_exit status;
 
     for (size_t i = 0; i < count; i++) {
-        questions[i] =
-            (struct question){.request = cli_request(c, c->verb->kind, shards[i]), .arena = ARENA_INIT};
+        pages_init(&pages[i], c, shards[i]);
+        questions[i] = (struct question){.request = pages_request(&pages[i]), .arena = ARENA_INIT};
     }
     questions_ask(c, questions, count);
     status = questions_fail(c, questions, count);
     for (size_t i = 0; i < count; i++) {
-        if (questions[i].reply.err == SG_OK && !add_shard(c, &questions[i], key, all)) {
-            status = status == CLI_DONE ? CLI_FAILED : status;
+        if (questions[i].reply.err == SG_OK) {
+            enum cli_exit this = add_shard(c, &questions[i], &pages[i], all);
+            status = status == CLI_DONE ? this : status;
         }
     }
     document = json_pack("{s:i,s:o}", "v", 1, key, all);
@@ -108,8 +123,8 @@ static enum cli_exit each(struct cli *c, const struct aba *shards, size_t count)
     if (status == CLI_DONE || count > 1) {
         cli_show(c, document);
     }
-    if (count == 1) {
-        cli_show_more(c, document);
+    if (count == 1 && status == CLI_DONE) {
+        pages_say_more(&pages[0]);
     }
     json_decref(document);
     questions_release(questions, count);

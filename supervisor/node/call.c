@@ -64,10 +64,9 @@ static void call_end(struct call *c)
     loop_post(c->node->lanes[0].loop, &c->task);
 }
 
-void call_reply(struct call *c, const struct reply *r)
+/* encoded_reply is set, whatever its size. */
+static void call_end_within_limits(struct call *c)
 {
-    bytes_clear(&c->encoded_reply);
-    reply_encode(r, &c->encoded_reply);
     if (c->encoded_reply.n > REPLY_SIZE_MAX_BYTES) {
         struct reply big = {.err = SG_TOOBIG,
                             .text =
@@ -76,6 +75,21 @@ void call_reply(struct call *c, const struct reply *r)
         reply_encode(&big, &c->encoded_reply);
     }
     call_end(c);
+}
+
+void call_reply(struct call *c, const struct reply *r)
+{
+    bytes_clear(&c->encoded_reply);
+    reply_encode(r, &c->encoded_reply);
+    call_end_within_limits(c);
+}
+
+void call_reply_made(struct call *c, struct bytes *reply)
+{
+    bytes_release(&c->encoded_reply);
+    c->encoded_reply = *reply;
+    *reply = BYTES_NONE;
+    call_end_within_limits(c);
 }
 
 void call_reply_encoded(struct call *c, struct span reply)

@@ -73,6 +73,8 @@ bool call_is_repeatable(const struct call *c);
 void call_reply(struct call *c, const struct reply *r);
 /* With a reply that is encoded already, by another node. Borrowed. */
 void call_reply_encoded(struct call *c, struct span reply);
+/* With a reply that was encoded elsewhere; taken over. */
+void call_reply_made(struct call *c, struct bytes *reply);
 /* With an error: what, why, what to do next. */
 void call_fail(struct call *c, enum sg_err err, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* With a JSON document. */

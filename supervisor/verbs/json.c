@@ -22,10 +22,9 @@ static const char *view_node_name(void *impl, uint64_t id)
     return f == NULL ? NULL : f->name;
 }
 
-bool call_view_begin(struct call *c, struct call_view *v, struct lane *lane, uint64_t group)
+bool call_view_init(struct call *c, struct call_view *v, struct lane *lane, uint64_t group)
 {
     uint64_t limit;
-    enum sg_err err;
 
     if (!call_number(c, "limit", LIST_ROWS_DEFAULT, &limit)) {
         return false;
@@ -36,15 +35,9 @@ bool call_view_begin(struct call *c, struct call_view *v, struct lane *lane, uin
         return false;
     }
     memset(v, 0, sizeof *v);
-    v->lane = lane;
-    err = kv_begin(lane->kv, false, &v->txn);
-    if (err != SG_OK) {
-        call_fail(c, err, "the store of this node cannot be read: ask another node");
-        return false;
-    }
-    rows_init(&v->rows, lane->kv, v->txn, group);
-    v->view = (struct view){.rows = &v->rows,
-                            .routing_number = c->request.routing_number,
+    v->kv = lane->kv;
+    v->rows.group = group;
+    v->view = (struct view){.routing_number = c->request.routing_number,
                             .reveal = call_flag(c, "reveal"),
                             .limit = limit,
                             .node = c->node->self->name,
@@ -54,10 +47,25 @@ bool call_view_begin(struct call *c, struct call_view *v, struct lane *lane, uin
     return true;
 }
 
+enum sg_err call_view_begin(struct call_view *v)
+{
+    enum sg_err err = kv_begin(v->kv, false, &v->txn);
+
+    if (err != SG_OK) {
+        v->view.err = err;
+        (void)snprintf(v->view.why, sizeof v->view.why,
+                       "the store of this node cannot be read: ask another node");
+        return err;
+    }
+    rows_init(&v->rows, v->kv, v->txn, v->rows.group);
+    v->view.rows = &v->rows;
+    return SG_OK;
+}
+
 void call_view_end(struct call_view *v)
 {
     rows_release(&v->rows);
-    kv_abort(v->lane->kv, v->txn);
+    kv_abort(v->kv, v->txn);
 }
 
 bool call_number(struct call *c, const char *name, uint64_t fallback, uint64_t *out)

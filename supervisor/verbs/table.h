@@ -31,8 +31,8 @@
     X(REQUEST_WINDOWS_LIST, VERB_LEADER, VERB_AGAIN, RIGHT_READ, verb_read, NULL, view_of_windows)           \
     X(REQUEST_FILES_LIST, VERB_LEADER, VERB_AGAIN, RIGHT_READ, verb_read, NULL, view_of_files)               \
     X(REQUEST_FILES_SHOW, VERB_LEADER, VERB_AGAIN, RIGHT_READ, verb_read, NULL, view_of_file)                \
-    X(REQUEST_FILES_GET, VERB_LEADER, VERB_AGAIN, RIGHT_REVEAL, verb_read_file, NULL, view_of_file_bytes)    \
-    X(REQUEST_FILES_VERIFY, VERB_LEADER, VERB_AGAIN, RIGHT_READ, verb_read_file, NULL, view_of_file_verify)  \
+    X(REQUEST_FILES_GET, VERB_LEADER, VERB_AGAIN, RIGHT_REVEAL, verb_read, NULL, view_of_file_bytes)         \
+    X(REQUEST_FILES_VERIFY, VERB_LEADER, VERB_AGAIN, RIGHT_READ, verb_read, NULL, view_of_file_verify)       \
     X(REQUEST_FILES_CANCEL, VERB_LEADER, VERB_AGAIN, RIGHT_RELEASE, verb_command, NULL, NULL)                \
     X(REQUEST_FILES_RESOLVE, VERB_LEADER, VERB_AGAIN, RIGHT_RELEASE, verb_command, NULL, NULL)               \
     X(REQUEST_EVENTS, VERB_LEADER, VERB_AGAIN, RIGHT_READ, verb_read, NULL, view_of_events)                  \

@@ -21,10 +21,8 @@ void verb_upgrade_finalize(struct call *c, struct lane_slot *slot);
 
 /* --- verbs_shard.c: reads of one routing number --------------------------------- */
 void verb_leader_show(struct call *c, struct lane_slot *slot);
-/* The table's view, now and on the lane. */
+/* The table's view, on a read worker. */
 void verb_read(struct call *c, struct lane_slot *slot);
-/* The table's view, which builds a file: elsewhere, so that the lane goes on. */
-void verb_read_file(struct call *c, struct lane_slot *slot);
 
 /* --- verbs_change.c: changes of one routing number ------------------------------- */
 void verb_submit(struct call *c, struct lane_slot *slot);

@@ -102,13 +102,15 @@ static bool needs_reason(const struct call *c)
 static uint64_t file_number(struct call *c, struct lane_slot *s)
 {
     struct call_view v;
-    uint64_t number;
+    uint64_t number = 0;
 
-    if (!call_view_begin(c, &v, s->lane, s->group)) {
+    if (!call_view_init(c, &v, s->lane, s->group)) {
         return 0;
     }
-    number = view_file_number(&v.view, request_arg(&c->request, "file"));
-    call_view_end(&v);
+    if (call_view_begin(&v) == SG_OK) {
+        number = view_file_number(&v.view, request_arg(&c->request, "file"));
+        call_view_end(&v);
+    }
     if (number == 0) {
         call_fail(c, v.view.err, "%s", v.view.why);
     }

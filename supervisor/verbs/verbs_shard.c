@@ -1,45 +1,16 @@
-/* Verbs on one routing number: reads. On the shard's lane. */
+/* Verbs on one routing number: reads. Rows are read elsewhere, so that the lane goes on
+ * however many there are. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proto/base/fault.h"
 #include "proto/base/mem.h"
 #include "supervisor/verbs/json.h"
 #include "supervisor/verbs/table.h"
 #include "supervisor/verbs/verbs.h"
 
 #define READ_POLL_MS 1
-
-static void view_failed(struct call *c, const struct view *v)
-{
-    if (v->err == SG_CORRUPT) {
-        call_fail(c, SG_CORRUPT,
-                  "%s: this replica has damaged data and does not serve it; ask another node or see the "
-                  "log of node %s",
-                  v->why, c->node->self->name);
-        return;
-    }
-    call_fail(c, v->err, "%s", v->why);
-}
-
-/* Ends the call with what the view made, or with why it did not. */
-static void view_done(struct call *c, struct call_view *v, bool made, struct view_answer *answer)
-{
-    struct reply r = {.err = SG_OK, .data = span_bytes(&answer->data)};
-
-    call_view_end(v);
-    if (!made) {
-        view_failed(c, &v->view);
-    } else if (answer->document != NULL) {
-        call_document(c, answer->document);
-    } else {
-        call_reply(c, &r);
-    }
-    bytes_release(&answer->data);
-}
-
-/* The request's arguments. false: the call has been answered. */
-static bool read_args(struct call *c, struct view_args *out)
-{
-    *out = view_args_of(&c->request);
-    return call_number(c, "from", 0, &out->from) && call_number(c, "to", UINT64_MAX, &out->to);
-}
+#define UPLOADS_SHOWN (sizeof((struct shard_status *)NULL)->uploads / sizeof(struct shard_upload_status))
 
 void verb_leader_show(struct call *c, struct lane_slot *s)
 {
@@ -50,19 +21,111 @@ void verb_leader_show(struct call *c, struct lane_slot *s)
                                leader == NULL ? NULL : leader->name, "term", (json_int_t)s->term));
 }
 
-static void read_now(struct call *c, struct lane_slot *s)
-{
-    struct shard_status live;
-    struct view_args args;
-    struct view_answer answer = {.document = NULL, .data = BYTES_NONE};
-    struct call_view v;
+/* --- A read on its way ------------------------------------------------------------- */
 
-    if (!read_args(c, &args) || !call_view_begin(c, &v, s->lane, s->group)) {
+/* Live figures by value: what shard_status() lends is the loop's. */
+struct live {
+    struct shard_status status;
+    char last_error[UPLOADS_SHOWN][BANK_TEXT_SIZE];
+};
+
+struct shard_read {
+    struct work work;
+    struct call *call;
+    struct call_view v;
+    struct view_args args;
+    struct live live;
+    struct bytes reply; /* Encoded. */
+};
+
+static void live_copy(struct live *out, struct shard *s)
+{
+    shard_status(s, &out->status);
+    out->status.group.why = "";
+    for (size_t i = 0; i < out->status.uploads_count; i++) {
+        struct shard_upload_status *u = &out->status.uploads[i];
+        (void)snprintf(out->last_error[i], BANK_TEXT_SIZE, "%s", u->last_error);
+        u->last_error = out->last_error[i];
+    }
+}
+
+static void encode_failure(struct shard_read *f)
+{
+    const struct view *v = &f->v.view;
+    char text[768];
+    struct reply r = {.err = v->err};
+
+    (void)snprintf(text, sizeof text, "%s%s%s", v->why,
+                   v->err == SG_CORRUPT
+                       ? ": this replica has damaged data and does not serve it; ask another "
+                         "node or see the log of node "
+                       : "",
+                   v->err == SG_CORRUPT ? v->node : "");
+    r.text = span_str(text);
+    reply_encode(&r, &f->reply);
+}
+
+/* On a read worker, to the last byte of the answer. */
+static void read_run(struct work *w)
+{
+    struct shard_read *f = CONTAINER_OF(w, struct shard_read, work);
+    struct view_answer answer = {.document = NULL, .data = BYTES_NONE};
+    struct reply r = {.err = SG_OK};
+    char *text = NULL;
+    bool made = false;
+
+    if (call_view_begin(&f->v) == SG_OK) {
+        made = verb_view_of(f->call->request.kind)(&f->v.view, &f->args, &answer);
+        call_view_end(&f->v);
+    }
+    if (!made) {
+        encode_failure(f);
         return;
     }
-    shard_status(s->shard, &live);
-    args.live = &live;
-    view_done(c, &v, verb_view_of(c->request.kind)(&v.view, &args, &answer), &answer);
+    if (answer.document != NULL) {
+        text = json_dumps(answer.document, JSON_COMPACT);
+        CHECK(text != NULL);
+        r.json = span_str(text);
+    }
+    r.data = span_bytes(&answer.data);
+    reply_encode(&r, &f->reply);
+    json_decref(answer.document);
+    free(text); /* jansson's own allocator. */
+    bytes_release(&answer.data);
+}
+
+static void read_done(struct work *w)
+{
+    struct shard_read *f = CONTAINER_OF(w, struct shard_read, work);
+    call_reply_made(f->call, &f->reply);
+    mem_free(f);
+}
+
+/* The request's arguments. false: the call has been answered. */
+static bool read_args(struct call *c, struct view_args *out)
+{
+    *out = view_args_of(&c->request);
+    return call_number(c, "from", 0, &out->from) && call_number(c, "to", UINT64_MAX, &out->to);
+}
+
+static void read_start(struct call *c, struct lane_slot *s)
+{
+    struct shard_read *f = mem_zalloc(1, sizeof *f);
+
+    if (!read_args(c, &f->args) || !call_view_init(c, &f->v, s->lane, s->group)) {
+        mem_free(f);
+        return;
+    }
+    live_copy(&f->live, s->shard);
+    f->args.live = &f->live.status;
+    f->call = c;
+    f->work = (struct work){.run = read_run, .done = read_done};
+    if (FAULT_BUG("view-on-loop")) {
+        read_run(&f->work);
+        read_done(&f->work);
+        return;
+    }
+    loop_elsewhere(c->lane->loop, WORKER_READ, &f->work);
 }
 
 /* Submissions are answered when they are applied, a moment before rows show
@@ -75,7 +138,10 @@ static void read_when_flushed(struct task *t)
 
     group_status(shard_group(s->shard), &status);
     if (status.applied_index >= c->exec.number || status.stopped || c->lane->leaving_stopped) {
-        read_now(c, s);
+        read_start(c, s);
+    } else if (loop_now_ms(c->lane->loop) >= c->deadline_ms) {
+        call_fail(c, SG_UNAVAILABLE, "the store of node %s is slow: it does not show yet what was accepted",
+                  c->node->self->name);
     } else {
         loop_after(c->lane->loop, &c->task, READ_POLL_MS);
     }
@@ -89,42 +155,4 @@ void verb_read(struct call *c, struct lane_slot *s)
     c->exec.number = status.ran_index;
     c->task.run = read_when_flushed;
     read_when_flushed(&c->task);
-}
-
-/* --- Reads that build a file: elsewhere, so that the lane goes on ----------------------- */
-
-struct file_read {
-    struct work work;
-    struct call *call;
-    struct call_view v;
-    struct view_args args;
-    struct view_answer answer;
-    bool made;
-};
-
-static void file_read_run(struct work *w)
-{
-    struct file_read *f = CONTAINER_OF(w, struct file_read, work);
-    f->made = verb_view_of(f->call->request.kind)(&f->v.view, &f->args, &f->answer);
-}
-
-static void file_read_done(struct work *w)
-{
-    struct file_read *f = CONTAINER_OF(w, struct file_read, work);
-    view_done(f->call, &f->v, f->made, &f->answer);
-    mem_free(f);
-}
-
-void verb_read_file(struct call *c, struct lane_slot *s)
-{
-    struct file_read *f = mem_zalloc(1, sizeof *f);
-
-    if (!read_args(c, &f->args) || !call_view_begin(c, &f->v, s->lane, s->group)) {
-        mem_free(f);
-        return;
-    }
-    f->v.view.rows = &f->v.rows;
-    f->call = c;
-    f->work = (struct work){.run = file_read_run, .done = file_read_done};
-    loop_elsewhere(c->lane->loop, WORKER_READ, &f->work);
 }

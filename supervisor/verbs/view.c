@@ -47,6 +47,11 @@ size_t view_limit(const struct view *v)
     return v->limit == 0 ? LIST_ROWS_DEFAULT : v->limit;
 }
 
+json_t *view_page(const char *key, json_t *rows, uint64_t next, bool more)
+{
+    return json_pack("{s:i,s:o,s:I,s:b}", "v", 1, key, rows, "next", (json_int_t)next, "more", more);
+}
+
 bool view_fail(struct view *v, enum sg_err err, const char *fmt, ...)
 {
     va_list args;

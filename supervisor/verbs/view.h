@@ -46,13 +46,17 @@ struct view_answer {
 
 /* transfers show ID: the transfer with its state, file, trace number. */
 json_t *view_transfer(struct view *v, struct span id);
-/* transfers list: {"v":1,"transfers":[...],"next":SEQ}; state may be empty. */
+/* Lists are given in pages (shard/state/state.h): "next" is the `from` of the next page
+ * and "more" whether there is one; a page may have fewer rows than asked for, or none. */
+
+/* transfers list: {"v":1,"transfers":[...],"next":SEQ,"more":BOOL}; state may be empty. */
 json_t *view_transfers(struct view *v, uint64_t after_seq, struct span state);
 /* transfers trace ID: {"v":1,"id",...,"steps":[{"time","what","index"...}]}: from acceptance to the bank. */
 json_t *view_trace(struct view *v, struct span id);
-json_t *view_windows(struct view *v);
-/* files list: as fixed: {"v":1,"files":[{"id","name","window","state",...}]}. */
-json_t *view_files(struct view *v);
+/* Newest first; before: 0, or "next" of the page before. */
+json_t *view_windows(struct view *v, uint64_t before);
+/* files list: as fixed: {"v":1,"files":[{"id","name","window","state",...}],"next","more"}. */
+json_t *view_files(struct view *v, uint64_t before);
 /* F is a file's number or its name. */
 json_t *view_file(struct view *v, struct span file);
 /* files get: the bytes, rebuilt and compared; true or false with v->err. */
@@ -62,9 +66,10 @@ bool view_file_bytes(struct view *v, struct span file, struct bytes *out);
 json_t *view_file_verify(struct view *v, struct span file);
 /* The number of a file given as number or name; 0 with v->err. */
 uint64_t view_file_number(struct view *v, struct span file);
-/* events: {"v":1,"events":[{"cursor","time","kind","subject","text","index"}],"next":CURSOR}. */
+/* events: {"v":1,"events":[{"cursor","time","kind","subject","text","index"}],"next":CURSOR,"more"}. */
 json_t *view_events(struct view *v, uint64_t after);
-/* log dump: {"v":1,"first","last","entries":[{"index","term","type","command","time","node","summary","bytes"}]}. */
+/* log dump: {"v":1,"first","last","entries":[{"index","term","type","command","time","node","summary","bytes"}],
+ * "next":INDEX,"more"}. */
 json_t *view_log(struct view *v, uint64_t from, uint64_t to);
 /* shards show: as fixed; live may be NULL (offline: leader null, term as
  * stored, roles unknown). */

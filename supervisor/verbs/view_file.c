@@ -93,13 +93,14 @@ static json_t *file_details(struct view *v, const struct file_row *f)
     return o;
 }
 
-json_t *view_files(struct view *v)
+json_t *view_files(struct view *v, uint64_t before)
 {
+    struct page page = {.after = before, .rows_max = view_limit(v)};
     struct arena a = ARENA_INIT;
     struct file_row *rows;
     size_t count;
     json_t *list;
-    enum sg_err err = state_files(v->rows, view_limit(v), &a, &rows, &count);
+    enum sg_err err = state_files_page(v->rows, &page, &a, &rows, &count);
 
     if (err != SG_OK) {
         (void)view_fail(v, err, "the files cannot be read");
@@ -117,7 +118,7 @@ json_t *view_files(struct view *v)
         view_append(list, row);
     }
     arena_release(&a);
-    return json_pack("{s:i,s:o}", "v", 1, "files", list);
+    return view_page("files", list, page.more ? page.next : 0, page.more);
 }
 
 /* By number or by name. */
@@ -230,13 +231,14 @@ out:
     return o;
 }
 
-json_t *view_windows(struct view *v)
+json_t *view_windows(struct view *v, uint64_t before)
 {
+    struct page page = {.after = before, .rows_max = view_limit(v)};
     struct arena a = ARENA_INIT;
     struct window_row *rows;
     size_t count;
     json_t *list;
-    enum sg_err err = state_windows(v->rows, view_limit(v), &a, &rows, &count);
+    enum sg_err err = state_windows_page(v->rows, &page, &a, &rows, &count);
 
     if (err != SG_OK) {
         (void)view_fail(v, err, "the windows cannot be read");
@@ -257,5 +259,5 @@ json_t *view_windows(struct view *v)
                             "index", (json_int_t)w->index, "upload_by", view_time(w->upload_by_ms)));
     }
     arena_release(&a);
-    return json_pack("{s:i,s:o}", "v", 1, "windows", list);
+    return view_page("windows", list, page.more ? page.next : 0, page.more);
 }

@@ -6,6 +6,8 @@
 #include "supervisor/verbs/view.h"
 
 size_t view_limit(const struct view *v);
+/* Takes rows; {"v":1,key:rows,"next","more"}. */
+json_t *view_page(const char *key, json_t *rows, uint64_t next, bool more);
 /* Notes the error; always false. */
 bool view_fail(struct view *v, enum sg_err err, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* Name of a node, or its number as text in buffer. */

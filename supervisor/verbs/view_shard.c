@@ -30,8 +30,8 @@ json_t *view_events(struct view *v, uint64_t after)
     struct event_row *rows;
     size_t count;
     json_t *list;
-    uint64_t next = after;
-    enum sg_err err = state_events(v->rows, after, view_limit(v), &a, &rows, &count);
+    struct page page = {.after = after, .rows_max = view_limit(v)};
+    enum sg_err err = state_events_page(v->rows, &page, &a, &rows, &count);
 
     if (err != SG_OK) {
         (void)view_fail(v, err, "the events cannot be read");
@@ -44,10 +44,9 @@ json_t *view_events(struct view *v, uint64_t after)
                                     "index", (json_int_t)rows[i].index, "time", view_time(rows[i].time_ms),
                                     "kind", view_text(rows[i].kind), "subject", view_text(rows[i].subject),
                                     "text", view_text(rows[i].text)));
-        next = rows[i].cursor;
     }
     arena_release(&a);
-    return json_pack("{s:i,s:o,s:I}", "v", 1, "events", list, "next", (json_int_t)next);
+    return view_page("events", list, page.next, page.more);
 }
 
 /* --- log dump ----------------------------------------------------------------------------------- */
@@ -137,10 +136,15 @@ json_t *view_log(struct view *v, uint64_t from, uint64_t to)
     enum sg_err err = log_bounds(r->kv, r->txn, r->group, &bounds);
     uint64_t at = err == SG_OK && from < bounds.first ? bounds.first : from;
 
-    for (size_t n = 0; err == SG_OK && at <= bounds.last && at <= to && n < view_limit(v); n++, at++) {
+    uint64_t end = err != SG_OK || to < bounds.last ? to : bounds.last;
+    size_t read_bytes = 0;
+
+    for (size_t n = 0;
+         err == SG_OK && at <= end && n < view_limit(v) && read_bytes < LOG_DUMP_SIZE_SOFT_BYTES; n++, at++) {
         struct log_entry e;
         err = log_get(r->kv, r->txn, r->group, at, &e);
         if (err == SG_OK) {
+            read_bytes += e.data.n;
             view_append(list, entry_json(&e));
         }
     }
@@ -150,8 +154,8 @@ json_t *view_log(struct view *v, uint64_t from, uint64_t to)
         json_decref(list);
         return NULL;
     }
-    return json_pack("{s:i,s:I,s:I,s:o}", "v", 1, "first", (json_int_t)bounds.first, "last",
-                     (json_int_t)bounds.last, "entries", list);
+    return json_pack("{s:i,s:I,s:I,s:o,s:I,s:b}", "v", 1, "first", (json_int_t)bounds.first, "last",
+                     (json_int_t)bounds.last, "entries", list, "next", (json_int_t)at, "more", at <= end);
 }
 
 /* --- shards show ---------------------------------------------------------------------------------- */

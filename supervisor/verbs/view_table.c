@@ -30,14 +30,12 @@ static bool view_of_trace(struct view *v, const struct view_args *a, struct view
 
 static bool view_of_windows(struct view *v, const struct view_args *a, struct view_answer *out)
 {
-    (void)a;
-    return answered(out, view_windows(v));
+    return answered(out, view_windows(v, a->from));
 }
 
 static bool view_of_files(struct view *v, const struct view_args *a, struct view_answer *out)
 {
-    (void)a;
-    return answered(out, view_files(v));
+    return answered(out, view_files(v, a->from));
 }
 
 static bool view_of_file(struct view *v, const struct view_args *a, struct view_answer *out)

@@ -148,13 +148,13 @@ json_t *view_transfers(struct view *v, uint64_t after_seq, struct span state_tex
     enum transfer_state state;
     size_t count;
     json_t *list = json_array();
-    uint64_t next = 0;
+    struct page page = {.after = after_seq, .rows_max = view_limit(v)};
     enum sg_err err;
 
     if (!state_parse(v, state_text, &state)) {
         goto err_after_list;
     }
-    err = state_transfers(v->rows, after_seq, state, view_limit(v), &a, &rows, &count);
+    err = state_transfers_page(v->rows, &page, state, &a, &rows, &count);
     for (size_t i = 0; err == SG_OK && i < count; i++) {
         struct transfer t;
         err = transfer_decode(rows[i].encoded, &a, &t) == SG_OK ? SG_OK : SG_CORRUPT;
@@ -166,11 +166,8 @@ json_t *view_transfers(struct view *v, uint64_t after_seq, struct span state_tex
         (void)view_fail(v, err, "the transfers cannot be read");
         goto err_after_list;
     }
-    if (count == view_limit(v)) {
-        next = rows[count - 1].seq;
-    }
     arena_release(&a);
-    return json_pack("{s:i,s:o,s:I}", "v", 1, "transfers", list, "next", (json_int_t)next);
+    return view_page("transfers", list, page.more ? page.next : 0, page.more);
 
 err_after_list:
     arena_release(&a);

@@ -302,4 +302,5 @@ void check_host(struct sim_host *h)
         }
     }
     host_limits_look(h);
+    pace_look(h);
 }

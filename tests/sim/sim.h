@@ -24,6 +24,7 @@
  *   heap.c     what libraft allocates
  *   memory.c   what a node allocates, check_memory.c: how much that may be
  *   rows.c     the invariants of the stored state, at fixed points
+ *   check_pace.c   how much one turn of a loop asks of the store
  *   settle.c   what was promised against what the bank got, at the end
  *   run.c      one run from beginning to end
  *   main.c     seeds, jobs, figures */
@@ -401,6 +402,11 @@ void memory_look(struct sim_host *h);
 /* When nothing is under way; and then with processes that have just started. */
 void memory_note(struct sim *s);
 void memory_compare(struct sim *s);
+
+/* --- check_pace.c -------------------------------------------------------------------------------- */
+
+/* After each event of a host: L-3. */
+void pace_look(struct sim_host *h);
 
 /* --- faults.c ------------------------------------------------------------------------------------ */
 

@@ -36,6 +36,35 @@ static void answer_submit(const struct request *request, struct reply *reply, st
     }
 }
 
+static unsigned argument(const struct request *r, const char *name, unsigned fallback)
+{
+    char text[24];
+    struct span value = request_arg(r, name);
+    return value.n == 0 ? fallback : (unsigned)strtoul(span_cstr(value, text, sizeof text), NULL, 10);
+}
+
+/* As a node does: `next` is the last row given. */
+static struct span page(struct cli_run *f, const struct request *r, struct arena *a)
+{
+    unsigned from = argument(r, "from", 0);
+    unsigned limit = argument(r, "limit", LIST_ROWS_DEFAULT);
+    unsigned count = f->rows_total - from < f->rows_page ? f->rows_total - from : f->rows_page;
+    struct bytes json = BYTES_NONE;
+    struct span text;
+
+    f->pages_asked++;
+    count = count < limit ? count : limit;
+    bytes_printf(&json, "{\"v\":1,\"%s\":[", r->kind == REQUEST_FILES_LIST ? "files" : "transfers");
+    for (unsigned i = 1; i <= count; i++) {
+        bytes_printf(&json, "%s{\"id\":\"row%u\",\"seq\":%u}", i > 1 ? "," : "", from + i, from + i);
+    }
+    bytes_printf(&json, "],\"next\":%u,\"more\":%s}", from + count,
+                 from + count < f->rows_total ? "true" : "false");
+    text = arena_dup(a, span_bytes(&json));
+    bytes_release(&json);
+    return text;
+}
+
 static enum fake_answer answer(struct fake_node *n, const struct request *request, struct reply *reply,
                                struct arena *a)
 {
@@ -55,6 +84,9 @@ static enum fake_answer answer(struct fake_node *n, const struct request *reques
         answer_submit(request, reply, a);
     } else if (request->kind == REQUEST_FILES_GET) {
         reply->data = span_str("101 bytes\n\x01");
+    } else if (f->rows_page > 0 &&
+               (request->kind == REQUEST_TRANSFERS_LIST || request->kind == REQUEST_FILES_LIST)) {
+        reply->json = page(f, request, a);
     } else {
         const char *json = f->json[request->kind];
         reply->json = span_str(json == NULL ? "{\"v\":1}" : json);
@@ -88,6 +120,7 @@ int cli_run_make(void **state)
     memset(f->keep, 0, sizeof f->keep);
     f->json[REQUEST_SHARDS_LIST] = SHARDS;
     f->only_shard = 0;
+    f->rows_page = 0;
     f->node.requests = 0;
     test_dir_make(&f->dir);
     (void)snprintf(f->path, sizeof f->path, "%.*s/input", TEST_DIR_SIZE, f->dir.path);

@@ -21,8 +21,11 @@ struct cli_run {
     enum sg_err err[REQUEST_KINDS];
     const char *json[REQUEST_KINDS];
     bool keep[REQUEST_KINDS]; /* These are not answered. */
-    uint32_t only_shard;      /* Others have no such item when they are asked to show it; 0: all have. */
-    char asked[512];          /* Kind, shard and arguments of the last request. */
+    /* A list has this many rows, numbered from 1, and comes in pages of so many; 0: as above. */
+    unsigned rows_total, rows_page;
+    unsigned pages_asked;
+    uint32_t only_shard; /* Others have no such item when they are asked to show it; 0: all have. */
+    char asked[512];     /* Kind, shard and arguments of the last request. */
 };
 
 /* Group setup and teardown for cmocka: one node for all tests. */

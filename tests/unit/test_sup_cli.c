@@ -175,7 +175,7 @@ static void a_bad_command_line_asks_nobody(void **state)
         {"shards", "show", "231380104", "more", NULL},
         {"shards", "list", "--limit", "5", NULL}, /* Not an option of this verb. */
         {"transfers", "list", "231380104", "--limit", "0", NULL},
-        {"transfers", "list", "231380104", "--limit", "10001", NULL},
+        {"transfers", "list", "231380104", "--limit", "many", NULL},
         {"transfers", "list", "231380104", "--from", "-1", NULL},
         {"transfers", "list", "231380104", "--from", "99999999999999999999", NULL},
         {"transfers", "list", "231380104", "--state", "sold", NULL},
@@ -267,6 +267,78 @@ static void options_become_arguments(void **state)
         (void)cli_run(f, rows[i].line);
         assert_string_equal(f->asked, rows[i].asked);
     }
+}
+
+static const struct {
+    const char *reason;
+    const char *line[CLI_RUN_WORDS];
+    unsigned total, page, pages;
+    const char *first, *last, *not, *text;
+} page_rows[] = {
+    {"to the end", {"transfers", "list", "231380104", NULL}, 10, 3, 4, "row1 ", "row10 ", "row11 ", NULL},
+    {"from a place",
+     {"transfers", "list", "231380104", "--from", "4", NULL},
+     10,
+     3,
+     2,
+     "row5 ",
+     "row10 ",
+     "row4 ",
+     NULL},
+    {"to a limit between pages",
+     {"transfers", "list", "231380104", "--limit", "5", NULL},
+     10,
+     3,
+     2,
+     "row1 ",
+     "row5 ",
+     "row6 ",
+     NULL},
+    {"one document",
+     {"transfers", "list", "231380104", "-o", "json", NULL},
+     7,
+     2,
+     4,
+     "\"row1\"",
+     "\"row7\"",
+     "row8",
+     "\"more\": false"},
+    {"lines",
+     {"transfers", "list", "231380104", "-o", "jsonl", NULL},
+     7,
+     7,
+     1,
+     "\"row1\"",
+     "\"row7\"",
+     "row8",
+     NULL},
+    {"newest first", {"files", "list", "231380104", "--limit", "4", NULL}, 9, 3, 2, "FILE", NULL, NULL, NULL},
+};
+
+/* However a node cuts a list, it is one list, to its end or to --limit. */
+static void a_list_goes_on_by_itself(void **state)
+{
+    struct cli_run *f = *state;
+    for (size_t i = 0; i < ROWS(page_rows); i++) {
+        f->rows_total = page_rows[i].total;
+        f->rows_page = page_rows[i].page;
+        f->pages_asked = 0;
+        assert_int_equal(cli_run(f, page_rows[i].line), CLI_DONE);
+        if (strstr(f->output, page_rows[i].first) == NULL ||
+            (page_rows[i].last != NULL && strstr(f->output, page_rows[i].last) == NULL) ||
+            (page_rows[i].not != NULL && strstr(f->output, page_rows[i].not ) != NULL) ||
+            (page_rows[i].text != NULL && strstr(f->output, page_rows[i].text) == NULL) ||
+            f->pages_asked != page_rows[i].pages) {
+            fail_msg("%s: %u pages: %s", page_rows[i].reason, f->pages_asked, f->output);
+        }
+    }
+    f->rows_page = 0;
+    f->json[REQUEST_TRANSFERS_LIST] = "{\"v\":1,\"transfers\":[],\"next\":7,\"more\":true}";
+    assert_int_equal(cli_run(f, (const char *const[]){"transfers", "list", "231380104", NULL}), CLI_FAILED);
+    /* An earlier version's answer, as many rows as asked for and a place to go on. */
+    f->json[REQUEST_TRANSFERS_LIST] = "{\"v\":1,\"transfers\":[{\"id\":\"a\"}],\"next\":7}";
+    assert_int_equal(
+        cli_run(f, (const char *const[]){"transfers", "list", "231380104", "--limit", "1", NULL}), CLI_DONE);
 }
 
 static void an_item_finds_its_shard(void **state)
@@ -507,6 +579,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_node_of_nobody_is_a_usage_error, cli_run_make, cli_run_drop),
         cmocka_unit_test_setup_teardown(some_verbs_need_no_node, cli_run_make, cli_run_drop),
         cmocka_unit_test_setup_teardown(options_become_arguments, cli_run_make, cli_run_drop),
+        cmocka_unit_test_setup_teardown(a_list_goes_on_by_itself, cli_run_make, cli_run_drop),
         cmocka_unit_test_setup_teardown(an_item_finds_its_shard, cli_run_make, cli_run_drop),
         cmocka_unit_test_setup_teardown(a_shard_that_cannot_be_asked_stops_a_change, cli_run_make,
                                         cli_run_drop),

@@ -212,13 +212,13 @@ static void shows_windows_and_files(void **state)
     struct view_rig s;
     (void)state;
     view_rig_open(&s, 0);
-    json_t *o = view_windows(&s.view);
+    json_t *o = view_windows(&s.view, 0);
     assert_string_equal(view_rig_text(view_rig_item(o, "windows", 0), "name"), "SD1");
     assert_string_equal(view_rig_text(view_rig_item(o, "windows", 0), "day"), "2026-11-23");
     assert_true(json_is_true(json_object_get(view_rig_item(o, "windows", 0), "manual")));
     assert_int_equal(view_rig_number(view_rig_item(o, "windows", 0), "files"), 1);
     json_decref(o);
-    o = view_files(&s.view);
+    o = view_files(&s.view, 0);
     static const char *const keys[] = {"id",      "name",     "window",      "state",
                                        "entries", "batches",  "debit_cents", "credit_cents",
                                        "sha256",  "attempts", "built_by",    "uploaded_at"};
@@ -399,8 +399,8 @@ static void survives_damaged_rows(void **state)
             view_transfers(&s.view, 0, span_str("pending")),
             view_transfer(&s.view, ach_sample_transfer(1).id),
             view_trace(&s.view, ach_sample_transfer(1).id),
-            view_windows(&s.view),
-            view_files(&s.view),
+            view_windows(&s.view, 0),
+            view_files(&s.view, 0),
             view_file(&s.view, span_str("1")),
             view_file(&s.view, span_str("SD1-A-1.ach")),
             view_file_verify(&s.view, span_str("1")),

@@ -54,7 +54,7 @@ static void tells_what_is_overdue(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         print_message("%s\n", rows[i].reason);
         s.view.now_ms = rows[i].now_ms;
-        json_t *files = view_files(&s.view);
+        json_t *files = view_files(&s.view, 0);
         assert_string_equal(view_rig_text(view_rig_item(files, "files", 0), "upload_by"),
                             "2026-11-23T15:30:00.000Z");
         assert_int_equal(json_typeof(json_object_get(view_rig_item(files, "files", 0), "overdue")),
@@ -73,7 +73,7 @@ static void tells_what_is_overdue(void **state)
         }
         json_decref(shard);
     }
-    json_t *windows = view_windows(&s.view);
+    json_t *windows = view_windows(&s.view, 0);
     assert_string_equal(view_rig_text(view_rig_item(windows, "windows", 0), "upload_by"),
                         "2026-11-23T15:30:00.000Z");
     json_decref(windows);
