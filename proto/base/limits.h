@@ -98,6 +98,7 @@
 #define INPUT_SIZE_MAX_BYTES (512u << 20)        /* Of transfers given to the tool at once. */
 #define SUBMIT_SHARDS_INFLIGHT_MAX 8             /* Shards that the tool submits to at once. */
 #define CLI_QUESTIONS_INFLIGHT_MAX 64            /* Shards that the tool asks at once. */
+#define CLI_HASHES_INFLIGHT_MAX 8                /* Of these with `hash`: each has connections of its own. */
 #define OFFLINE_CPU_MAX_S 300 /* Of a reader of damaged files, which might run in circles. */
 #define LIST_ROWS_DEFAULT 1000
 #define LIST_ROWS_MAX 10000

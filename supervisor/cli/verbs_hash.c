@@ -290,7 +290,7 @@ static enum cli_exit hash_online(struct cli *c, const struct aba *shards, size_t
         all[i] = (struct comparison){
             .cli = c, .nodes = json_object_get(nodes, "nodes"), .shard = shards[i], .arena = ARENA_INIT};
     }
-    cli_each(c, count, HASHES_INFLIGHT_MAX, compare, all);
+    cli_each(c, count, CLI_HASHES_INFLIGHT_MAX, compare, all);
     for (size_t i = 0; i < count; i++) {
         status = worse(status, show_comparison(&all[i], rows));
         arena_release(&all[i].arena);
