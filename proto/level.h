@@ -28,6 +28,7 @@
 #define LEVEL_EVENT_FIELDS 2u  /* Events hold fields, not sentences. */
 #define LEVEL_CATALOG 2u       /* The catalog knows levels. */
 #define LEVEL_SETTINGS_TIME 2u /* The counters say when the settings came into force. */
+#define LEVEL_COMPARE 2u       /* Replicas answer for their rows (I-17); applied rows hold the set hash. */
 #define LEVEL_WRITTEN \
     2u /* A file's dates are counted from the day of sealing, its batches are
                                 * what their headers say, only names and descriptions are upper-cased. */

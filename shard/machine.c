@@ -6,7 +6,7 @@ enum row_change { ROW_PUT = 1, ROW_DEL = 2 };
 
 void rows_init(struct rows *r, struct kv *kv, struct kv_txn *txn, uint64_t group)
 {
-    *r = (struct rows){.kv = kv, .txn = txn, .group = group, .level_max = LEVEL_MAX};
+    *r = (struct rows){.kv = kv, .txn = txn, .group = group, .level_max = LEVEL_MAX, .level = LEVEL_MAX};
 }
 
 void rows_release(struct rows *r)

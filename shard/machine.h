@@ -31,6 +31,8 @@ struct rows {
     struct bytes *changes;
     struct bytes key_buffer; /* Scratch. */
     uint32_t level_max;      /* The highest level that the machine speaks: LEVEL_MAX, less in tests. */
+    uint32_t level;          /* In force after apply, set by the machine: how the engine's own row is
+                              * written; LEVEL_MAX unless it says less. */
 };
 
 void rows_init(struct rows *r, struct kv *kv, struct kv_txn *txn, uint64_t group);

@@ -59,6 +59,7 @@ static enum sg_err apply_entry(struct apply_job *job, struct rows *rows, struct 
         err = machine->ops->apply(machine->impl, rows, e->index, e->term, e->data, &job->result);
         rows->digester = NULL;
         row->set = rows->set;
+        row->has_set = rows->level >= LEVEL_COMPARE;
     } else if (e->type == RAFT_CHANGE) {
         digester_add(&digester, e->data);
         bytes_set(&job->conf, e->data);
@@ -88,8 +89,9 @@ static enum sg_err read_entry(struct apply_job *job, struct rows *rows, size_t i
     return err == SG_NOTFOUND ? SG_CORRUPT : err;
 }
 
-/* The row of the newest applied entry; zeros before the first. One of a version
- * that knew no set hash gets it here, by a walk that no later apply needs. */
+/* The row of the newest applied entry; zeros before the first. Under a level whose
+ * programs know no set hash it is not in the row: this process remembers it from the
+ * apply before, or finds it by a walk. */
 static enum sg_err read_row(struct apply_job *job, struct rows *rows, struct applied_row *row)
 {
     *row = (struct applied_row){0};
@@ -97,12 +99,14 @@ static enum sg_err read_row(struct apply_job *job, struct rows *rows, struct app
     if (err != SG_OK && err != SG_NOTFOUND) {
         return err;
     }
-    if (!row->has_set) {
+    const struct group *g = job->base.g;
+    if (!row->has_set && g->set_known_at == row->index && row->index > 0) {
+        row->set = g->set_known;
+    } else if (!row->has_set) {
         enum sg_err walked = rows_set_of(rows, &row->set);
         if (walked != SG_OK) {
             return walked;
         }
-        row->has_set = true;
     }
     bytes_set(&job->conf, row->conf);
     if (row->index + 1 != job->first) {
@@ -126,6 +130,10 @@ static enum sg_err apply_all(struct apply_job *job, struct rows *rows)
         }
     }
     row->conf = span_bytes(&job->conf);
+    if (err == SG_OK) {
+        job->base.g->set_known_at = row->index;
+        job->base.g->set_known = row->set;
+    }
     if (err != SG_OK || FAULT_BUG("applied-separately")) {
         return err;
     }
@@ -249,6 +257,7 @@ static void apply_done(struct writer_job *writer_job, enum sg_err err)
         g->applied = job->first + job->items_count - 1;
         g->digest = job->row.digest;
         g->set = job->row.set;
+        g->has_set = true;
         scrub_applied(g, span_bytes(&job->changes));
         if (FAULT_BUG("applied-separately")) {
             write_row_separately(g, job);

@@ -177,6 +177,7 @@ struct group {
     uint64_t applied;
     struct digest digest;
     uint64_t set;                 /* The set hash. */
+    bool has_set;                 /* It is known. */
     uint64_t ran;                 /* Applied in the writer's transaction, flushed or not; >= applied. */
     struct apply_job *applying;   /* The newest one, until it ran. */
     struct proposal_list waiting; /* In the order of their indexes. */
@@ -202,7 +203,8 @@ struct group {
     uint64_t snapshots_sent, snapshots_installed;
 
     /* Of the writer's thread; the loop reads damage after a done(). */
-    bool damaged; /* Or of a later program: damage_err tells. */
+    uint64_t set_known_at, set_known; /* The set hash after applying this entry; at 0: not known. */
+    bool damaged;                     /* Or of a later program: damage_err tells. */
     enum sg_err damage_err;
     char *damage;
 };

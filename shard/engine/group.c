@@ -251,6 +251,7 @@ static void start(struct group *g, struct stored *s)
     g->commit = s->applied;
     g->digest = s->digest;
     g->set = s->set;
+    g->has_set = s->has_set;
     if (s->has_set) {
         compare_note(g, s->applied, compare_state(&s->digest, s->set));
     }

@@ -269,27 +269,6 @@ static enum sg_err check_applied(struct install_job *job, struct kv *kv, struct 
     return SG_OK;
 }
 
-/* The applied row of a sender that knew no set hash gets one. */
-static enum sg_err put_set(struct install_job *job, struct kv *kv, struct kv_txn *txn, uint64_t set)
-{
-    struct rows rows;
-    struct applied_row row;
-    struct bytes conf = BYTES_NONE;
-    rows_init(&rows, kv, txn, job->base.g->o.id);
-    enum sg_err err = applied_row_get(&rows, &row);
-    if (err == SG_OK) {
-        bytes_set(&conf, row.conf);
-        row.conf = span_bytes(&conf);
-        row.set = set;
-        row.has_set = true;
-        job->set = set;
-        err = applied_row_put(kv, txn, job->base.g->o.id, &row);
-    }
-    bytes_release(&conf);
-    rows_release(&rows);
-    return err;
-}
-
 static enum sg_err put_rows(struct install_job *job, struct kv *kv, struct kv_txn *txn)
 {
     uint64_t at = 0;
@@ -312,8 +291,11 @@ static enum sg_err put_rows(struct install_job *job, struct kv *kv, struct kv_tx
     if (err != SG_OK) {
         return err;
     }
-    if (!job->has_set) {
-        return put_set(job, kv, txn, set);
+    if (!job->has_set) { /* Of a level whose programs know none. */
+        job->set = set;
+        job->base.g->set_known_at = job->head.index;
+        job->base.g->set_known = set;
+        return SG_OK;
     }
     return set == job->set || FAULT_BUG("snapshot-without-folds")
                ? SG_OK
@@ -366,6 +348,7 @@ static void installed(struct group *g, struct install_job *job)
     g->ran = g->applied;
     g->digest = job->digest;
     g->set = job->set;
+    g->has_set = true;
     compare_forget(g);
     scrub_forget(g);
     compare_note(g, g->applied, compare_state(&job->digest, job->set));

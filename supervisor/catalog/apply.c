@@ -231,6 +231,7 @@ enum sg_err catalog_apply(struct rows *rows, uint64_t index, uint64_t term, stru
     if (err != SG_OK) {
         goto out;
     }
+    rows->level = m->level.level;
     err = catalog_command_decode(command, &a, &c);
     if (err != SG_OK || c.level > rows->level_max) {
         /* Whole, by the log's checksum: its writer knew more than this program. */

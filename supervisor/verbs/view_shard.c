@@ -296,6 +296,7 @@ json_t *view_shard(struct view *v, const struct shard_status *live)
     if (err == SG_OK) {
         view_add(o, "endpoint", view_text(settings.endpoint.name));
         view_add(o, "settings_version", view_number(settings.version));
+        view_add(o, "level", json_integer(settings.level));
     } else if (err != SG_NOTFOUND) {
         (void)view_fail(v, err, "shard %s: its settings cannot be read here", aba);
         goto err_after_object;

@@ -69,8 +69,8 @@ def until(what, probe, limit=LIMIT_S, every=0.02):
         time.sleep(every)
 
 
-def program(name):
-    path = os.path.join(BIN, name)
+def program(name, where=None):
+    path = os.path.join(where or BIN, name)
     if not os.access(path, os.X_OK):
         raise Failure(f"{path} is not there: build it, or set SHARDGATE_BIN_DIR")
     return path
@@ -111,6 +111,7 @@ class Node:
         self.proc = None
         self.paused = False
         self.may_die = False
+        self.bin = None  # A directory of programs other than those under test.
 
     def start(self, fault=None, bug=None):
         """fault: names as SHARDGATE_FAULT takes them; the node may die of it."""
@@ -121,7 +122,7 @@ class Node:
         with open(self.log, "ab") as log:
             log.write(f"--- start, fault {fault}\n".encode())
             self.proc = subprocess.Popen(
-                [program("shardgated"), "--config", self.config],
+                [program("shardgated", self.bin), "--config", self.config],
                 cwd=self.cluster.dir, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 preexec_fn=_die_with_parent)
         return self
