@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "supervisor/cli/verbs.h"
+#include "supervisor/client/client.h"
 
 #define SHARDS_NAMED 3 /* Of those that one cause kept from answering. */
 
@@ -153,4 +154,58 @@ enum cli_exit questions_fail(const struct cli *c, const struct question *questio
         }
     }
     return status;
+}
+
+/* --- Each node by itself ------------------------------------------------------------------ */
+
+struct nodes_asking {
+    struct cli *cli;
+    const struct request *request;
+    struct node_answer *answers;
+};
+
+static void ask_node(void *impl, size_t i)
+{
+    struct nodes_asking *a = impl;
+    struct node_answer *answer = &a->answers[i];
+    struct request r = *a->request;
+    uint32_t left_ms = cli_left_ms(a->cli);
+    struct arena arena = ARENA_INIT;
+    struct client *client;
+    struct reply reply;
+    char why[256];
+
+    r.timeout_ms = left_ms < answer->wait_ms ? left_ms : answer->wait_ms;
+    if (r.timeout_ms == 0 || client_new(answer->address, &client, why, sizeof why) != SG_OK) {
+        return;
+    }
+    if (client_call(client, &r, &arena, &reply) == SG_OK) {
+        answer->document =
+            json_loadb(reply.json.n == 0 ? "" : (const char *)reply.json.p, reply.json.n, 0, NULL);
+    }
+    client_free(client);
+    arena_release(&arena);
+}
+
+size_t nodes_ask(struct cli *c, const json_t *nodes, const char *except, const struct request *r,
+                 struct node_answer out[NODES_MAX])
+{
+    struct nodes_asking a = {c, r, out};
+    size_t count = 0;
+    size_t i;
+    json_t *row;
+
+    json_array_foreach(nodes, i, row)
+    {
+        const char *name = json_string_value(json_object_get(row, "name"));
+        const char *address = json_string_value(json_object_get(row, "client"));
+        const char *state = json_string_value(json_object_get(row, "state"));
+        bool is_down = state != NULL && strcmp(state, "down") == 0;
+        if (name != NULL && address != NULL && strcmp(name, except) != 0 && count < NODES_MAX) {
+            out[count++] = (struct node_answer){.address = address,
+                                                .wait_ms = is_down ? NODE_DOWN_ANSWER_MS : NODE_ANSWER_MS};
+        }
+    }
+    cli_each(c, count, NODES_MAX, ask_node, &a);
+    return count;
 }

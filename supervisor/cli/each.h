@@ -25,4 +25,20 @@ void questions_release(struct question *questions, size_t count);
  * answering. Answers the status of the first, CLI_DONE when none failed. */
 enum cli_exit questions_fail(const struct cli *c, const struct question *questions, size_t count);
 
+/* Another node's own answer to a question. */
+struct node_answer {
+    const char *address;
+    uint32_t wait_ms;
+    json_t *document; /* NULL: none in time. */
+};
+
+/* Ask the nodes of a list ("nodes" of an answer) by their own addresses, all but the
+ * one named except. Waits for NODE_ANSWER_MS at most; for one that the list calls down
+ * for NODE_DOWN_ANSWER_MS, since it may be back. Answers how many are in out; nodes is
+ * borrowed, the documents are the caller's. */
+#define NODE_ANSWER_MS 500
+#define NODE_DOWN_ANSWER_MS 100
+size_t nodes_ask(struct cli *c, const json_t *nodes, const char *except, const struct request *r,
+                 struct node_answer out[NODES_MAX]);
+
 #endif

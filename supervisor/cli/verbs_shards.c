@@ -35,13 +35,93 @@ enum cli_exit run_plain(struct cli *c)
     return status;
 }
 
+/* --- shards list ------------------------------------------------------------------------- */
+
+static const char *text_of(const json_t *o, const char *key)
+{
+    const char *text = json_string_value(json_object_get(o, key));
+    return text == NULL ? "" : text;
+}
+
+/* The place of a shard's row, or of the first behind it. */
+static size_t row_place(const json_t *rows, const char *aba)
+{
+    size_t low = 0;
+    size_t high = json_array_size(rows);
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (strcmp(text_of(json_array_get(rows, middle), "routing_number"), aba) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+/* The leader of a shard knows when it closes and what is committed; a shard without a
+ * replica on the first node comes from the others alone. */
+static void take_rows(json_t *rows, const json_t *other)
+{
+    const char *node = text_of(other, "answered_by");
+    size_t i;
+    json_t *row;
+
+    json_array_foreach(json_object_get(other, "shards"), i, row)
+    {
+        const char *aba = text_of(row, "routing_number");
+        size_t at = row_place(rows, aba);
+        bool is_there = at < json_array_size(rows) &&
+                        strcmp(text_of(json_array_get(rows, at), "routing_number"), aba) == 0;
+        if (!is_there) {
+            CHECK(json_array_insert(rows, at, row) == 0);
+        } else if (strcmp(text_of(row, "leader"), node) == 0) {
+            CHECK(json_array_set(rows, at, row) == 0);
+        }
+    }
+}
+
+/* What each node says, by its leader where there is one. */
+static enum cli_exit list_shards(struct cli *c)
+{
+    struct request r = cli_request(c, REQUEST_SHARDS_LIST, (struct aba){0});
+    const struct request ask_nodes = {.kind = REQUEST_NODES_LIST};
+    struct node_answer others[NODES_MAX];
+    json_t *document;
+    json_t *nodes = NULL;
+    size_t count = 0;
+    enum cli_exit status = cli_fetch(c, &r, &document);
+
+    if (status == CLI_DONE) {
+        status = cli_fetch(c, &ask_nodes, &nodes);
+    }
+    if (status == CLI_DONE) {
+        count = nodes_ask(c, json_object_get(nodes, "nodes"), text_of(document, "answered_by"), &r, others);
+        for (size_t i = 0; i < count; i++) {
+            take_rows(json_object_get(document, "shards"), others[i].document);
+            json_decref(others[i].document);
+        }
+        cli_show(c, document);
+    }
+    json_decref(document);
+    json_decref(nodes);
+    return status;
+}
+
 /* A node that nobody knows leads nothing, which is not what was asked. */
 enum cli_exit run_shards_list(struct cli *c)
 {
     const char *node = c->args.option[OPTION_NODE];
     enum cli_exit status = node == NULL ? CLI_DONE : cli_node(c, node);
-    return status == CLI_DONE ? run_plain(c) : status;
+
+    if (status != CLI_DONE) {
+        return status;
+    }
+    return c->args.option[OPTION_DATA_DIR] != NULL ? run_plain(c) : list_shards(c);
 }
+
+/* --- leader show ------------------------------------------------------------------------- */
 
 enum cli_exit run_leader_show(struct cli *c)
 {

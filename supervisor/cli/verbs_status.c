@@ -10,8 +10,6 @@
 #include "supervisor/cli/verbs.h"
 #include "supervisor/client/client.h"
 
-#define STATUS_OTHERS_MS 500 /* For all further nodes: within a second, with some that hang. */
-
 static const char *field(const json_t *o, const char *key)
 {
     const char *text = json_string_value(json_object_get(o, key));
@@ -37,40 +35,6 @@ static const json_t *node_row(const json_t *status, const char *name)
 static bool is_from_a_member(const json_t *status)
 {
     return strcmp(field(node_row(status, field(status, "answered_by")), "state"), "up") == 0;
-}
-
-/* Another node, asked by itself. */
-struct other {
-    const char *address;
-    json_t *status; /* NULL: no answer in time. */
-};
-
-struct others {
-    struct cli *cli;
-    struct other nodes[NODES_MAX];
-    size_t count;
-};
-
-static void ask_other(void *impl, size_t i)
-{
-    struct others *all = impl;
-    struct other *o = &all->nodes[i];
-    uint32_t left_ms = cli_left_ms(all->cli);
-    struct request r = {.kind = REQUEST_STATUS,
-                        .timeout_ms = left_ms < STATUS_OTHERS_MS ? left_ms : STATUS_OTHERS_MS};
-    struct arena a = ARENA_INIT;
-    struct client *client;
-    struct reply reply;
-    char why[256];
-
-    if (r.timeout_ms == 0 || client_new(o->address, &client, why, sizeof why) != SG_OK) {
-        return;
-    }
-    if (client_call(client, &r, &a, &reply) == SG_OK) {
-        o->status = json_loadb(reply.json.n == 0 ? "" : (const char *)reply.json.p, reply.json.n, 0, NULL);
-    }
-    client_free(client);
-    arena_release(&a);
 }
 
 static bool is_listed(const json_t *list, const json_t *item)
@@ -118,33 +82,39 @@ static void add_attention(const json_t *base, const json_t *other)
     }
 }
 
+/* A node knows itself better and sooner than base does. */
+static void take_own_row(json_t *base, const json_t *other)
+{
+    const char *name = field(other, "answered_by");
+    const json_t *own = node_row(other, name);
+    json_t *rows = json_object_get(base, "nodes");
+
+    for (size_t i = 0; own != NULL && i < json_array_size(rows); i++) {
+        if (strcmp(field(json_array_get(rows, i), "name"), name) == 0) {
+            CHECK(json_array_set_new(rows, i, json_deep_copy(own)) == 0);
+        }
+    }
+}
+
 /* Asks the nodes that base names; takes it, answers what is to be shown. */
 static json_t *ask_others(struct cli *c, json_t *base)
 {
-    json_t *first = base;
-    struct others others = {.cli = c};
+    const struct request r = {.kind = REQUEST_STATUS};
+    struct node_answer others[NODES_MAX];
+    size_t count = nodes_ask(c, json_object_get(base, "nodes"), field(base, "answered_by"), &r, others);
     size_t i;
-    json_t *row;
 
-    json_array_foreach(json_object_get(first, "nodes"), i, row)
-    {
-        bool is_down = strcmp(field(row, "state"), "down") == 0 && is_from_a_member(first);
-        if (!is_down && strcmp(field(row, "name"), field(first, "answered_by")) != 0 &&
-            others.count < NODES_MAX) {
-            others.nodes[others.count++].address = field(row, "client");
-        }
-    }
-    cli_each(c, others.count, CLI_QUESTIONS_INFLIGHT_MAX, ask_other, &others);
-    for (i = 0; i < others.count && !is_from_a_member(base); i++) {
-        if (others.nodes[i].status != NULL) {
-            json_t *better = others.nodes[i].status;
-            others.nodes[i].status = base;
+    for (i = 0; i < count && !is_from_a_member(base); i++) {
+        if (others[i].document != NULL) {
+            json_t *better = others[i].document;
+            others[i].document = base;
             base = better;
         }
     }
-    for (i = 0; i < others.count; i++) {
-        add_attention(base, others.nodes[i].status);
-        json_decref(others.nodes[i].status);
+    for (i = 0; i < count; i++) {
+        add_attention(base, others[i].document);
+        take_own_row(base, others[i].document);
+        json_decref(others[i].document);
     }
     if (json_array_size(json_object_get(base, "attention")) > 0 &&
         strcmp(field(base, "health"), "healthy") == 0) {

@@ -114,7 +114,8 @@ void member_usable(struct node *n, struct node_member *m)
     }
 }
 
-void members_tick(struct node *n)
+/* What this node says of itself, to one other or (0) to all. */
+static void tell(struct node *n, uint64_t to)
 {
     struct message m = {.kind = MESSAGE_NODE_STATUS};
 
@@ -127,15 +128,28 @@ void members_tick(struct node *n)
     members_own_formats(n, &m.node_status.formats);
     members_own_counts(n, &m.node_status);
     for (size_t i = 0; i < n->options.founders_count; i++) {
-        if (n->members[i].founder != n->self) {
+        if (n->members[i].founder != n->self && (to == 0 || to == i + 1)) {
             transport_send(&n->lanes[0].transport, i + 1, &m);
         }
     }
 }
 
+void members_tick(struct node *n)
+{
+    tell(n, 0);
+}
+
+void members_greet(struct node *n, uint64_t peer)
+{
+    tell(n, peer);
+}
+
 void members_status(struct node *n, uint64_t from, const struct message_node_status *status)
 {
     struct node_member *m = &n->members[from - 1];
+    if (!m->has_status) {
+        tell(n, from); /* It has just become a member, and what was said before passed it by. */
+    }
     m->status = *status;
     (void)node_clean_text(span_cstr(status->version, m->version, sizeof m->version));
     m->status.version = span_str(m->version);

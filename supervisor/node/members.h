@@ -38,6 +38,9 @@ struct node_member {
 };
 
 void members_tick(struct node *n);
+/* A connection came up: what this node is and leads goes with it, so that the other
+ * need not call it "starting" until the next heartbeat. */
+void members_greet(struct node *n, uint64_t peer);
 /* What this node says of itself. */
 void members_own_formats(const struct node *n, struct message_formats *out);
 /* What m said in a HELLO or its status. */

@@ -285,6 +285,7 @@ void node_run(struct node *n)
         return;
     }
     logger_line(LOG_INFO, &scope, "node.running", "groups=%zu", n->lanes[0].slots_count);
+    members_tick(n);
 }
 
 /* --- Frames ------------------------------------------------------------------ */
@@ -526,6 +527,7 @@ void node_peer_up(struct node *n, uint64_t peer)
     logger_line(LOG_INFO, &scope, "peer.up", "peer=%s", n->founders[peer - 1].name);
     n->members[peer - 1].is_linked = true;
     forming_greet(n, &n->members[peer - 1], true);
+    members_greet(n, peer);
 }
 
 void node_peer_down(struct node *n, uint64_t peer)

@@ -73,9 +73,9 @@ static void propose(struct call *c)
     if (plan->changes_count > CATALOG_CHANGES_MAX || encoded.n > ENTRY_SIZE_MAX_BYTES) {
         call_fail(
             c, SG_TOOBIG,
-            "%zu changes of %zu bytes are more than goes in as a whole (%d of %u bytes): apply the file "
-            "in parts, what others refer to first; nothing was changed",
-            plan->changes_count, encoded.n, CATALOG_CHANGES_MAX, ENTRY_SIZE_MAX_BYTES);
+            "%zu changes are more than goes in as a whole (%d, or %u bytes): apply the file in parts, what "
+            "others refer to first; nothing was changed",
+            plan->changes_count, CATALOG_CHANGES_MAX, ENTRY_SIZE_MAX_BYTES);
         bytes_release(&encoded);
         return;
     }

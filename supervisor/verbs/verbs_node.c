@@ -47,6 +47,12 @@ static void member_formats_json(const struct node *n, size_t i, json_t *o)
     view_add(o, "differs", json_string(difference));
 }
 
+/* A figure of a node that says nothing (now, or yet) is not known. */
+static json_t *figure(bool known, uint32_t value)
+{
+    return known ? json_integer((json_int_t)value) : json_null();
+}
+
 static json_t *member_json(const struct node *n, size_t i)
 {
     const struct node_member *m = &n->members[i];
@@ -54,23 +60,24 @@ static json_t *member_json(const struct node *n, size_t i)
     uint64_t now = loop_now_ms(n->lanes[0].loop);
     bool is_self = m->founder == n->self;
     char identity[2 * IDENTITY_SIZE + 1];
+    bool known = is_self || (m->has_status && member_is_alive(n, i + 1));
 
     if (is_self) {
         s = (struct message_node_status){.started_ms = n->started_wall_ms};
         members_own_counts(n, &s);
     }
-    json_t *o =
-        json_pack("{s:s,s:s,s:i,s:i,s:i,s:s,s:s,s:s,s:s,s:o,s:o}", "name", m->founder->name, "state",
-                  member_state_name(n, i + 1), "leaders", (int)s.leaders, "replicas", (int)s.replicas,
-                  "stopped", (int)s.stopped_groups, "peer", m->founder->peer, "client", m->founder->client,
-                  "version", is_self ? SHARDGATE_VERSION_TEXT : m->version, "identity",
-                  m->has_identity || is_self
-                      ? hex_text(span_of(is_self ? n->identity.b : m->identity.b, IDENTITY_SIZE), identity)
-                      : "",
-                  "started", view_time((int64_t)s.started_ms), "age_ms",
-                  is_self            ? json_integer(0)
-                  : m->heard_ms == 0 ? json_null()
-                                     : json_integer((json_int_t)(now - m->heard_ms)));
+    json_t *o = json_pack(
+        "{s:s,s:s,s:o,s:o,s:o,s:s,s:s,s:s,s:s,s:o,s:o}", "name", m->founder->name, "state",
+        member_state_name(n, i + 1), "leaders", figure(known, s.leaders), "replicas",
+        figure(known, s.replicas), "stopped", figure(known, s.stopped_groups), "peer", m->founder->peer,
+        "client", m->founder->client, "version", is_self ? SHARDGATE_VERSION_TEXT : m->version, "identity",
+        m->has_identity || is_self
+            ? hex_text(span_of(is_self ? n->identity.b : m->identity.b, IDENTITY_SIZE), identity)
+            : "",
+        "started", view_time((int64_t)s.started_ms), "age_ms",
+        is_self            ? json_integer(0)
+        : m->heard_ms == 0 ? json_null()
+                           : json_integer((json_int_t)(now - m->heard_ms)));
     member_formats_json(n, i, o);
     return o;
 }
@@ -138,6 +145,8 @@ void verb_export(struct call *c, struct lane_slot *slot)
     bytes_release(&yaml);
 }
 
+#define LEADERLESS_NAMED 3 /* More shards without a leader are one row. */
+
 /* --- status ------------------------------------------------------------------------- */
 
 static void attention(json_t *list, const char *kind, const char *subject, const char *text)
@@ -152,9 +161,10 @@ static void attention_disk(const struct node *n, json_t *list)
         const struct kv *kv = n->options.lanes[i].kv;
         uint64_t free_bytes = kv->ops->free_bytes(kv->impl);
         if (free_bytes < STORE_FREE_SPACE_MIN_BYTES) {
-            char text[160];
+            char text[256];
             (void)snprintf(text, sizeof text,
-                           "the disk of %s has %llu MiB left: it takes no payments until it has %llu",
+                           "the disk of %s has %llu MiB left: it takes no payments until it has %llu: free "
+                           "space there, or 'shardgate leader transfer ABA' for what it leads",
                            kv->name, (unsigned long long)(free_bytes >> 20),
                            (unsigned long long)(STORE_FREE_SPACE_MIN_BYTES >> 20));
             attention(list, "disk", n->self->name, text);
@@ -181,25 +191,46 @@ static void attention_pace(const struct node *n, json_t *list)
     }
 }
 
-static void attention_nodes(const struct node *n, json_t *list, size_t *down)
+/* One that does not answer, or is refused. quorum: the others are enough. */
+static void attention_missing(const struct node *n, size_t i, bool quorum, json_t *list)
 {
+    const struct node_member *m = &n->members[i];
+    char text[448];
+
+    if (strcmp(member_state_name(n, i + 1), "refused") == 0) {
+        (void)snprintf(text, sizeof text,
+                       "has another data directory than the one it joined with, and is refused: see its log, "
+                       "and start it with the directory it had");
+    } else {
+        (void)snprintf(
+            text, sizeof text, "does not answer %s%s: start shardgated there, then 'shardgate ping %s'",
+            n->self->name, quorum ? "; its shards go on with the other nodes" : "", m->founder->client);
+    }
+    attention(list, "node", m->founder->name, text);
+}
+
+/* Nodes that are here, and trouble with them. Returns how many are not. */
+static size_t attention_nodes(const struct node *n, json_t *list)
+{
+    size_t down = n->state != NODE_RUNNING;
+
     if (n->state != NODE_RUNNING) {
         attention(list, "node", n->self->name,
                   n->refusal[0] != '\0' ? n->refusal : node_state_name(n->state));
-        ++*down;
+    }
+    for (size_t i = 0; i < n->options.founders_count; i++) {
+        down += n->members[i].founder != n->self && !member_is_alive(n, i + 1);
     }
     for (size_t i = 0; i < n->options.founders_count; i++) {
         const struct node_member *m = &n->members[i];
+        char text[448];
         if (m->founder != n->self && !member_is_alive(n, i + 1)) {
-            char text[128];
-            (void)snprintf(text, sizeof text, "%s; its shards go on with the other nodes",
-                           strcmp(member_state_name(n, i + 1), "refused") == 0
-                               ? "has another data directory than the one it joined with, and is refused"
-                               : "does not answer");
+            attention_missing(n, i, down <= n->options.founders_count / 2, list);
+        } else if (m->founder != n->self && !m->has_status) {
+            (void)snprintf(text, sizeof text, "is starting: 'shardgate ping %s' says when it is up",
+                           m->founder->client);
             attention(list, "node", m->founder->name, text);
-            ++*down;
         } else if (m->founder != n->self && m->status.stopped_groups > 0) {
-            char text[448];
             (void)snprintf(text, sizeof text,
                            "%u of its replicas are stopped: its log and 'shardgate --connect %s shards list' "
                            "say why",
@@ -212,6 +243,22 @@ static void attention_nodes(const struct node *n, json_t *list, size_t *down)
             attention(list, "differs", m->founder->name, difference);
         }
     }
+    return down;
+}
+
+/* Without a majority nothing goes on anywhere, and this says it for every shard. */
+static void attention_quorum(const struct node *n, size_t down, json_t *list)
+{
+    size_t nodes = n->options.founders_count;
+    size_t needed = nodes / 2 + 1;
+    char text[256];
+
+    (void)snprintf(text, sizeof text,
+                   "%zu of %zu nodes are here and %zu are needed: no payment is accepted and no file is sent "
+                   "until %zu more run%s: see 'shardgate nodes list'",
+                   nodes - down, nodes, needed, needed - (nodes - down),
+                   needed - (nodes - down) == 1 ? "s" : "");
+    attention(list, "quorum", n->cluster, text);
 }
 
 static void attention_shard(const struct shard_summary *s, json_t *list)
@@ -220,8 +267,6 @@ static void attention_shard(const struct shard_summary *s, json_t *list)
     (void)aba_text((struct aba){(uint32_t)s->group}, aba);
     if (s->why[0] != '\0') {
         attention(list, "shard", aba, s->why);
-    } else if (s->leader == 0) {
-        attention(list, "shard", aba, "has no leader that this node knows of");
     }
     for (size_t i = 0; i < s->trouble_count && i < SUMMARY_TROUBLE_MAX; i++) {
         attention(list, s->trouble[i].kind, aba, s->trouble[i].text);
@@ -234,32 +279,69 @@ static void attention_shard(const struct shard_summary *s, json_t *list)
     }
 }
 
+/* Those that have no leader though there are nodes enough: each, or, of many, one row. */
+static void attention_leaderless(const struct summary *s, size_t count, json_t *list)
+{
+    char aba[ABA_TEXT_SIZE];
+    char text[160];
+
+    for (size_t i = 0; i < s->shards_count; i++) {
+        const struct shard_summary *one = &s->shards[i];
+        if (one->leader != 0 || one->why[0] != '\0') {
+            continue;
+        }
+        (void)aba_text((struct aba){(uint32_t)one->group}, aba);
+        (void)snprintf(text, sizeof text, "has no leader that this node knows of: 'shardgate leader show %s'",
+                       aba);
+        if (count > LEADERLESS_NAMED) {
+            (void)snprintf(
+                text, sizeof text,
+                "and %zu more shards have no leader that this node knows of: 'shardgate shards list "
+                "--unhealthy' shows them",
+                count - 1);
+        }
+        attention(list, "shard", aba, text);
+        if (count > LEADERLESS_NAMED) {
+            return;
+        }
+    }
+}
+
 static void status_done(struct call *c, const struct summary *s)
 {
     struct node *n = c->node;
     json_t *list = json_array();
-    size_t down = 0;
     size_t without_leader = 0;
+    size_t leaderless = 0; /* And not for a reason of its own. */
     const char *health;
+    size_t down = attention_nodes(n, list);
+    bool quorum = down <= n->options.founders_count / 2;
 
-    attention_nodes(n, list, &down);
+    if (!quorum && n->state == NODE_RUNNING) {
+        attention_quorum(n, down, list);
+    }
     attention_disk(n, list);
     attention_pace(n, list);
     for (size_t i = 0; i < s->shards_count; i++) {
         without_leader += s->shards[i].leader == 0;
+        leaderless += s->shards[i].leader == 0 && s->shards[i].why[0] == '\0';
         attention_shard(&s->shards[i], list);
+    }
+    if (quorum) {
+        attention_leaderless(s, leaderless, list);
     }
     if (n->catalog_failed) {
         char text[400];
         (void)snprintf(text, sizeof text, "its replica of the catalog has stopped, its shards go on: %s",
                        n->catalog_why);
         attention(list, "catalog", n->self->name, text);
-    } else if (n->state == NODE_RUNNING && n->catalog_leader == 0) {
-        attention(list, "catalog", "catalog", "has no leader: the configuration cannot be changed");
+    } else if (n->state == NODE_RUNNING && n->catalog_leader == 0 && quorum) {
+        attention(list, "catalog", "catalog",
+                  "has no leader: the configuration cannot be changed until it has: 'shardgate nodes list'");
     }
-    health = down > n->options.founders_count / 2 || n->state != NODE_RUNNING ? "unavailable"
-             : json_array_size(list) > 0                                      ? "degraded"
-                                                                              : "healthy";
+    health = !quorum || n->state != NODE_RUNNING ? "unavailable"
+             : json_array_size(list) > 0         ? "degraded"
+                                                 : "healthy";
     call_document(c, json_pack("{s:i,s:s,s:s,s:s,s:o,s:{s:I,s:I},s:o}", "v", 1, "cluster", n->cluster,
                                "answered_by", n->self->name, "health", health, "nodes", members_json(n),
                                "shards", "total", (json_int_t)s->shards_count, "without_leader",

@@ -160,22 +160,25 @@ json_t *view_log(struct view *v, uint64_t from, uint64_t to)
 
 /* --- shards show ---------------------------------------------------------------------------------- */
 
+/* What a replica that is not heard from has is not known: a leader counts it from
+ * zero. */
 static json_t *replicas_json(const struct view *v, const struct group_status *g)
 {
     json_t *list = json_array();
     for (size_t i = 0; i < g->replicas_count; i++) {
         const struct group_replica *r = &g->replicas[i];
         char buffer[24];
+        bool known = r->is_leader || r->is_recent;
         uint64_t match = r->is_leader ? g->last_index : r->match_index;
-        view_append(list, json_pack("{s:s,s:s,s:I,s:I,s:s}", "node", view_node(v, r->node, buffer), "role",
+        view_append(list, json_pack("{s:s,s:s,s:o,s:o,s:s}", "node", view_node(v, r->node, buffer), "role",
                                     r->is_leader  ? "leader"
                                     : r->is_voter ? "follower"
                                                   : "standby",
-                                    "match_index", (json_int_t)match, "lag",
-                                    (json_int_t)(g->last_index - match), "state",
-                                    r->installing                  ? "installing"
-                                    : r->is_leader || r->is_recent ? "ok"
-                                                                   : "unreachable"));
+                                    "match_index", known ? view_number(match) : json_null(), "lag",
+                                    known ? view_number(g->last_index - match) : json_null(), "state",
+                                    r->installing ? "installing"
+                                    : known       ? "ok"
+                                                  : "unreachable"));
     }
     return list;
 }

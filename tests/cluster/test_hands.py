@@ -72,4 +72,42 @@ def test_time_is_that_of_the_command():
         print(f"        {MANY} shards without a quorum, --timeout 2s: {took:.1f} s; {done.stderr.strip()}")
 
 
+def test_each_figure_comes_from_who_knows_it():
+    numbers = [routing_number(i) for i in range(6)]
+    with Cluster() as c:
+        for aba in numbers:
+            Bank(c, aba)
+        c.start()
+        c.apply(settings(*numbers, windows={aba: [("ND", "23:59")] for aba in numbers}))
+        # In force when apply says so: no waiting here.
+        for node in c.nodes:
+            rows = c.ask("shards", "list", to=[node])["shards"]
+            same([r["routing_number"] for r in rows], sorted(numbers), f"shards by {node.name}")
+            check(all(r["next_close"] for r in rows), f"next closes by {node.name}: {rows}")
+        gone = c.nodes[2]
+        gone.kill()
+        until("the others see that it is gone",
+              lambda: [n["state"] for n in c.ask("nodes", "list", to=c.nodes[:2])["nodes"]].count("down") == 1)
+        row = next(n for n in c.ask("status", to=c.nodes[:2])["nodes"] if n["name"] == gone.name)
+        same([row[k] for k in ("leaders", "replicas", "stopped")], [None] * 3, "figures of a node that is gone")
+        led = next(a for a in numbers if c.ask("leader", "show", a)["leader"] is not None)
+        until("its replica is unreachable", lambda: [r["state"] for r in c.ask("shards", "show", led)["replicas"]
+                                                     ].count("unreachable") == 1)
+        row = next(r for r in c.ask("shards", "show", led)["replicas"] if r["node"] == gone.name)
+        same((row["match_index"], row["lag"]), (None, None), "what the replica that is gone has")
+        gone.start()
+        c.wait_up(gone)
+        status = c.ask("status", to=c.nodes[:1])
+        row = next(n for n in status["nodes"] if n["name"] == gone.name)
+        check(row["state"] == "up" and row["replicas"] == len(numbers), f"a node right after its restart: {row}")
+        c.nodes[1].kill()
+        gone.kill()
+        left = c.nodes[0]
+        until("it knows", lambda: c.ask("status", to=[left])["health"] == "unavailable")
+        status = c.ask("status", to=[left])
+        check(len(status["attention"]) <= 3, f"rows without a quorum: {status['attention']}")
+        check(any("2 are needed" in a["text"] for a in status["attention"]), f"{status['attention']}")
+        check(all("'shardgate " in a["text"] for a in status["attention"]), f"no command in {status['attention']}")
+
+
 main()

@@ -262,7 +262,11 @@ static void options_become_arguments(void **state)
         {{"transfers", "cancel", "a", "--shard", "231380104", NULL}, "transfers cancel 231380104 id=a"},
     };
     struct cli_run *f = *state;
-    f->json[REQUEST_NODES_LIST] = "{\"nodes\":[{\"name\":\"n1\"},{\"name\":\"n2\"}]}";
+    char nodes[256];
+    (void)snprintf(nodes, sizeof nodes,
+                   "{\"nodes\":[{\"name\":\"n1\",\"client\":\"%s\"},{\"name\":\"n2\",\"client\":\"%s\"}]}",
+                   f->node.address, f->node.address);
+    f->json[REQUEST_NODES_LIST] = nodes;
     for (size_t i = 0; i < ROWS(rows); i++) {
         (void)cli_run(f, rows[i].line);
         assert_string_equal(f->asked, rows[i].asked);

@@ -132,6 +132,60 @@ static void a_damaged_replica_passes_requests_on(void **state)
     node_world_free(w);
 }
 
+/* Two of three are gone: one row says what it means for all, and each names a
+ * command; what those that are gone had is not known any more. */
+static void status_without_a_quorum_is_short(void **state)
+{
+    (void)state;
+    struct node_world *w = node_check_serving(1);
+    node_world_kill(w, 1);
+    node_world_advance(w, 5000);
+    const struct reply *r = node_world_verb(w, 0, REQUEST_STATUS, 0, NULL);
+    node_check_ok(r);
+    assert_true(node_check_has(r->json, "\"health\":\"degraded\""));
+    assert_true(node_check_has(r->json, "its shards go on with the other nodes: start shardgated there"));
+    assert_true(node_check_has(r->json, "\"state\":\"down\",\"leaders\":null,\"replicas\":null"));
+    r = node_world_verb(w, 0, REQUEST_SHARDS_SHOW, ABA_A, NULL);
+    node_check_ok(r);
+    assert_true(node_check_has(r->json, "\"match_index\":null,\"lag\":null,\"state\":\"unreachable\""));
+    node_world_kill(w, 2);
+    node_world_advance(w, 5000);
+    r = node_world_verb(w, 0, REQUEST_STATUS, 0, NULL);
+    node_check_ok(r);
+    assert_true(node_check_has(r->json, "\"health\":\"unavailable\""));
+    assert_true(node_check_has(r->json, "1 of 3 nodes are here and 2 are needed"));
+    assert_false(node_check_has(r->json, "go on with the other nodes"));
+    assert_false(node_check_has(r->json, "has no leader"));
+    assert_true(node_check_has(r->json, "\"without_leader\":2"));
+    node_world_free(w);
+}
+
+/* What a node says of itself comes with the connection, not a heartbeat later. */
+static void a_node_that_is_back_is_known_at_once(void **state)
+{
+    (void)state;
+    struct node_world *w = node_check_serving(1);
+    node_world_kill(w, 2);
+    node_world_advance(w, 3000);
+    assert_int_equal(node_world_start(w, 2), SG_OK);
+    const struct reply *r = NULL;
+    for (unsigned ms = 0; ms < NODE_HEARTBEAT_MS; ms++) {
+        node_world_advance(w, 1);
+        r = node_world_verb(w, 0, REQUEST_STATUS, 0, NULL);
+        node_check_ok(r);
+        /* Until it has said something of itself it is not called healthy, nor its figures 0. */
+        if (node_check_has(r->json, "starting")) {
+            assert_true(node_check_has(r->json, "\"health\":\"degraded\""));
+            assert_true(node_check_has(r->json, "\"state\":\"starting\",\"leaders\":null"));
+        }
+        if (node_world_node(w, 0)->members[2].has_status) {
+            break;
+        }
+    }
+    assert_true(node_world_node(w, 0)->members[2].has_status);
+    node_world_free(w);
+}
+
 /* Nothing is wrong with the transfer, and it goes on by itself once there is room. */
 static void a_leader_without_room_takes_nothing(void **state)
 {
@@ -532,6 +586,8 @@ int main(void)
         cmocka_unit_test(parked_calls_go_on),
         cmocka_unit_test(a_minority_says_so_in_time),
         cmocka_unit_test(a_damaged_replica_passes_requests_on),
+        cmocka_unit_test(status_without_a_quorum_is_short),
+        cmocka_unit_test(a_node_that_is_back_is_known_at_once),
         cmocka_unit_test(a_leader_without_room_takes_nothing),
         cmocka_unit_test(an_unreadable_catalog_is_not_an_empty_one),
         cmocka_unit_test(repeats_what_may_be_repeated),
