@@ -218,7 +218,7 @@ bool args_duration(const char *text, uint32_t *out_ms)
     static const struct {
         const char *unit;
         uint64_t ms;
-    } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"", 1000}};
+    } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}, {"", 1000}};
     uint64_t n;
     const char *rest = digits(text, &n);
 

@@ -34,6 +34,9 @@
     X(OPTION_REVEAL, "reveal", 0, NULL, "show account numbers in full")                                  \
     X(OPTION_DRY_RUN, "dry-run", 0, NULL, "say what would change, and change nothing")                   \
     X(OPTION_CHECK, "check", 0, NULL, "exit with 7 when the cluster is degraded")                        \
+    X(OPTION_TAIL, "tail", 0, "N", "the newest N (default: 100)")                                        \
+    X(OPTION_KIND, "kind", 0, "KIND", "only events of this kind, like file.hold, or family, like file")  \
+    X(OPTION_SINCE, "since", 0, "TIME", "only those since then: 30m, 2h, 2026-11-30 (UTC)")              \
     X(OPTION_FOLLOW, "follow", 0, NULL, "wait for more, until interrupted")                              \
     X(OPTION_ALL, "all", 0, NULL, "every shard")                                                         \
     X(OPTION_FILE, "file", 'f', "FILE", "the configuration to apply, or -")                              \
@@ -73,7 +76,7 @@ MUST_USE enum sg_err args_parse(int argc, char *const *argv, struct args *out, c
 /* The options given, as a set. */
 uint32_t args_given(const struct args *a);
 
-/* "500ms", "10s", "2m" or a number of seconds; at least 1 ms. */
+/* "500ms", "10s", "2m", "3h", "4d" or a number of seconds; at least 1 ms, at most 49 days. */
 MUST_USE bool args_duration(const char *text, uint32_t *out_ms);
 /* A decimal number of at most 19 digits and nothing else. */
 MUST_USE bool args_number(const char *text, uint64_t *out);

@@ -84,7 +84,10 @@ static enum cli_exit check_numbers(const struct cli *c)
     static const struct {
         enum cli_option option;
         uint64_t from, to;
-    } numbers[] = {{OPTION_LIMIT, 1, INT64_MAX}, {OPTION_FROM, 0, INT64_MAX}, {OPTION_TO, 0, INT64_MAX}};
+    } numbers[] = {{OPTION_LIMIT, 1, INT64_MAX},
+                   {OPTION_FROM, 0, INT64_MAX},
+                   {OPTION_TO, 0, INT64_MAX},
+                   {OPTION_TAIL, 0, LIST_ROWS_MAX}};
 
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         const char *text = c->args.option[numbers[i].option];

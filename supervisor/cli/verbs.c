@@ -62,8 +62,10 @@ const struct cli_verb verbs[] = {
      run_file_resolve, &layout_record, "end a hold: say --as what the bank has"},
     {"files cancel", "F", 1, 1, SHARD | REASON, VERB_ONLINE, REQUEST_FILES_CANCEL, run_file, &layout_record,
      "stop a file before the bank has it"},
-    {"events", "ABA", 1, 1, LIMIT | FROM | OPTION_BIT(OPTION_FOLLOW), VERB_BOTH, REQUEST_EVENTS, run_events,
-     &layout_events, "what happened, in order"},
+    {"events", "ABA", 1, 1,
+     LIMIT | FROM | OPTION_BIT(OPTION_TAIL) | OPTION_BIT(OPTION_KIND) | OPTION_BIT(OPTION_SINCE) |
+         OPTION_BIT(OPTION_FOLLOW),
+     VERB_BOTH, REQUEST_EVENTS, run_events, &layout_events, "what happened, the newest last"},
     {"log dump", "ABA", 1, 1, LIMIT | FROM | TO, VERB_BOTH, REQUEST_LOG_DUMP, run_plain, &layout_log,
      "the entries of a routing number's log"},
     {"upgrade status", "", 0, 0, 0, VERB_ONLINE, REQUEST_UPGRADE_STATUS, run_plain, &layout_upgrade,

@@ -66,7 +66,8 @@ bool view_file_bytes(struct view *v, struct span file, struct bytes *out);
 json_t *view_file_verify(struct view *v, struct span file);
 /* The number of a file given as number or name; 0 with v->err. */
 uint64_t view_file_number(struct view *v, struct span file);
-/* events: {"v":1,"events":[{"cursor","time","kind","subject","text","index"}],"next":CURSOR,"more"}. */
+/* events: {"v":1,"events":[{"cursor","time","kind","subject","text","index"}],"next":CURSOR,"more","last":CURSOR}:
+ * last is that of the newest there is. Cursors have no gaps. */
 json_t *view_events(struct view *v, uint64_t after);
 /* log dump: {"v":1,"first","last","entries":[{"index","term","type","command","time","node","summary","bytes"}],
  * "next":INDEX,"more"}. */

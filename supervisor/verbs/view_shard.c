@@ -31,8 +31,12 @@ json_t *view_events(struct view *v, uint64_t after)
     size_t count;
     json_t *list;
     struct page page = {.after = after, .rows_max = view_limit(v)};
-    enum sg_err err = state_events_page(v->rows, &page, &a, &rows, &count);
+    struct counters_row counters = {.next_event = 1};
+    enum sg_err err = state_counters(v->rows, &counters);
 
+    if (err == SG_OK || err == SG_NOTFOUND) {
+        err = state_events_page(v->rows, &page, &a, &rows, &count);
+    }
     if (err != SG_OK) {
         (void)view_fail(v, err, "the events cannot be read");
         arena_release(&a);
@@ -46,7 +50,9 @@ json_t *view_events(struct view *v, uint64_t after)
                                     "text", view_text(rows[i].text)));
     }
     arena_release(&a);
-    return view_page("events", list, page.next, page.more);
+    json_t *answer = view_page("events", list, page.next, page.more);
+    view_add(answer, "last", view_number(counters.next_event - 1));
+    return answer;
 }
 
 /* --- log dump ----------------------------------------------------------------------------------- */

@@ -82,6 +82,8 @@ static enum fake_answer answer(struct fake_node *n, const struct request *reques
         reply->text = span_str("because\x1b[0m");
     } else if (request->kind == REQUEST_SUBMIT) {
         answer_submit(request, reply, a);
+    } else if (request->kind == REQUEST_EVENTS && f->events != NULL) {
+        f->events(reply, request, a);
     } else if (request->kind == REQUEST_FILES_GET) {
         reply->data = span_str("101 bytes\n\x01");
     } else if (f->rows_page > 0 &&
@@ -121,6 +123,7 @@ int cli_run_make(void **state)
     f->json[REQUEST_SHARDS_LIST] = SHARDS;
     f->only_shard = 0;
     f->rows_page = 0;
+    f->events = NULL;
     f->node.requests = 0;
     test_dir_make(&f->dir);
     (void)snprintf(f->path, sizeof f->path, "%.*s/input", TEST_DIR_SIZE, f->dir.path);

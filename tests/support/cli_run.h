@@ -8,7 +8,7 @@
 #include "tests/support/test_dir.h"
 
 #define CLI_RUN_WORDS 12
-#define CLI_RUN_OUTPUT_SIZE (64u << 10)
+#define CLI_RUN_OUTPUT_SIZE (512u << 10)
 
 struct cli_run {
     struct fake_node node;
@@ -20,6 +20,8 @@ struct cli_run {
      * Submit: an even amount is accepted with itself as index, an odd one rejected. */
     enum sg_err err[REQUEST_KINDS];
     const char *json[REQUEST_KINDS];
+    /* The answer to events; NULL: as to others. */
+    void (*events)(struct reply *reply, const struct request *request, struct arena *a);
     bool keep[REQUEST_KINDS]; /* These are not answered. */
     /* A list has this many rows, numbered from 1, and comes in pages of so many; 0: as above. */
     unsigned rows_total, rows_page;

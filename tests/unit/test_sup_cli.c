@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "supervisor/client/monotonic.h"
 #include "tests/support/cli_run.h"
 
 #define ROWS(array) (sizeof(array) / sizeof((array)[0]))
@@ -436,62 +435,6 @@ static void a_file_goes_where_it_is_wanted(void **state)
                      CLI_FAILED);
 }
 
-/* --- Time ------------------------------------------------------------------------------------ */
-
-#define MANY 40
-
-static const char *many_shards(void)
-{
-    static char text[MANY * 40 + 32];
-    char aba[ABA_TEXT_SIZE];
-    size_t n = (size_t)snprintf(text, sizeof text, "{\"v\":1,\"shards\":[");
-    for (uint32_t i = 0; i < MANY; i++) {
-        struct aba shard = {(23138010 + i) * 10 + aba_check_digit(23138010 + i)};
-        n += (size_t)snprintf(text + n, sizeof text - n, "%s{\"routing_number\":\"%s\"}", i == 0 ? "" : ",",
-                              aba_text(shard, aba));
-    }
-    (void)snprintf(text + n, sizeof text - n, "]}");
-    return text;
-}
-
-/* Forty shards that do not answer cost the time of one, and one line. */
-static void the_time_is_that_of_the_command(void **state)
-{
-    static const char *const lines[][CLI_RUN_WORDS] = {
-        {"files", "list", "--timeout", "600ms", NULL},
-        {"transfers", "show", "a", "--timeout", "600ms", NULL},
-        {"hash", "--all", "--timeout", "600ms", NULL},
-    };
-    struct cli_run *f = *state;
-    f->json[REQUEST_SHARDS_LIST] = many_shards();
-    f->json[REQUEST_NODES_LIST] = "{\"nodes\":[]}";
-    f->keep[REQUEST_FILES_LIST] = f->keep[REQUEST_TRANSFERS_SHOW] = f->keep[REQUEST_SHARDS_SHOW] = true;
-    for (size_t i = 0; i < ROWS(lines); i++) {
-        uint64_t begun = monotonic_ms();
-        enum cli_exit status = cli_run(f, lines[i]);
-        if (status != CLI_UNREACHED) {
-            fail_msg("%s: status %d: %s", lines[i][0], (int)status, f->errors);
-        }
-        assert_in_range(monotonic_ms() - begun, 300, 1200);
-    }
-    assert_int_equal(cli_run(f, lines[0]), CLI_UNREACHED); /* A read has no outcome that is unknown. */
-    assert_non_null(
-        strstr(f->errors, "40 of 40 shards did not answer (231380104, 231380117, 231380120, ...)"));
-    assert_int_equal(strcspn(f->errors, "\n") + 1, strlen(f->errors)); /* One line. */
-}
-
-/* What some could not answer is said beside what the others did. */
-static void causes_are_told_once(void **state)
-{
-    struct cli_run *f = *state;
-    f->json[REQUEST_SHARDS_LIST] = many_shards();
-    f->err[REQUEST_FILES_LIST] = SG_CORRUPT;
-    assert_int_equal(cli_run(f, (const char *const[]){"files", "list", NULL}), CLI_CORRUPT);
-    assert_non_null(strstr(f->errors, "40 of 40 shards"));
-    assert_non_null(strstr(f->errors, "because"));
-    assert_int_equal(strcspn(f->errors, "\n") + 1, strlen(f->errors));
-}
-
 /* --- hash ---------------------------------------------------------------------------------- */
 
 static void a_stopped_replica_has_no_digest_of_its_own(void **state)
@@ -591,8 +534,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(json_is_one_document, cli_run_make, cli_run_drop),
         cmocka_unit_test_setup_teardown(ping_is_one_line, cli_run_make, cli_run_drop),
         cmocka_unit_test_setup_teardown(a_file_goes_where_it_is_wanted, cli_run_make, cli_run_drop),
-        cmocka_unit_test_setup_teardown(the_time_is_that_of_the_command, cli_run_make, cli_run_drop),
-        cmocka_unit_test_setup_teardown(causes_are_told_once, cli_run_make, cli_run_drop),
         cmocka_unit_test_setup_teardown(a_stopped_replica_has_no_digest_of_its_own, cli_run_make,
                                         cli_run_drop),
         cmocka_unit_test_setup_teardown(apply_shows_the_difference_first, cli_run_make, cli_run_drop),
