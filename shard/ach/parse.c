@@ -19,7 +19,7 @@ struct parser {
 
 static enum sg_err fail(struct parser *p, const char *text)
 {
-    (void)snprintf(p->why, p->why_size, "line %zu: %s", p->record.line, text);
+    (void)snprintf(p->why, p->why_size, "line %zu, column 1: %s", p->record.line, text);
     return SG_INVALID;
 }
 
@@ -40,8 +40,8 @@ static enum sg_err take_number(struct parser *p, enum ach_field_id id, uint64_t 
     }
     bool may_be_blank = field->need != ACH_MANDATORY;
     if (blanks != 0 && !(may_be_blank && blanks == field->size)) {
-        (void)snprintf(p->why, p->why_size, "line %zu: %s (position %d) has something else than digits",
-                       p->record.line, field->name, field->start);
+        (void)snprintf(p->why, p->why_size, "line %zu, column %d: %s has something else than digits",
+                       p->record.line, field->start, field->name);
         return SG_INVALID;
     }
     *out = n;

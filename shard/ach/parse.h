@@ -4,7 +4,8 @@
  * missing filler, blank lines at the end, no line end on the last record,
  * addenda whose trace differs from the entry's, lower case. Not forgiving about
  * structure: an unknown record, a field of digits with something else in it, a
- * line that is too long or a batch that does not end is an error, never a guess.
+ * line that is too long (if by a blank only), filler in the place of the file
+ * control or a batch that does not end is an error, never a guess.
  * Controls are read, not judged: ach_verify() does that. */
 #ifndef SHARD_ACH_PARSE_H
 #define SHARD_ACH_PARSE_H
@@ -35,7 +36,8 @@ void ach_reader_init(struct ach_reader *r, struct span file);
 
 /* SG_OK: out is the next record. SG_NOTFOUND: the file is over (the file control
  * was read; filler and blank lines behind it are passed over). SG_INVALID: why
- * (why_size bytes) says what is wrong with which line; reading cannot go on. */
+ * (why_size bytes) says what is wrong in which line and column; reading cannot go
+ * on. */
 MUST_USE enum sg_err ach_reader_next(struct ach_reader *r, struct ach_record *out, char *why,
                                      size_t why_size);
 

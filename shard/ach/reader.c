@@ -34,23 +34,27 @@ static bool is_all(struct span s, uint8_t c)
     return true;
 }
 
-static enum sg_err fail(const struct ach_reader *r, char *why, size_t why_size, const char *text)
+/* column: 1-based. */
+static enum sg_err fail(const struct ach_reader *r, size_t column, char *why, size_t why_size,
+                        const char *text)
 {
-    (void)snprintf(why, why_size, "line %zu: %s", r->line, text);
+    (void)snprintf(why, why_size, "line %zu, column %zu: %s", r->line, column, text);
     return SG_INVALID;
 }
 
-/* The line, blank filled, becomes the reader's text. Blanks beyond its end are
- * let through. NULL, or what is wrong with it. */
-static const char *fill(struct ach_reader *r, struct span line)
+/* The line, blank filled, becomes the reader's text. A blank too many is refused as
+ * any other character: what made it may have shifted a field. NULL, or what is
+ * wrong with it, and where. */
+static const char *fill(struct ach_reader *r, struct span line, size_t *column)
 {
-    size_t n = line.n < ACH_RECORD_SIZE ? line.n : ACH_RECORD_SIZE;
-    if (line.n > n && !is_all(span_of(line.p + n, line.n - n), ' ')) {
+    *column = ACH_RECORD_SIZE + 1;
+    if (line.n > ACH_RECORD_SIZE) {
         return "more than 94 characters";
     }
     memset(r->text, ' ', sizeof r->text);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < line.n; i++) {
         if (line.p[i] < ' ') {
+            *column = i + 1;
             return "a control character";
         }
         r->text[i] = line.p[i];
@@ -101,7 +105,10 @@ static enum sg_err finish(struct ach_reader *r, char *why, size_t why_size)
     struct span line;
     while (take_line(r, &line)) {
         if (!is_all(line, '9') && !is_all(line, ' ')) {
-            return fail(r, why, why_size, "something stands behind the file control");
+            return fail(r, 1, why, why_size, "something stands behind the file control");
+        }
+        if (line.n > ACH_RECORD_SIZE) {
+            return fail(r, ACH_RECORD_SIZE + 1, why, why_size, "more than 94 characters");
         }
     }
     return SG_NOTFOUND;
@@ -115,18 +122,23 @@ enum sg_err ach_reader_next(struct ach_reader *r, struct ach_record *out, char *
     }
     if (!take_line(r, &line)) {
         r->line++;
-        return fail(r, why, why_size, "the file ends without its control record");
+        return fail(r, 1, why, why_size, "the file ends without its control record");
     }
-    const char *fault = fill(r, line);
+    size_t column;
+    const char *fault = fill(r, line, &column);
     if (fault != NULL) {
-        return fail(r, why, why_size, fault);
+        return fail(r, column, why, why_size, fault);
+    }
+    if (line.n > 0 && is_all(line, '9')) {
+        return fail(r, 1, why, why_size, "filler, where the file control must come first");
     }
     enum ach_record_kind kind = kind_of(r);
     if (kind == ACH_RECORD_KINDS) {
-        return fail(r, why, why_size, "an unknown record or addenda type");
+        return fail(r, r->text[0] == '7' ? AD_CODE_AT + 1 : 1, why, why_size,
+                    "an unknown record or addenda type");
     }
     if ((kind == ACH_FILE_HEADER) != (r->line == 1)) {
-        return fail(r, why, why_size, "a file begins with its header, and has one");
+        return fail(r, 1, why, why_size, "a file begins with its header, and has one");
     }
     if (kind == ACH_BATCH_HEADER) {
         r->in_ctx = is_ctx(r->text);

@@ -151,12 +151,23 @@ static void test_slips_and_faults(void **state)
         {"a line with 95 blanks",
          "101                                                                           "
          "                 \n9000000\n",
-         NULL},
+         "line 1, column 95: more than 94"},
         {"a line with 95 characters",
          "101                                                                        "
          "                   x\n9000000\n",
-         "line 1: more than 94"},
-        {"a tab", "101\t\n9000000\n", "line 1: a control"},
+         "line 1, column 95: more than 94"},
+        {"nines where the file control should be",
+         "101 \n99999999999999999999999999999999999999999999999999999999999999999999999999999999999999999"
+         "99999\n",
+         "line 2, column 1: filler"},
+        {"short nines", "101 \n99\n9000000\n", "line 2, column 1: filler"},
+        {"filler that is too long",
+         "101 \n9000000\n9999999999999999999999999999999999999999999999999999999999999999999999999999"
+         "9999999999999999999\n",
+         "line 3, column 95"},
+        {"an addenda type has its column", "101 \n" BATCH_HEADER "710\n", "line 3, column 2"},
+        {"a number has its column", "101 \n9ABC\n", "line 2, column 2"},
+        {"a tab", "101\t\n9000000\n", "line 1, column 4: a control"},
         {"an entry outside of a batch", "101 \n622\n", "line 2"},
         {"an addenda outside of a batch", "101 \n705\n", "line 2"},
         {"an addenda without an entry", "101 \n" BATCH_HEADER "705\n", "line 3"},
