@@ -29,9 +29,10 @@
 #define LEVEL_CATALOG 2u       /* The catalog knows levels. */
 #define LEVEL_SETTINGS_TIME 2u /* The counters say when the settings came into force. */
 #define LEVEL_COMPARE 2u       /* Replicas answer for their rows (I-17); applied rows hold the set hash. */
-#define LEVEL_WRITTEN \
-    2u /* A file's dates are counted from the day of sealing, its batches are
-                                * what their headers say, only names and descriptions are upper-cased. */
+#define LEVEL_ORIGIN_ZEROS 2u  /* An immediate origin of zeros, as some banks ask for it. */
+/* A file's dates are counted from the day of sealing, its batches are what their
+ * headers say, only names and descriptions are put in upper case. */
+#define LEVEL_WRITTEN 2u
 
 /* The first program that speaks a level, "0.2.0"; NULL: not known to this one. */
 const char *level_program(uint32_t level);

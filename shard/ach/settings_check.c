@@ -84,12 +84,14 @@ static enum sg_err originators_check(const struct settings *s, char *why, size_t
     return SG_OK;
 }
 
-static enum sg_err header_check(const struct shard_settings *s, char *why, size_t why_size)
+static enum sg_err header_check(const struct settings *settings, char *why, size_t why_size)
 {
+    const struct shard_settings *s = &settings->shard;
+    bool is_zeros_origin = settings->level >= LEVEL_ORIGIN_ZEROS && text_is_digits(s->origin);
     const struct text_rule rules[] = {
         {"destination_name", s->destination_name, FH_DESTINATION_NAME_SIZE, false},
         {"origin_name", s->origin_name, FH_ORIGIN_NAME_SIZE, false},
-        {"origin", s->origin, FH_ORIGIN_SIZE, true},
+        {"origin", s->origin, FH_ORIGIN_SIZE, !is_zeros_origin},
     };
     if (s->routing_number.n == 0 || s->routing_number.n > ABA_MAX ||
         aba_check_digit(s->routing_number.n / 10) != s->routing_number.n % 10) {
@@ -116,7 +118,7 @@ static enum sg_err header_check(const struct shard_settings *s, char *why, size_
 enum sg_err ach_settings_check(const struct settings *s, char *why, size_t why_size)
 {
     CHECK(s->level >= LEVEL_MIN);
-    enum sg_err err = header_check(&s->shard, why, why_size);
+    enum sg_err err = header_check(s, why, why_size);
     if (err == SG_OK) {
         err = limits_check(&s->shard, why, why_size);
     }

@@ -31,10 +31,10 @@ static bool is_destination(const uint8_t *p)
     return p[0] == ' ' && is_all_digits(p + 1, FH_DESTINATION_SIZE - 1) && verify_routing_number(p + 1);
 }
 
+/* Whatever the bank has assigned: zeros, ten digits, letters. */
 static bool is_origin(const uint8_t *p)
 {
-    return p[0] == ' ' ? is_all_digits(p + 1, FH_ORIGIN_SIZE - 1) && !verify_is_nothing(p, FH_ORIGIN_SIZE)
-                       : !verify_is_nothing(p, FH_ORIGIN_SIZE);
+    return p[0] != ' ' || is_all_digits(p + 1, FH_ORIGIN_SIZE - 1);
 }
 
 static enum sg_err file_header(struct verifier *v)

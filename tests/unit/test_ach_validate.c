@@ -6,6 +6,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "proto/level.h"
 #include "shard/ach/validate.h"
 #include "tests/support/ach_sample.h"
 
@@ -180,6 +181,10 @@ CHANGE(odfi_letters, s->shard.odfi = span_str("1234567A"))
 CHANGE(bad_routing_number, s->shard.routing_number.n = 91000018)
 CHANGE(origin_ten, s->shard.origin = span_str("A123456789"))
 CHANGE(origin_none, s->shard.origin = SPAN_NONE)
+CHANGE(origin_zeros, s->shard.origin = span_str("0000000000"))
+CHANGE(origin_nine_zeros, s->shard.origin = span_str("000000000"))
+CHANGE(origin_blanks, s->shard.origin = span_str("          "))
+CHANGE(origin_zeros_once, s->shard.origin = span_str("0000000000"); s->level = LEVEL_ORIGIN_ZEROS - 1)
 CHANGE(origin_letters, s->shard.origin = span_str("A12345678"))
 CHANGE(origin_eleven, s->shard.origin = span_str("12345678901"))
 CHANGE(long_destination_name, s->shard.destination_name = span_str("123456789012345678901234"))
@@ -220,6 +225,10 @@ static void test_settings(void **state)
         {bad_routing_number, "routing_number"},
         {origin_ten, NULL},
         {origin_none, "origin"},
+        {origin_zeros, NULL},
+        {origin_nine_zeros, NULL},
+        {origin_blanks, "origin"},
+        {origin_zeros_once, "origin"},
         {origin_letters, "origin"},
         {origin_eleven, "origin"},
         {long_destination_name, "destination_name"},
