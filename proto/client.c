@@ -22,6 +22,12 @@ const char *outcome_name(enum outcome outcome)
     return (unsigned)outcome < OUTCOMES ? names[outcome] : "";
 }
 
+const char *submit_state_name(enum submit_state state)
+{
+    static const char *const names[SUBMIT_STATES] = {"", "cancelled", "abandoned"};
+    return (unsigned)state < SUBMIT_STATES ? names[state] : "";
+}
+
 struct span request_arg(const struct request *r, const char *name)
 {
     for (size_t i = 0; i < r->args_count; i++) {
@@ -123,6 +129,8 @@ static const struct wire_field result_fields[] = {
     {3, WIRE_ENUM, RESULT_AT(outcome), OUTCOME_ACCEPTED, OUTCOMES - 1},
     {4, WIRE_U64, RESULT_AT(index), 0, UINT64_MAX},
     {5, WIRE_SPAN, RESULT_AT(reason), 0, SIZE_MAX},
+    {6, WIRE_ENUM, RESULT_AT(state), 0, SUBMIT_STATES - 1},
+    {7, WIRE_SPAN, RESULT_AT(note), 0, SIZE_MAX},
 };
 const struct wire_message submit_result_message = {
     &shardgate__v1__submit_result__descriptor,

@@ -67,6 +67,11 @@ struct request {
     size_t transfers_count;
 };
 
+/* What has become of a transfer that comes again, when that is not what its sender
+ * may think. */
+enum submit_state { SUBMIT_STATE_NONE, SUBMIT_STATE_CANCELLED, SUBMIT_STATE_ABANDONED, SUBMIT_STATES };
+const char *submit_state_name(enum submit_state state); /* "", "cancelled", "abandoned" */
+
 enum outcome { OUTCOME_NONE, OUTCOME_ACCEPTED, OUTCOME_FOLDED, OUTCOME_REJECTED, OUTCOMES };
 const char *outcome_name(enum outcome outcome); /* "accepted" ... */
 
@@ -74,8 +79,10 @@ struct submit_result {
     struct span id;
     struct aba shard;
     enum outcome outcome;
-    uint64_t index;     /* Log index of the first acceptance; 0 when rejected. */
-    struct span reason; /* When rejected: what, why, what to do. */
+    uint64_t index;          /* Log index of the first acceptance; 0 when rejected. */
+    struct span reason;      /* When rejected, or with a state: what, why, what to do. */
+    enum submit_state state; /* With OUTCOME_FOLDED: it was not paid. */
+    struct span note;        /* For people; nothing is wrong. */
 };
 
 struct reply {

@@ -25,11 +25,12 @@
 #include "proto/base/limits.h"
 
 /* Levels with names, for `level >= N`. */
-#define LEVEL_EVENT_FIELDS 2u  /* Events hold fields, not sentences. */
-#define LEVEL_CATALOG 2u       /* The catalog knows levels. */
-#define LEVEL_SETTINGS_TIME 2u /* The counters say when the settings came into force. */
-#define LEVEL_COMPARE 2u       /* Replicas answer for their rows (I-17); applied rows hold the set hash. */
-#define LEVEL_ORIGIN_ZEROS 2u  /* An immediate origin of zeros, as some banks ask for it. */
+#define LEVEL_EVENT_FIELDS 2u   /* Events hold fields, not sentences. */
+#define LEVEL_CATALOG 2u        /* The catalog knows levels. */
+#define LEVEL_SETTINGS_TIME 2u  /* The counters say when the settings came into force. */
+#define LEVEL_COMPARE 2u        /* Replicas answer for their rows (I-17); applied rows hold the set hash. */
+#define LEVEL_ACCOUNT_BLANKS 2u /* An account may be typed with blanks, which go. */
+#define LEVEL_ORIGIN_ZEROS 2u   /* An immediate origin of zeros, as some banks ask for it. */
 /* A file's dates are counted from the day of sealing, its batches are what their
  * headers say, only names and descriptions are put in upper case. */
 #define LEVEL_WRITTEN 2u

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "proto/base/limits.h"
+#include "proto/level.h"
 
 struct why {
     char *text;
@@ -185,15 +186,20 @@ static bool check_rdfi(const struct transfer *t, struct why *w)
 /* The rules say to drop what does not fit; that would pay somebody else. */
 static bool check_account(const struct transfer *t, struct why *w)
 {
-    if (!check_required_text("account", t->account, ACCOUNT_SIZE_MAX, w)) {
+    bool takes_blanks = w->level >= LEVEL_ACCOUNT_BLANKS;
+    size_t n = 0;
+    if (!check_required_text("account", t->account, takes_blanks ? ACCOUNT_TYPED_SIZE_MAX : ACCOUNT_SIZE_MAX,
+                             w)) {
         return false;
     }
     for (size_t i = 0; i < t->account.n; i++) {
-        if (t->account.p[i] == ' ') {
-            return refuse(w, "account must not contain spaces");
-        }
+        n += t->account.p[i] != ' ' ? 1 : 0;
     }
-    return true;
+    if (!takes_blanks && n < t->account.n) {
+        return refuse(w, "account must not contain spaces");
+    }
+    return n <= ACCOUNT_SIZE_MAX ||
+           refuse(w, "account has %zu characters, blanks not counted; at most %d fit", n, ACCOUNT_SIZE_MAX);
 }
 
 /* R19. */

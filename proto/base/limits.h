@@ -110,6 +110,7 @@
 #define SUBMIT_BATCH_TRANSFERS_MAX 2000    /* In one log entry. */
 #define SUBMIT_BATCH_SIZE_BYTES (512u << 10)
 #define SUBMIT_ENTRIES_MAX 2 /* Of one shard under way at once. */
+#define TWINS_MAX 65536      /* Transfers of a day that one shard's leader knows again. */
 
 /* --- Transfers (docs/ach.md) ---------------------------------------------- */
 #define TRANSFER_ID_SIZE_MAX 64
@@ -118,6 +119,7 @@
 #define ADDENDA_TEXT_SIZE 80
 #define AMOUNT_MAX_CENTS 9999999999ll
 #define ACCOUNT_SIZE_MAX 17
+#define ACCOUNT_TYPED_SIZE_MAX 34 /* With the blanks that people type. */
 #define RECEIVER_NAME_SIZE_MAX 22
 #define INDIVIDUAL_ID_SIZE_MAX 15
 #define ENTRY_DESCRIPTION_SIZE_MAX 10

@@ -1,10 +1,12 @@
 #include "shard/duties/submit.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "proto/base/fault.h"
 #include "proto/base/mem.h"
 #include "shard/ach/validate.h"
+#include "shard/ach/window.h"
 
 #define TRANSFER_OVERHEAD_BYTES 96 /* Tags, lengths and numbers of an encoded transfer, at most. */
 
@@ -23,13 +25,26 @@ struct part {
     size_t first, count; /* Into entry.places. */
 };
 
+/* What the one who submits is told of an accepted transfer. */
+enum note {
+    NOTE_BLANKS = 1,       /* Its account came with blanks, which are gone. */
+    NOTE_OVER_MAX = 2,     /* Same-day, and over same_day_max. */
+    NOTE_SAME_DAY_LATE = 4 /* Same-day, and today's last deadline has passed. */
+};
+
+struct aside {
+    unsigned notes;
+    uint64_t twin; /* twins_hash() */
+};
+
 struct entry {
     struct submitter *queue;
     struct proposal proposal;
     struct bytes encoded;
     struct part *parts;
     size_t parts_count, parts_cap;
-    size_t *places; /* Which transfer of its submission. */
+    size_t *places;       /* Which transfer of its submission. */
+    struct aside *asides; /* Beside places. */
     size_t count, cap;
     size_t size_bytes;
     struct transfer *transfers; /* While it is filled. */
@@ -39,7 +54,7 @@ static void end_run(struct task *t);
 
 void submitter_init(struct submitter *q, struct duty_env *env)
 {
-    *q = (struct submitter){.env = env};
+    *q = (struct submitter){.env = env, .twins.day = DAY_NONE};
     q->ended_tail = &q->ended;
     q->end.run = end_run;
 }
@@ -163,9 +178,8 @@ void submitter_add(struct submitter *q, struct shard_submit *s)
 /* --- One entry ------------------------------------------------------------ */
 
 /* Can it be refused without the log? Then its answer is filled. */
-static bool refused_here(struct submitter *q, struct shard_submit *s, size_t i)
+static bool refused_here(struct submitter *q, struct shard_submit *s, size_t i, const struct transfer *t)
 {
-    const struct transfer *t = &s->transfers[i];
     char why[256];
     enum sg_err err = transfer_check(q->env->level, t, why, sizeof why);
     if (err == SG_OK) {
@@ -182,6 +196,37 @@ static bool refused_here(struct submitter *q, struct shard_submit *s, size_t i)
     return true;
 }
 
+/* An account is kept without the blanks that people type, so that it is the same
+ * content however it was typed. */
+static bool pack_account(struct transfer *t, struct arena *a)
+{
+    if (t->account.n > ACCOUNT_TYPED_SIZE_MAX || memchr(t->account.p, ' ', t->account.n) == NULL) {
+        return false;
+    }
+    uint8_t *packed = arena_room(a, t->account.n);
+    size_t n = 0;
+    for (size_t i = 0; i < t->account.n; i++) {
+        packed[n] = t->account.p[i];
+        n += packed[n] != ' ' ? 1 : 0;
+    }
+    t->account = span_of(packed, n);
+    return true;
+}
+
+/* Can it still go the same day, as far as is known now? */
+static unsigned same_day_notes(struct submitter *q, const struct transfer *t)
+{
+    const struct duty_settings *d = q->env->settings;
+    if (!t->same_day || d->zone == NULL) {
+        return 0;
+    }
+    int64_t now_ms = loop_wall_ms(q->env->loop);
+    struct day today = zone_local(d->zone, now_ms).day;
+    bool is_for_today = day_is_none(t->effective_date) || t->effective_date.n <= today.n;
+    bool is_over = is_for_today && now_ms > window_same_day_until_ms(&d->s.shard, d->zone, today);
+    return (t->amount.n > d->s.shard.same_day_max.n ? NOTE_OVER_MAX : 0) | (is_over ? NOTE_SAME_DAY_LATE : 0);
+}
+
 static struct entry *entry_new(struct submitter *q)
 {
     struct entry *e = mem_zalloc(1, sizeof *e);
@@ -194,6 +239,7 @@ static void entry_free(struct entry *e)
     bytes_release(&e->encoded);
     mem_free(e->parts);
     mem_free(e->places);
+    mem_free(e->asides);
     mem_free(e->transfers);
     mem_free(e);
 }
@@ -203,14 +249,16 @@ static bool entry_is_full(const struct entry *e)
     return e->count == SUBMIT_BATCH_TRANSFERS_MAX || e->size_bytes >= SUBMIT_BATCH_SIZE_BYTES;
 }
 
-static void entry_add(struct entry *e, const struct transfer *t, size_t place)
+static void entry_add(struct entry *e, const struct transfer *t, size_t place, unsigned notes)
 {
     if (e->count == e->cap) {
         e->cap = e->cap == 0 ? 16 : e->cap * 2;
         e->places = mem_realloc(e->places, e->cap * sizeof e->places[0]);
+        e->asides = mem_realloc(e->asides, e->cap * sizeof e->asides[0]);
         e->transfers = mem_realloc(e->transfers, e->cap * sizeof e->transfers[0]);
     }
     e->transfers[e->count] = *t;
+    e->asides[e->count] = (struct aside){notes, twins_hash(t)};
     e->places[e->count++] = place;
 }
 
@@ -232,11 +280,13 @@ static void entry_take(struct submitter *q, struct entry *e, struct shard_submit
         size_t size = transfer_size_bytes(&s->transfers[i]);
         s->size_bytes -= size;
         q->queue_bytes -= size;
-        if (refused_here(q, s, i)) {
+        struct transfer t = s->transfers[i];
+        unsigned notes = pack_account(&t, &answers_of(s)->texts) ? NOTE_BLANKS : 0;
+        if (refused_here(q, s, i, &t)) {
             s->answered_count++;
             continue;
         }
-        entry_add(e, &s->transfers[i], i);
+        entry_add(e, &t, i, notes | same_day_notes(q, &t));
         e->size_bytes += size;
     }
     if (e->count > first) {
@@ -259,7 +309,49 @@ static void entry_fill(struct submitter *q, struct entry *e)
     }
 }
 
-static void part_answer(const struct entry *e, const struct part *p, const struct submit_result *results)
+/* "": there is nothing to say. */
+static struct span note_text(struct submitter *q, const struct aside *aside, const struct submit_result *r,
+                             struct arena *a)
+{
+    char twin[128] = "";
+    uint64_t earlier = 0;
+    const struct duty_settings *d = q->env->settings;
+    if (r->outcome == OUTCOME_REJECTED) {
+        return SPAN_NONE;
+    }
+    if (r->outcome == OUTCOME_ACCEPTED && d != NULL && d->zone != NULL) {
+        struct day today = zone_local(d->zone, loop_wall_ms(q->env->loop)).day;
+        earlier = twins_meet(&q->twins, today, aside->twin, r->index);
+    }
+    if (earlier != 0) {
+        (void)snprintf(
+            twin, sizeof twin,
+            "perhaps a duplicate: receiver, amount and day are those of a transfer accepted at log "
+            "index %llu",
+            (unsigned long long)earlier);
+    }
+    const char *const parts[] = {
+        (aside->notes & NOTE_BLANKS) != 0 ? "blanks were removed from the account" : "",
+        (aside->notes & NOTE_OVER_MAX) != 0
+            ? "over limits.same_day_max_cents: it settles on the next banking day"
+            : "",
+        (aside->notes & NOTE_SAME_DAY_LATE) != 0
+            ? "today's last same-day deadline has passed: it is dated the next banking day"
+            : "",
+        twin};
+    char text[512] = "";
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        if (parts[i][0] != '\0') {
+            int more = snprintf(text + n, sizeof text - n, "%s%s", n > 0 ? "; " : "", parts[i]);
+            CHECK(more > 0 && (size_t)more < sizeof text - n);
+            n += (size_t)more;
+        }
+    }
+    return n > 0 ? arena_dup(a, span_of(text, n)) : SPAN_NONE;
+}
+
+static void part_answer(struct entry *e, const struct part *p, const struct submit_result *results)
 {
     struct shard_submit *s = p->submit;
     for (size_t i = p->first; i < p->first + p->count; i++) {
@@ -268,11 +360,12 @@ static void part_answer(const struct entry *e, const struct part *p, const struc
         r->id = s->transfers[e->places[i]].id;
         r->shard = e->queue->env->routing_number;
         r->reason = arena_dup(&answers_of(s)->texts, results[i].reason);
+        r->note = note_text(e->queue, &e->asides[i], r, &answers_of(s)->texts);
     }
 }
 
 /* The answers of an applied entry; its error when it was refused as a whole. */
-static enum sg_err entry_answer(const struct entry *e, struct span encoded)
+static enum sg_err entry_answer(struct entry *e, struct span encoded)
 {
     struct arena a = ARENA_INIT;
     struct command_result result;
@@ -416,6 +509,7 @@ void submitter_pump(struct submitter *q)
 void submitter_role(struct submitter *q, bool leads)
 {
     q->leads = leads;
+    twins_clear(&q->twins); /* What others accept in between is not known here. */
     if (leads) {
         return;
     }

@@ -12,6 +12,7 @@
 #define SHARD_DUTIES_SUBMIT_H
 
 #include "shard/duties/duty.h"
+#include "shard/duties/twins.h"
 #include "shard/shard.h"
 
 struct entry; /* One log entry that is filled or under way. */
@@ -25,6 +26,7 @@ struct submitter {
     unsigned entries_count;           /* Under way. */
     struct shard_submit *ended;       /* Answered, done() is due. */
     struct shard_submit **ended_tail;
+    struct twins twins;
     struct task end; /* Calls done() from a turn of its own. */
 };
 

@@ -19,15 +19,39 @@ static void reject(struct apply *a, struct submit_result *result, const char *wh
     result->reason = arena_dup(a->arena, span_str(why));
 }
 
+/* The first answer stands, but nobody should believe that it was paid. */
+static void answer_unpaid(struct apply *a, struct submit_result *result, enum submit_state state)
+{
+    result->state = state;
+    result->reason = span_str(arena_printf(
+        a->arena,
+        "this id was accepted at log index %llu and %s: it is not paid; give a new payment an id of its own",
+        (unsigned long long)result->index,
+        state == SUBMIT_STATE_CANCELLED ? "cancelled" : "its file was abandoned"));
+}
+
+/* What became of the first one, when that is not a payment. The transfers of a file
+ * that was abandoned are cancelled, and still say which file it was. */
+static enum sg_err answer_folded(struct apply *a, const struct fold_row *fold, struct submit_result *result)
+{
+    struct transfer_row row;
+    struct state_key key = key_number(TABLE_TRANSFERS, fold->seq);
+    result->outcome = OUTCOME_FOLDED;
+    result->index = fold->index;
+    enum sg_err err = store_must(a->rows, &key, store_get_transfer(a->rows, fold->seq, a->arena, &row));
+    if (err == SG_OK && row.state == TRANSFER_CANCELLED && !FAULT_BUG("cancelled-is-paid")) {
+        answer_unpaid(a, result, row.file != 0 ? SUBMIT_STATE_ABANDONED : SUBMIT_STATE_CANCELLED);
+    }
+    return err;
+}
+
 /* I-5: the first answer, or a refusal to give the id to something else. */
-static void answer_known(struct apply *a, const struct fold_row *fold, const struct digest *content,
-                         struct submit_result *result)
+static enum sg_err answer_known(struct apply *a, const struct fold_row *fold, const struct digest *content,
+                                struct submit_result *result)
 {
     if (span_eq(span_of(&fold->content, DIGEST_SIZE), span_of(content, DIGEST_SIZE)) ||
         FAULT_BUG("fold-any-content")) {
-        result->outcome = OUTCOME_FOLDED;
-        result->index = fold->index;
-        return;
+        return answer_folded(a, fold, result);
     }
     reject(
         a, result,
@@ -35,6 +59,7 @@ static void answer_known(struct apply *a, const struct fold_row *fold, const str
                      "id used with other content: it was accepted at log index %llu; give this transfer an "
                      "id of its own",
                      (unsigned long long)fold->index));
+    return SG_OK;
 }
 
 /* Never trusts the proposer: what could not be built must not be accepted. */
@@ -99,8 +124,7 @@ static enum sg_err submit_one(struct apply *a, struct submission *s, const struc
     *result = (struct submit_result){.id = t->id, .shard = t->routing_number};
     enum sg_err err = store_get_fold(a->rows, t->id, &fold);
     if (err == SG_OK) {
-        answer_known(a, &fold, &content, result);
-        return SG_OK;
+        return answer_known(a, &fold, &content, result);
     }
     if (err != SG_NOTFOUND) {
         return err;

@@ -111,8 +111,9 @@ static void take_results(struct submission *s, const struct batch *b, size_t fro
         size_t item = b->items[from + i];
         bool mine = span_eq(r->id, s->list.items[item].transfer.id);
         s->results[item] =
-            mine ? (struct result){verdict_of(r->outcome), r->index, r->reason}
-                 : (struct result){UNKNOWN, 0, span_str("the answer was for another id: submit it again")};
+            mine ? (struct result){verdict_of(r->outcome), r->index, r->reason, r->state, r->note}
+                 : (struct result){.verdict = UNKNOWN,
+                                   .reason = span_str("the answer was for another id: submit it again")};
     }
 }
 

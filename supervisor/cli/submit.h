@@ -11,6 +11,8 @@ struct result {
     enum verdict verdict;
     uint64_t index;
     struct span reason;
+    enum submit_state state; /* FOLDED, and not paid. */
+    struct span note;
 };
 
 /* Show results (one an item of list, none NOT_SENT) and say what to do about those

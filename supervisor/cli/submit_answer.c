@@ -26,6 +26,12 @@ static json_t *result_json(const struct transfer_item *item, const struct result
     if (r->reason.n > 0) {
         CHECK(json_object_set_new(o, "reason", table_json(r->reason)) == 0);
     }
+    if (r->state != SUBMIT_STATE_NONE) {
+        CHECK(json_object_set_new(o, "state", json_string(submit_state_name(r->state))) == 0);
+    }
+    if (r->note.n > 0) {
+        CHECK(json_object_set_new(o, "note", table_json(r->note)) == 0);
+    }
     return o;
 }
 
@@ -50,9 +56,11 @@ static json_t *answer_json(const struct transfer_list *list, const struct result
 
 /* --- Reasons, each once --------------------------------------------------------------- */
 
-/* A transfer that was not taken. first: the line of the first with its reason. */
+/* What is said of one transfer: why it was not taken, or a note. first: the line of
+ * the first of which the same is said. */
 struct refusal {
-    const struct result *result;
+    const char *label;
+    struct span text;
     size_t line;
     size_t first;
 };
@@ -61,16 +69,9 @@ static int by_reason(const void *a, const void *b)
 {
     const struct refusal *x = a;
     const struct refusal *y = b;
-    const struct result *r = x->result;
-    const struct result *s = y->result;
-    size_t n = r->reason.n < s->reason.n ? r->reason.n : s->reason.n;
-    int order = r->verdict != s->verdict ? (r->verdict > s->verdict) - (r->verdict < s->verdict)
-                : n == 0                 ? 0
-                                         : memcmp(r->reason.p, s->reason.p, n);
+    int order = strcmp(x->label, y->label);
 
-    if (order == 0) {
-        order = (r->reason.n > s->reason.n) - (r->reason.n < s->reason.n);
-    }
+    order = order != 0 ? order : span_cmp(x->text, y->text);
     return order != 0 ? order : (x->line > y->line) - (x->line < y->line);
 }
 
@@ -84,15 +85,15 @@ static int by_first(const void *a, const void *b)
 
 static bool same_reason(const struct refusal *x, const struct refusal *y)
 {
-    return x->result->verdict == y->result->verdict && span_eq(x->result->reason, y->result->reason);
+    return strcmp(x->label, y->label) == 0 && span_eq(x->text, y->text);
 }
 
 /* "FILE:LINE: rejected: REASON (2 more: lines 5, 7)"; count of them, all of one reason. */
 static void refusals_line(const char *path, const struct refusal *all, size_t count, struct bytes *out)
 {
     table_clean(span_str(path), out);
-    bytes_printf(out, ":%zu: %s: ", all[0].line, verdict_names[all[0].result->verdict]);
-    table_clean(all[0].result->reason, out);
+    bytes_printf(out, ":%zu: %s: ", all[0].line, all[0].label);
+    table_clean(all[0].text, out);
     for (size_t i = 1; i < count && i <= LINES_SHOWN; i++) {
         if (i == 1) {
             bytes_printf(out, " (%zu more: line%s", count - 1, count == 2 ? "" : "s");
@@ -125,19 +126,36 @@ static void refusals_text(const char *path, struct refusal *all, size_t count, s
 
 static void show_refusals(const char *path, const struct transfer_list *list, const struct result *results)
 {
-    struct refusal *all = mem_alloc((list->count + 1) * sizeof *all);
+    struct refusal *all = mem_alloc((2 * list->count + 1) * sizeof *all);
     struct bytes out = BYTES_NONE;
     size_t count = 0;
 
     for (size_t i = 0; i < list->count; i++) {
-        if (results[i].reason.n > 0) {
-            all[count++] = (struct refusal){&results[i], list->items[i].line, 0};
+        const struct result *r = &results[i];
+        const char *label =
+            r->state != SUBMIT_STATE_NONE ? submit_state_name(r->state) : verdict_names[r->verdict];
+        if (r->reason.n > 0) {
+            all[count++] = (struct refusal){label, r->reason, list->items[i].line, 0};
+        }
+        if (r->note.n > 0) {
+            all[count++] = (struct refusal){"note", r->note, list->items[i].line, 0};
         }
     }
     refusals_text(path, all, count, &out);
     cli_write(span_bytes(&out));
     bytes_release(&out);
     mem_free(all);
+}
+
+/* Somebody submitted what was cancelled, or what is in a file that was abandoned. */
+static bool has_unpaid(const struct transfer_list *list, const struct result *results)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (results[i].state != SUBMIT_STATE_NONE) {
+            return true;
+        }
+    }
+    return false;
 }
 
 enum cli_exit submit_answer(const struct cli *c, const char *path, const struct transfer_list *list,
@@ -164,5 +182,5 @@ enum cli_exit submit_answer(const struct cli *c, const char *path, const struct 
                         "%zu were not accepted, because no leader could take them: submit them again",
                         counts[UNAVAILABLE]);
     }
-    return counts[REJECTED] > 0 ? CLI_FAILED : CLI_DONE;
+    return counts[REJECTED] > 0 || has_unpaid(list, results) ? CLI_FAILED : CLI_DONE;
 }

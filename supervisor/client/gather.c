@@ -188,6 +188,7 @@ static void part_answer(struct part *p, enum sg_err err, const struct reply *rep
         p->results[i] = reply->results[first + i];
         p->results[i].id = p->transfers[i].id;
         p->results[i].reason = arena_dup(p->arena, reply->results[first + i].reason);
+        p->results[i].note = arena_dup(p->arena, reply->results[first + i].note);
     }
 }
 

@@ -248,7 +248,8 @@ int shardgate_client_submit(struct shardgate_client *c, const struct shardgate_t
     enum sg_err err = client_submit(c->client, good, good_count, c->timeout_ms, &a, answers, &text);
     for (size_t i = 0; i < good_count; i++) {
         struct shardgate_result result = {.outcome = (int)answers[i].outcome, .index = answers[i].index};
-        (void)span_cstr(answers[i].reason, result.reason, sizeof(result.reason));
+        (void)span_cstr(answers[i].reason.n > 0 ? answers[i].reason : answers[i].note, result.reason,
+                        sizeof(result.reason));
         give_result(places + index[i] * result_size, result_size, &result);
     }
     int rc = finish(error, err, text);

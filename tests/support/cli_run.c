@@ -20,7 +20,8 @@ static void note(struct cli_run *f, const struct request *r)
     bytes_release(&line);
 }
 
-/* Transfers with an even amount are accepted, with an odd one rejected. */
+/* Transfers with an even amount are accepted, with an odd one rejected. 2000
+ * folds, and was cancelled; those of 1000 and more have a note. */
 static void answer_submit(const struct request *request, struct reply *reply, struct arena *a)
 {
     reply->results = arena_array(a, request->transfers_count, sizeof *reply->results);
@@ -33,6 +34,12 @@ static void answer_submit(const struct request *request, struct reply *reply, st
                                                    .outcome = even ? OUTCOME_ACCEPTED : OUTCOME_REJECTED,
                                                    .index = even ? (uint64_t)t->amount.n : 0,
                                                    .reason = even ? SPAN_NONE : span_str("odd")};
+        if (t->amount.n == 2000) {
+            reply->results[i].outcome = OUTCOME_FOLDED;
+            reply->results[i].state = SUBMIT_STATE_CANCELLED;
+            reply->results[i].reason = span_str("not paid");
+        }
+        reply->results[i].note = t->amount.n >= 1000 ? span_str("large") : SPAN_NONE;
     }
 }
 

@@ -99,6 +99,8 @@ CHANGE(no_account, t->account = SPAN_NONE)
 CHANGE(account_17, t->account = text_of(17))
 CHANGE(account_18, t->account = text_of(18))
 CHANGE(account_space, t->account = span_str("44 10"))
+CHANGE(account_34, t->account = span_str(" 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7"))
+CHANGE(account_35, t->account = text_of(35))
 CHANGE(account_tab, t->account = span_str("44\t10"))
 CHANGE(amount_0, t->amount.n = 0)
 CHANGE(amount_1, t->amount.n = 1)
@@ -187,8 +189,11 @@ static const struct row rows[] = {
     {"rdfi prefix", rdfi_prefix, "rdfi 990000004: no routing number begins"},
     {"account", no_account, "account is missing"},
     {"account of 17", account_17, NULL},
-    {"account of 18 is refused, not cut", account_18, "account has 18 characters; at most 17"},
-    {"spaces are not dropped silently", account_space, "account must not contain spaces"},
+    {"account of 18 is refused, not cut", account_18,
+     "account has 18 characters, blanks not counted; at most 17"},
+    {"blanks are not counted", account_space, NULL},
+    {"17 and 17 blanks", account_34, NULL},
+    {"35 are no account", account_35, "account has 35 characters; at most 34"},
     {"control characters", account_tab, "account has a character that is not printable"},
     {"amount 0, R19", amount_0, "amount is 0 or missing"},
     {"one cent", amount_1, NULL},
@@ -259,7 +264,7 @@ static void test_check_keeps_secrets(void **state)
     (void)state;
     char why[160] = "";
     struct transfer t = good();
-    t.account = span_str("123456789 SECRET");
+    t.account = span_str("123456789 0 SECRET 123");
     assert_int_equal(transfer_check(LEVEL_MAX, &t, why, sizeof(why)), SG_INVALID);
     assert_null(strstr(why, "SECRET"));
     t = good();

@@ -25,6 +25,7 @@ struct client {
     enum outcome *outcomes;
     uint64_t *indexes;
     char reason[256]; /* Of the first that was rejected. */
+    char note[512];   /* Of the last that has one. */
 };
 
 static void on_done(struct shard_submit *s, enum sg_err err, const struct submit_result *results)
@@ -37,6 +38,9 @@ static void on_done(struct shard_submit *s, enum sg_err err, const struct submit
         c->indexes[i] = results[i].index;
         CHECK(span_is(results[i].id, c->ids[i]));
         CHECK(results[i].shard.n == 91000019);
+        if (results[i].note.n > 0) {
+            (void)span_cstr(results[i].note, c->note, sizeof c->note);
+        }
         if (results[i].outcome == OUTCOME_REJECTED && c->reason[0] == '\0') {
             (void)span_cstr(results[i].reason, c->reason, sizeof c->reason);
         }
@@ -422,6 +426,107 @@ static void test_half_taken_is_unknown(void **state)
     world_free(w);
 }
 
+/* --- Notes ------------------------------------------------------------------------------- */
+
+/* A client of one transfer, submitted and accepted or folded. */
+static void submit_noted(struct world *w, struct client *c, enum outcome outcome, const char *note)
+{
+    submit(w, c);
+    run(w);
+    assert_all(c, outcome);
+    if (note[0] == '\0' ? c->note[0] != '\0' : strstr(c->note, note) == NULL) {
+        fail_msg("'%s' instead of '%s'", c->note, note);
+    }
+    client_free(c);
+}
+
+static struct client *one(const char *id, int64_t cents)
+{
+    struct client *c = client_new(id, 1);
+    c->transfers[0].amount.n = cents;
+    return c;
+}
+
+/* However an account is typed, it is the same account. */
+static void test_blanks_in_an_account(void **state)
+{
+    (void)state;
+    struct world *w = world_with_leader();
+    struct client *c = one("a", 1);
+    c->transfers[0].account = span_str("0012 34-56 ab");
+    submit_noted(w, c, OUTCOME_ACCEPTED, "blanks were removed from the account");
+    c = one("a", 1);
+    c->transfers[0].account = span_str("001234-56ab");
+    submit_noted(w, c, OUTCOME_FOLDED, "");
+    c = one("b", 2);
+    c->transfers[0].account = span_str(" 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7");
+    submit_noted(w, c, OUTCOME_ACCEPTED, "blanks were removed");
+    world_free(w);
+}
+
+static void test_same_day_notes(void **state)
+{
+    (void)state;
+    struct world *w = world_with_leader();
+    struct client *c = one("a", 1);
+    world_set_clock(w, 23, 16, 44, 0);
+    c->transfers[0].same_day = true;
+    submit_noted(w, c, OUTCOME_ACCEPTED, "");
+    world_set_clock(w, 23, 16, 46, 0);
+    c = one("b", 2);
+    c->transfers[0].same_day = true;
+    submit_noted(w, c, OUTCOME_ACCEPTED, "deadline has passed");
+    c = one("c", 3);
+    c->transfers[0].same_day = true;
+    c->transfers[0].effective_date = day_of(2026, 11, 24); /* Tomorrow is another day. */
+    submit_noted(w, c, OUTCOME_ACCEPTED, "");
+    c = one("d", SAME_DAY_MAX_CENTS + 1);
+    c->transfers[0].same_day = true;
+    c->transfers[0].effective_date = day_of(2026, 11, 24);
+    submit_noted(w, c, OUTCOME_ACCEPTED, "over limits.same_day_max_cents");
+    world_free(w);
+}
+
+static void test_probable_duplicates(void **state)
+{
+    (void)state;
+    struct world *w = world_with_leader();
+    submit_noted(w, one("a", 500), OUTCOME_ACCEPTED, "");
+    char note[64];
+    (void)snprintf(note, sizeof note, "accepted at log index %llu", (unsigned long long)w->index);
+    submit_noted(w, one("b", 500), OUTCOME_ACCEPTED, note);
+    submit_noted(w, one("c", 500), OUTCOME_ACCEPTED, note); /* Of the first, always. */
+    submit_noted(w, one("a", 500), OUTCOME_FOLDED, "");
+    submit_noted(w, one("d", 501), OUTCOME_ACCEPTED, "");
+    struct client *c = one("e", 500);
+    c->transfers[0].account = span_str("4410024");
+    submit_noted(w, c, OUTCOME_ACCEPTED, "");
+    c = one("f", 500);
+    c->transfers[0].side = SIDE_DEBIT;
+    submit_noted(w, c, OUTCOME_ACCEPTED, "");
+    c = one("g", 500);
+    c->transfers[0].effective_date = day_of(2026, 11, 25);
+    submit_noted(w, c, OUTCOME_ACCEPTED, "");
+    assert_int_equal(w->current->duties.submitter.twins.met_count, 2);
+    world_set_clock(w, 24, 9, 0, 0);
+    submit_noted(w, one("h", 500), OUTCOME_ACCEPTED, ""); /* Another day. */
+    world_free(w);
+}
+
+/* More than are kept in mind: the memory stays bounded, and it goes on. */
+static void test_twins_are_bounded(void **state)
+{
+    (void)state;
+    struct twins t = {.day = DAY_NONE};
+    struct day day = day_of(2026, 11, 23);
+    for (uint64_t i = 1; i <= 3 * TWINS_MAX; i++) {
+        assert_int_equal(twins_meet(&t, day, i * 0x9E3779B97F4A7C15u | 1, i), 0);
+        assert_true(t.cap <= TWINS_MAX);
+    }
+    assert_int_equal(twins_meet(&t, day, 3 * TWINS_MAX * 0x9E3779B97F4A7C15u | 1, 9), 3 * TWINS_MAX);
+    twins_clear(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -439,6 +544,10 @@ int main(void)
         cmocka_unit_test(test_leadership_lost),
         cmocka_unit_test(test_elected_not_ready),
         cmocka_unit_test(test_half_taken_is_unknown),
+        cmocka_unit_test(test_blanks_in_an_account),
+        cmocka_unit_test(test_same_day_notes),
+        cmocka_unit_test(test_probable_duplicates),
+        cmocka_unit_test(test_twins_are_bounded),
     };
     logger_set_level(LOG_ERROR);
     return cmocka_run_group_tests(tests, NULL, NULL);

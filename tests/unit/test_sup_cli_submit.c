@@ -169,6 +169,29 @@ static void assert_line(const struct cli_run *f, const char *rest)
     }
 }
 
+/* Of a transfer that was cancelled nobody believes that it is paid; a note changes
+ * nothing. */
+static void cancelled_is_not_done(void **state)
+{
+    static const char again[] = TRANSFER("x", "231380104", "2000");
+    struct cli_run *f = *state;
+    json_t *o = submit(f, again, CLI_FAILED);
+    const json_t *r = json_array_get(json_object_get(o, "results"), 0);
+    assert_string_equal(json_string_value(json_object_get(r, "state")), "cancelled");
+    json_decref(o);
+    cli_run_input(f, again);
+    assert_int_equal(cli_run(f, (const char *const[]){"transfers", "submit", f->path, NULL}), CLI_FAILED);
+    assert_line(f, "1: cancelled: not paid");
+
+    o = submit(f, TRANSFER("a", "231380104", "1000"), CLI_DONE);
+    r = json_array_get(json_object_get(o, "results"), 0);
+    assert_string_equal(json_string_value(json_object_get(r, "note")), "large");
+    json_decref(o);
+    cli_run_input(f, TRANSFER("a", "231380104", "1000") TRANSFER("b", "231380104", "1002"));
+    assert_int_equal(cli_run(f, (const char *const[]){"transfers", "submit", f->path, NULL}), CLI_DONE);
+    assert_line(f, "1: note: large (1 more: line 2)");
+}
+
 /* What is wrong stands once, with its place as editors take it, whether the tool
  * found it or the cluster. */
 static void reasons_stand_once_with_their_places(void **state)
@@ -210,6 +233,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_may_come_again_is_not_rejected, cli_run_make, cli_run_drop),
         cmocka_unit_test_setup_teardown(unknown_is_not_a_rejection, cli_run_make, cli_run_drop),
         cmocka_unit_test_setup_teardown(reasons_stand_once_with_their_places, cli_run_make, cli_run_drop),
+        cmocka_unit_test_setup_teardown(cancelled_is_not_done, cli_run_make, cli_run_drop),
         cmocka_unit_test_setup_teardown(a_long_id_does_not_widen_the_table, cli_run_make, cli_run_drop),
         cmocka_unit_test_setup_teardown(a_large_file_goes_in_parts, cli_run_make, cli_run_drop),
     };

@@ -108,7 +108,8 @@ struct shardgate_result {
     size_t struct_size;
     int outcome;      /* enum shardgate_outcome */
     uint64_t index;   /* Log index of the first acceptance; 0 when rejected. */
-    char reason[256]; /* When rejected. */
+    char reason[256]; /* When rejected. Folded: when the transfer was cancelled or its file abandoned,
+                       * so that it is not paid. Else "", or a note that nothing need be done about. */
 };
 
 #define SHARDGATE_ERROR_INIT                          \
