@@ -22,6 +22,13 @@ NOT_WITHIN = {
     "shard/engine/": (["shard/ach/", "shard/state/"], [], "the engine knows nothing of ACH"),
 }
 
+# Files of one directory from the bottom up: each calls only those before it, so that
+# no two of them have to be understood together.
+ORDERED = {
+    "shard/engine": """heap cache trail guards applied_row base conf persist send scrub compare apply snapshot_take snapshot_send
+        snapshot_recv timer turn recv propose member load group""".split(),
+}
+
 # Third-party header -> (files that may include it, how many of the program's at
 # most). Tests are counted apart: they may look behind an adapter's back only
 # where this says so.
@@ -195,6 +202,29 @@ def check_calls(name, text):
                 yield name, line, f"{word}(): runs on a lane; reach {what} through {seam}"
 
 
+def check_order(directory, order, texts):
+    """Calls between the files of a directory go down only."""
+    files = {name: text for name, text in texts.items() if os.path.dirname(name) == directory and name.endswith(".c")}
+    home = {}
+    for name, text in files.items():
+        stem = os.path.basename(name)[:-2]
+        if stem not in order:
+            yield name, 1, f"{stem}: give it its place in ORDERED (layers.py)"
+            continue
+        for match in DEFINITION.finditer(text):
+            line = text[text.rfind("\n", 0, match.start(1)) + 1:match.end()]
+            opens = re.match(r"[^;{]*\)\s*\{", text[match.end():])
+            if opens and not line.startswith("static"):
+                home[match.group(1)] = stem
+    for name, text in files.items():
+        stem = os.path.basename(name)[:-2]
+        for match in re.finditer(r"(?<![\w.>])(\w+)\b", text):
+            other = home.get(match.group(1))
+            if stem in order and other is not None and order.index(other) > order.index(stem):
+                yield name, text.count("\n", 0, match.start()) + 1, \
+                    f"{match.group(1)}: {other}.c stands above {stem}.c, which must not call it"
+
+
 def check_limits(name, text):
     if name == "proto/base/limits.h" or layer_of(name) is None:
         return
@@ -254,6 +284,9 @@ def main():
         problems += check_limits(name, with_strings)
         problems += check_log_lines(name, with_strings)
         problems += check_guard(name, with_strings)
+    for directory, order in ORDERED.items():
+        problems += check_order(directory, order, {n: source.without_comments(source.read(root, n)) for n in names
+                                                   if n.startswith(directory + "/")})
     problems += check_counts(users)
     problems += check_unused(texts)
     source.report(problems)

@@ -20,8 +20,8 @@ FORBIDDEN = [
     (r"\r", "a carriage return"),
 ]
 BINARY = (".png", ".gz", ".zst", ".xz", ".bin")
-# ACH files are padded with blanks and may end lines in their own way.
-EXACT = (".ach", ".golden")
+# ACH files are padded with blanks and may end lines in their own way; so are patches.
+EXACT = (".ach", ".golden", ".patch")
 BLANKS = {"blanks at the end of the line", "a tab", "a carriage return"}
 
 

@@ -1,13 +1,15 @@
 /* Committed entries to the machine, in the writer's transaction (I-2). One job
  * of a group runs at a time; what commits meanwhile makes the next one. */
+#include <string.h>
+
 #include "proto/base/fault.h"
 #include "proto/base/mem.h"
 #include "shard/engine/engine.h"
 
 struct apply_item {
-    struct entry *entry; /* A reference; NULL: to be read from the log. */
-    uint64_t term;       /* Once applied. */
-    uint64_t state;      /* After it. */
+    struct cache_entry *entry; /* A reference; NULL: to be read from the log. */
+    uint64_t term;             /* Once applied. */
+    uint64_t state;            /* After it. */
     size_t result_at, result_size;
 };
 
@@ -26,32 +28,19 @@ struct apply_job {
     struct apply_item items[];
 };
 
-static void digest_entry(struct digester *d, const struct applied_row *row, uint64_t index,
-                         const struct log_entry *e)
-{
-    uint8_t head[17];
-    be64_put(head, index);
-    be64_put(head + 8, e->term);
-    head[16] = e->type;
-    digester_init(d);
-    digester_add(d, span_of(row->digest.b, DIGEST_SIZE));
-    digester_add(d, span_of(head, sizeof(head)));
-}
-
-static void keep_result(struct apply_job *job, struct apply_item *item)
-{
-    item->result_at = job->results.n;
-    item->result_size = job->wants_results ? job->result.n : 0;
-    bytes_append(&job->results, job->result.p, item->result_size);
-}
-
 static enum sg_err apply_entry(struct apply_job *job, struct rows *rows, struct apply_item *item,
                                const struct log_entry *e, struct applied_row *row)
 {
     struct machine *machine = &job->base.g->o.machine;
     struct digester digester;
+    uint8_t head[17];
     enum sg_err err = SG_OK;
-    digest_entry(&digester, row, e->index, e);
+    be64_put(head, e->index);
+    be64_put(head + 8, e->term);
+    head[16] = e->type;
+    digester_init(&digester);
+    digester_add(&digester, span_of(row->digest.b, DIGEST_SIZE));
+    digester_add(&digester, span_of(head, sizeof(head)));
     bytes_clear(&job->result);
     if (e->type == RAFT_COMMAND) {
         rows->digester = &digester;
@@ -70,15 +59,17 @@ static enum sg_err apply_entry(struct apply_job *job, struct rows *rows, struct 
     row->digest = digester_end(&digester);
     item->term = e->term;
     item->state = compare_state(&row->digest, row->set);
-    keep_result(job, item);
+    item->result_at = job->results.n;
+    item->result_size = job->wants_results ? job->result.n : 0;
+    bytes_append(&job->results, job->result.p, item->result_size);
     return err;
 }
 
-static enum sg_err read_entry(struct apply_job *job, struct rows *rows, size_t i, struct log_entry *out)
+static enum sg_err take_entry(struct apply_job *job, struct rows *rows, size_t i, struct log_entry *out)
 {
-    struct entry *e = job->items[i].entry;
+    struct cache_entry *e = job->items[i].entry;
     if (e != NULL) {
-        *out = (struct log_entry){job->first + i, e->term, e->type, entry_data(e)};
+        *out = (struct log_entry){job->first + i, e->term, e->type, cache_entry_data(e)};
         return SG_OK;
     }
     enum sg_err err = log_get(rows->kv, rows->txn, rows->group, job->first + i, out);
@@ -92,7 +83,7 @@ static enum sg_err read_entry(struct apply_job *job, struct rows *rows, size_t i
 /* The row of the newest applied entry; zeros before the first. Under a level whose
  * programs know no set hash it is not in the row: this process remembers it from the
  * apply before, or finds it by a walk. */
-static enum sg_err read_row(struct apply_job *job, struct rows *rows, struct applied_row *row)
+static enum sg_err read_applied(struct apply_job *job, struct rows *rows, struct applied_row *row)
 {
     *row = (struct applied_row){0};
     enum sg_err err = applied_row_get(rows, row);
@@ -121,10 +112,10 @@ static enum sg_err read_row(struct apply_job *job, struct rows *rows, struct app
 static enum sg_err apply_all(struct apply_job *job, struct rows *rows)
 {
     struct applied_row *row = &job->row;
-    enum sg_err err = read_row(job, rows, row);
+    enum sg_err err = read_applied(job, rows, row);
     for (size_t i = 0; i < job->items_count && err == SG_OK; i++) {
         struct log_entry e;
-        err = read_entry(job, rows, i, &e);
+        err = take_entry(job, rows, i, &e);
         if (err == SG_OK) {
             err = apply_entry(job, rows, &job->items[i], &e, row);
         }
@@ -134,10 +125,7 @@ static enum sg_err apply_all(struct apply_job *job, struct rows *rows)
         job->base.g->set_known_at = row->index;
         job->base.g->set_known = row->set;
     }
-    if (err != SG_OK || FAULT_BUG("applied-separately")) {
-        return err;
-    }
-    return applied_row_put(rows->kv, rows->txn, rows->group, row); /* I-2 */
+    return err == SG_OK ? applied_row_put(rows->kv, rows->txn, rows->group, row) : err; /* I-2 */
 }
 
 static enum sg_err apply_run(struct writer_job *writer_job, struct kv *kv, struct kv_txn *txn)
@@ -156,40 +144,6 @@ static enum sg_err apply_run(struct writer_job *writer_job, struct kv *kv, struc
     rows_release(&rows);
     FAULT_POINT("engine.after-apply");
     return group_job_result(&job->base, err);
-}
-
-/* The planted bug: a crash between the two transactions applies entries twice. */
-struct separate_job {
-    struct group_job base;
-    struct applied_row row;
-    struct bytes conf;
-};
-
-static enum sg_err separate_run(struct writer_job *writer_job, struct kv *kv, struct kv_txn *txn)
-{
-    struct separate_job *job = (struct separate_job *)(void *)writer_job;
-    return applied_row_put(kv, txn, job->base.g->o.id, &job->row);
-}
-
-static void separate_done(struct writer_job *writer_job, enum sg_err err)
-{
-    struct separate_job *job = (struct separate_job *)(void *)writer_job;
-    (void)group_job_ok(&job->base, err);
-    bytes_release(&job->conf);
-    group_job_end(job->base.g);
-    mem_free(job);
-}
-
-static void write_row_separately(struct group *g, const struct apply_job *applied)
-{
-    struct separate_job *job = mem_zalloc(1, sizeof(*job));
-    job->base.g = g;
-    job->base.job.run = separate_run;
-    job->base.job.done = separate_done;
-    bytes_set(&job->conf, span_bytes(&applied->conf));
-    job->row = applied->row;
-    job->row.conf = span_bytes(&job->conf);
-    group_job_submit(g, &job->base, sizeof(*job));
 }
 
 /* Those of the job's proposals that are first in the queue; only_early: up to
@@ -212,7 +166,7 @@ static void apply_job_free(struct apply_job *job)
 {
     for (size_t i = 0; i < job->items_count; i++) {
         if (job->items[i].entry != NULL) {
-            entry_unref(job->items[i].entry);
+            cache_entry_unref(job->items[i].entry);
         }
     }
     bytes_release(&job->conf);
@@ -223,20 +177,13 @@ static void apply_job_free(struct apply_job *job)
     mem_free(job);
 }
 
-static void applying_ends(struct group *g, struct apply_job *job)
-{
-    if (g->applying == job) {
-        g->applying = NULL;
-    }
-}
-
 /* Applied, and not flushed here yet: enough for the next job and for answers
  * that rest on the quorum's logs alone. */
 static void apply_ran(struct writer_job *writer_job)
 {
     struct apply_job *job = (struct apply_job *)(void *)writer_job;
     struct group *g = job->base.g;
-    applying_ends(g, job);
+    g->applying = g->applying == job ? NULL : g->applying;
     if (g->stopped || job->base.refused) {
         return;
     }
@@ -244,54 +191,33 @@ static void apply_ran(struct writer_job *writer_job)
     for (size_t i = 0; i < job->items_count; i++) {
         compare_note(g, job->first + i, job->items[i].state);
     }
-    apply_start(g);
     answer(g, job, true);
+    group_later(g);
 }
 
 static void apply_done(struct writer_job *writer_job, enum sg_err err)
 {
     struct apply_job *job = (struct apply_job *)(void *)writer_job;
     struct group *g = job->base.g;
-    applying_ends(g, job);
+    g->applying = g->applying == job ? NULL : g->applying;
     if (group_job_ok(&job->base, err)) {
         g->applied = job->first + job->items_count - 1;
         g->digest = job->row.digest;
         g->set = job->row.set;
         g->has_set = true;
         scrub_applied(g, span_bytes(&job->changes));
-        if (FAULT_BUG("applied-separately")) {
-            write_row_separately(g, job);
-        }
         apply_evict(g);
-        group_later(g);
         compare_look(g);
-        answer(g, job, false);
+        if (!g->stopped) {
+            answer(g, job, false);
+        }
         if (!g->stopped) {
             g->o.machine.ops->applied(g->o.machine.impl, job->first + job->items_count - 1);
         }
-        if (!g->stopped) {
-            snapshot_take_maybe(g);
-        }
+        group_later(g);
     }
     apply_job_free(job);
     group_job_end(g);
-}
-
-static size_t gather(struct group *g, struct apply_item *items, size_t *size)
-{
-    size_t n = 0;
-    *size = 0;
-    for (uint64_t index = g->ran + 1; index <= g->commit && n < APPLY_ENTRIES_MAX; index++) {
-        struct entry *e = cache_get(&g->cache, index);
-        /* Of one that must be read the size is not known: take it for large. */
-        size_t entry_size = e == NULL ? APPLY_SIZE_MAX_BYTES / 8 : e->size;
-        if (n > 0 && *size + entry_size > APPLY_SIZE_MAX_BYTES) {
-            break;
-        }
-        *size += entry_size;
-        items[n++] = (struct apply_item){.entry = e};
-    }
-    return n;
 }
 
 /* Does anybody wait until entries up to last are applied durably: a proposal
@@ -313,10 +239,20 @@ void apply_start(struct group *g)
 {
     struct apply_item items[APPLY_ENTRIES_MAX];
     size_t size = 0;
+    size_t n = 0;
     if (g->applying != NULL || g->installing != NULL || g->raft.snapshot.installing || g->ran >= g->commit) {
         return;
     }
-    size_t n = gather(g, items, &size);
+    for (; n < APPLY_ENTRIES_MAX && g->ran + n < g->commit; n++) {
+        struct cache_entry *e = cache_get(&g->cache, g->ran + n + 1);
+        /* Of one that must be read the size is not known: take it for large. */
+        size_t entry_size = e == NULL ? APPLY_SIZE_MAX_BYTES / 8 : e->size;
+        if (n > 0 && size + entry_size > APPLY_SIZE_MAX_BYTES) {
+            break;
+        }
+        size += entry_size;
+        items[n] = (struct apply_item){.entry = e == NULL ? NULL : cache_entry_ref(e)};
+    }
     struct apply_job *job = mem_zalloc(1, sizeof(*job) + n * sizeof(struct apply_item));
     job->base.g = g;
     job->base.job.run = apply_run;
@@ -327,12 +263,7 @@ void apply_start(struct group *g)
     job->wants_results = g->waiting.head != NULL;
     job->wants_changes = g->scrub.is_active;
     job->items_count = n;
-    for (size_t i = 0; i < n; i++) {
-        job->items[i] = items[i];
-        if (items[i].entry != NULL) {
-            (void)entry_ref(items[i].entry);
-        }
-    }
+    memcpy(job->items, items, n * sizeof(struct apply_item));
     g->applying = job;
     group_job_submit(g, &job->base, size);
 }

@@ -7,23 +7,23 @@
 #define CACHE_CAP_MIN 8
 #define CACHE_CAP_KEPT 64 /* A larger ring is given back when it is empty. */
 
-struct entry *entry_new(uint64_t term, uint8_t type, struct span data)
+struct cache_entry *cache_entry_new(uint64_t term, uint8_t type, struct span data)
 {
-    struct entry *e = mem_alloc(sizeof(*e) + data.n);
-    *e = (struct entry){.refs = 1, .type = type, .term = term, .size = data.n};
+    struct cache_entry *e = mem_alloc(sizeof(*e) + data.n);
+    *e = (struct cache_entry){.refs = 1, .type = type, .term = term, .size = data.n};
     if (data.n > 0) {
         memcpy(e->data, data.p, data.n);
     }
     return e;
 }
 
-struct entry *entry_ref(struct entry *e)
+struct cache_entry *cache_entry_ref(struct cache_entry *e)
 {
     e->refs++;
     return e;
 }
 
-void entry_unref(struct entry *e)
+void cache_entry_unref(struct cache_entry *e)
 {
     CHECK(e->refs > 0);
     if (--e->refs == 0) {
@@ -31,7 +31,7 @@ void entry_unref(struct entry *e)
     }
 }
 
-static struct entry **slot(const struct cache *c, uint64_t index)
+static struct cache_entry **slot(const struct cache *c, uint64_t index)
 {
     return &c->ring[index & (c->cap - 1)];
 }
@@ -40,7 +40,7 @@ static void grow(struct cache *c)
 {
     struct cache bigger = *c;
     bigger.cap = c->cap == 0 ? CACHE_CAP_MIN : c->cap * 2;
-    bigger.ring = mem_zalloc(bigger.cap, sizeof(struct entry *));
+    bigger.ring = mem_zalloc(bigger.cap, sizeof(struct cache_entry *));
     for (uint64_t i = c->first; i < c->first + c->count; i++) {
         *slot(&bigger, i) = *slot(c, i);
     }
@@ -50,11 +50,11 @@ static void grow(struct cache *c)
 
 static void drop(struct cache *c, uint64_t index)
 {
-    struct entry *e = *slot(c, index);
+    struct cache_entry *e = *slot(c, index);
     *slot(c, index) = NULL;
     c->size_bytes -= e->size;
     c->count--;
-    entry_unref(e);
+    cache_entry_unref(e);
     if (c->count == 0 && c->cap > CACHE_CAP_KEPT) {
         mem_free(c->ring);
         c->ring = NULL;
@@ -62,7 +62,7 @@ static void drop(struct cache *c, uint64_t index)
     }
 }
 
-void cache_append(struct cache *c, uint64_t index, struct entry *e)
+void cache_append(struct cache *c, uint64_t index, struct cache_entry *e)
 {
     if (c->count == 0) {
         c->first = index;
@@ -76,7 +76,7 @@ void cache_append(struct cache *c, uint64_t index, struct entry *e)
     c->count++;
 }
 
-struct entry *cache_get(const struct cache *c, uint64_t index)
+struct cache_entry *cache_get(const struct cache *c, uint64_t index)
 {
     if (index < c->first || index - c->first >= c->count) {
         return NULL;

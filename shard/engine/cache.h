@@ -8,7 +8,7 @@
 
 #include "proto/base/bytes.h"
 
-struct entry {
+struct cache_entry {
     uint32_t refs;
     uint8_t type;
     uint64_t term;
@@ -17,17 +17,17 @@ struct entry {
 };
 
 /* A copy of data with one reference. */
-struct entry *entry_new(uint64_t term, uint8_t type, struct span data);
-struct entry *entry_ref(struct entry *e);
-void entry_unref(struct entry *e);
-static inline struct span entry_data(const struct entry *e)
+struct cache_entry *cache_entry_new(uint64_t term, uint8_t type, struct span data);
+struct cache_entry *cache_entry_ref(struct cache_entry *e);
+void cache_entry_unref(struct cache_entry *e);
+static inline struct span cache_entry_data(const struct cache_entry *e)
 {
     return span_of(e->data, e->size);
 }
 
 /* Entries first .. first + count - 1 of the log, up to its end. */
 struct cache {
-    struct entry **ring;
+    struct cache_entry **ring;
     size_t cap; /* A power of two, or 0. */
     uint64_t first;
     size_t count;
@@ -37,9 +37,9 @@ struct cache {
 /* Zeroed memory is an empty cache. */
 void cache_release(struct cache *c);
 /* Takes over the caller's reference. index follows the last one, unless empty. */
-void cache_append(struct cache *c, uint64_t index, struct entry *e);
+void cache_append(struct cache *c, uint64_t index, struct cache_entry *e);
 /* Borrowed; NULL when it is not here. */
-struct entry *cache_get(const struct cache *c, uint64_t index);
+struct cache_entry *cache_get(const struct cache *c, uint64_t index);
 /* Drop from and all that follow. */
 void cache_truncate(struct cache *c, uint64_t from);
 /* Drop the oldest one. */

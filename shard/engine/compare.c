@@ -45,7 +45,8 @@ static void send(struct group *g, uint64_t to, enum compare_kind kind, const str
                                          .index = s->index,
                                          .index_term = trail_term(&g->raft, s->index),
                                          .state = kind == COMPARE_QUESTION ? 0 : s->state};
-    gate_send(g, to, &m);
+    send_hold(g, to, &m);
+    group_later(g);
 }
 
 /* At index, or at the newest when that one is not known any more. */
@@ -86,29 +87,26 @@ static void odd(struct group *g, uint64_t index)
 
 /* --- The follower --------------------------------------------------------------------- */
 
-static void learn_commit(struct group *g, const struct message_compare *q)
+static bool learn_commit(struct group *g, const struct message_compare *q)
 {
     if (q->index <= g->commit || q->index > g->last_index || g->installing != NULL ||
         g->raft.snapshot.installing || trail_term(&g->raft, q->index) != q->index_term) {
-        return;
+        return false;
     }
     g->commit = q->index;
-    conf_feed(g, q->index);
-    if (!g->stopped) {
-        apply_start(g);
-    }
+    return true;
 }
 
-static void recv_question(struct group *g, uint64_t from, const struct message_compare *q)
+static bool recv_question(struct group *g, uint64_t from, const struct message_compare *q)
 {
     if (q->index <= g->ran) {
         answer(g, from, q->index);
-        return;
+        return false;
     }
     g->compare.question.from = from;
     g->compare.question.term = q->term;
     g->compare.question.index = q->index;
-    learn_commit(g, q);
+    return learn_commit(g, q);
 }
 
 static void recv_differs(struct group *g, const struct message_compare *m)
@@ -306,19 +304,16 @@ static void recv_answer(struct group *g, uint64_t from, const struct message_com
     }
 }
 
-void compare_receive(struct group *g, uint64_t from, const struct message_compare *m)
+bool compare_receive(struct group *g, uint64_t from, const struct message_compare *m)
 {
     if (m->term != g->raft.current_term) {
-        return;
+        return false;
     }
     bool is_leader = g->raft.state == RAFT_LEADER;
     bool is_of_leader = !is_leader && role_leader(g) == from;
     switch (m->kind) {
     case COMPARE_QUESTION:
-        if (is_of_leader) {
-            recv_question(g, from, m);
-        }
-        break;
+        return is_of_leader && recv_question(g, from, m);
     case COMPARE_ANSWER:
         if (is_leader) {
             recv_answer(g, from, m);
@@ -338,6 +333,7 @@ void compare_receive(struct group *g, uint64_t from, const struct message_compar
     case COMPARE_KINDS:
         break;
     }
+    return false;
 }
 
 /* --- The owner ----------------------------------------------------------------------------- */

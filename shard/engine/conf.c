@@ -68,24 +68,13 @@ void conf_truncate(struct group *g, uint64_t from)
     }
 }
 
-static void drop_first(struct group *g)
+void conf_drop_first(struct group *g)
 {
+    CHECK(g->changes_count > 0);
     bytes_release(&g->changes[0].data);
     for (size_t i = 1; i < g->changes_count; i++) {
         g->changes[i - 1] = g->changes[i];
     }
     g->changes_count--;
     conf_truncate(g, UINT64_MAX);
-}
-
-void conf_feed(struct group *g, uint64_t upto)
-{
-    while (!g->stopped && g->changes_count > 0 && g->changes[0].index <= upto) {
-        struct step s = {.event = {.type = RAFT_CONFIGURATION}};
-        s.event.configuration.index = g->changes[0].index;
-        conf_decode(span_bytes(&g->changes[0].data), &s.event.configuration.conf);
-        /* Before the step: it may bring us here again. */
-        drop_first(g);
-        (void)group_step(g, &s);
-    }
 }

@@ -1,16 +1,18 @@
 /* The engine's inside: one struct for a group and what its files give each
  * other. Only files of this directory include it (it includes raft.h).
  *
+ * The files stand here from the bottom up, and each calls only those that stand
+ * before it; scripts/check layers knows the order. What is lower wakes the turn
+ * (group_later()) and leaves in the struct what it has to tell.
+ *
  * Rules between the functions:
- * - group_step() is the only caller of raft_step(). What a step asks for is
- *   carried out before the next one: writes are queued, then messages pass the
- *   gate, then a new commit index is told back (CONFIGURATION) and applied.
- * - Callbacks of the owner (role, failed, done of lost proposals) are never made
- *   inside a step but from the task `later`, at the end of the turn.
- * - After anything that can step, look at g->stopped.
+ * - turn.c alone calls raft_step(), and nothing steps inside a step.
+ * - Callbacks of the owner are made outside of steps: done() and applied() when the
+ *   writer has answered, the others at the end of a turn.
+ * - After anything that can step or call the owner, look at g->stopped.
  * - Jobs of a group reach the writer in the order of the steps that made them,
- *   and it keeps that order: {term and vote, truncate, append, apply, mark,
- *   trim, install} is one queue. */
+ *   and it keeps that order: {term and vote, truncate, append, install, apply,
+ *   mark, trim} is one queue. */
 #ifndef SHARD_ENGINE_ENGINE_H
 #define SHARD_ENGINE_ENGINE_H
 
@@ -35,23 +37,32 @@ struct group_job {
     bool refused; /* run() did nothing: the group is damaged. */
 };
 
-/* Term and vote, a truncation and entries: what one step wants stored. */
+/* Term and vote, a truncation and entries: what the steps of one turn want
+ * stored. logs is the log's tail from logs[0] on, as it is after the last of them. */
 struct persist_job {
     struct group_job base;
     struct persist_job *next; /* Appends in flight, oldest first. */
     bool has_hard_state;
     struct log_hard_state hard_state;
-    uint64_t gate;          /* Hard states queued up to this one. */
-    uint64_t truncate_from; /* 0: nothing to remove. */
-    uint64_t first, last;   /* What to report when durable; 0: nothing (any more). */
-    size_t entries_count;
-    struct entry **entries; /* References. */
+    uint64_t gate;                /* Hard states queued up to this one. */
+    uint64_t truncate_from;       /* 0: nothing to remove. */
+    uint64_t first, last;         /* What to report when durable; 0: nothing (any more). */
+    struct cache_entry **entries; /* References. */
     struct log_entry *logs;
+    size_t entries_count, entries_cap;
 };
 
 /* --- Parts ---------------------------------------------------------------- */
 
-/* A message that waits for term and vote to be durable. */
+/* What libraft is told in one step. All of it is borrowed for the step. */
+struct event {
+    struct raft_event raft;
+    struct cache_entry *submitted; /* SUBMIT: the one entry; NULL once the log has taken it over. */
+    bool is_stale;                 /* G1 */
+};
+
+/* A message on its way out. It leaves at the end of the turn, or when term and
+ * vote are durable. */
 struct held_message {
     uint64_t gate;
     uint64_t peer;
@@ -132,7 +143,6 @@ struct apply_job;
 struct snapshot_stage;
 struct install_job;
 struct mark_job;
-struct trim_job;
 
 struct group {
     struct group_options o;
@@ -140,11 +150,12 @@ struct group {
     char address[24]; /* Our id in decimal: what libraft knows a server by. */
     struct raft raft;
     bool stopped;
+    bool is_stepping;
     enum sg_err failed; /* SG_OK: not. */
     bool failed_told;
     char *why;
     size_t jobs_count; /* With the writer or elsewhere. */
-    struct task later; /* End of the turn. */
+    struct task turn;  /* End of the loop's turn. */
 
     /* Time. The group's clock is the loop's plus clock_ahead_ms. */
     struct task timer;
@@ -167,6 +178,7 @@ struct group {
     uint64_t log_bytes; /* Payload appended since the mark, about. */
 
     /* Writes under way. */
+    struct persist_job *writes; /* Of this turn, not yet with the writer. */
     struct persist_job *appends_head, *appends_tail;
     uint64_t persisted; /* Durable and not yet told to libraft; 0: nothing. */
     uint64_t hard_states_queued, hard_states_durable;
@@ -193,13 +205,13 @@ struct group {
 
     /* Snapshots. */
     uint64_t mark_index;
-    bool marking;
+    struct mark_job *marking; /* With the writer, or durable and not yet told to libraft. */
     bool trimming;
     uint64_t trimmed; /* Entries up to here are gone from the store. */
     struct peer peers[PEERS_MAX];
     size_t peers_count;
-    struct snapshot_stage *stage; /* Being received. */
-    struct install_job *installing;
+    struct snapshot_stage *stage;   /* Being received. */
+    struct install_job *installing; /* From the step that wants it until libraft is told. */
     uint64_t snapshots_sent, snapshots_installed;
 
     /* Of the writer's thread; the loop reads damage after a done(). */
@@ -209,12 +221,13 @@ struct group {
     char *damage;
 };
 
-/* --- group.c -------------------------------------------------------------- */
+/* --- base.c --------------------------------------------------------------- */
 
-/* Stop for good: a damaged record or a broken engine. Only the first counts. */
-void group_fail(struct group *g, enum sg_err err, const char *fmt, ...) PRINTF_LIKE(3, 4);
-/* Run the end-of-turn task. */
+/* Run a turn when the callbacks that are due have run. */
 void group_later(struct group *g);
+/* Stop for good: a damaged record or a broken engine. Only the first counts. The
+ * turn that follows lets go of all that is under way. */
+void group_fail(struct group *g, enum sg_err err, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* Submit a job; run and done must be set in base.job. */
 void group_job_submit(struct group *g, struct group_job *job, size_t size_bytes);
 /* At the start of run(): is the group damaged? Then return SG_OK. */
@@ -227,29 +240,11 @@ bool group_job_ok(struct group_job *job, enum sg_err err);
 void group_job_end(struct group *g);
 /* The peer's slot; made when it is new and there is room, else NULL. */
 struct peer *group_peer(struct group *g, uint64_t node);
-
-/* --- step.c --------------------------------------------------------------- */
-
-struct step {
-    struct raft_event event;
-    struct entry *submitted; /* SUBMIT: the one entry, taken over when it succeeds. */
-    bool is_stale;           /* G1 */
-};
-/* 0, or libraft's refusal of a SUBMIT or TRANSFER (nothing happened then). Any
- * other failure stops the group before a message leaves (G11). */
-int group_step(struct group *g, struct step *s);
-
-/* --- timer.c -------------------------------------------------------------- */
-
-uint64_t timer_clock_ms(struct group *g);
-void timer_update(struct group *g);
-/* Once, after START. */
-void timer_open(struct group *g);
-void timer_run(struct task *task);
-void timer_entries_stored(struct group *g);
-/* Within a step: a message of a leader whose connection has just broken, sent
- * before it did, is no sign of life. */
-void timer_ignore_straggler(struct group *g);
+void proposal_push(struct proposal_list *list, struct proposal *p);
+struct proposal *proposal_pop(struct proposal_list *list);
+uint64_t role_leader(const struct group *g);
+bool role_is_ready(const struct group *g);
+struct role role_now(const struct group *g);
 
 /* --- conf.c --------------------------------------------------------------- */
 
@@ -261,49 +256,30 @@ void conf_encode(const uint64_t *nodes, size_t nodes_count, struct bytes *out);
 void conf_decode(struct span data, struct raft_configuration *out);
 void conf_note(struct group *g, uint64_t index, struct span data);
 void conf_truncate(struct group *g, uint64_t from);
-/* Tell libraft that each change up to there is committed. */
-void conf_feed(struct group *g, uint64_t upto);
+/* Forget the oldest one: libraft is told. */
+void conf_drop_first(struct group *g);
 
 /* --- persist.c ------------------------------------------------------------ */
 
-/* Queue what the step wants stored, and take it into the cache. */
-void persist_update(struct group *g, struct step *s, const struct raft_update *u);
-/* Tell libraft what became durable in this turn. */
-void persist_report(struct group *g);
+/* Take what the step wants stored into the turn's job and the cache. */
+void persist_gather(struct group *g, struct event *e, const struct raft_update *u);
+/* The turn's job, g->writes, to the writer. */
+void persist_submit(struct group *g);
 /* The log was replaced: report nothing that is in flight. */
 void persist_forget(struct group *g);
+/* The group has stopped: what is not with the writer will not be written. */
+void persist_drop(struct group *g);
 
-/* --- gate.c and send.c ---------------------------------------------------- */
+/* --- send.c: the output gate (I-1) ---------------------------------------- */
 
-bool gate_is_open(const struct group *g);
-void gate_send(struct group *g, uint64_t peer, const struct message *m);
-void gate_release(struct group *g);
-void gate_clear(struct group *g);
-void send_messages(struct group *g, const struct step *s, const struct raft_update *u);
-/* Past the gate. */
-void send_now(struct group *g, uint64_t peer, const struct message *m);
-
-/* --- apply.c, applied_row.c ----------------------------------------------- */
-
-void apply_start(struct group *g);
-MUST_USE enum sg_err applied_row_put(struct kv *kv, struct kv_txn *txn, uint64_t group,
-                                     const struct applied_row *row);
-/* SG_CORRUPT: not a row. Spans point into data. */
-MUST_USE enum sg_err applied_row_decode(struct span data, struct applied_row *out);
-/* Forget entries that nobody needs from memory. */
-void apply_evict(struct group *g);
-
-/* --- compare.c ------------------------------------------------------------ */
-
-uint64_t compare_state(const struct digest *digest, uint64_t set);
-/* Applied here, flushed or not. */
-void compare_note(struct group *g, uint64_t index, uint64_t state);
-/* The rows were replaced: what was noted is about others. */
-void compare_forget(struct group *g);
-void compare_receive(struct group *g, uint64_t from, const struct message_compare *m);
-/* Of a leader that applied something, or heard a peer: is there something to ask? */
-void compare_look(struct group *g);
-void compare_timer_run(struct task *task);
+/* Are all terms and votes durable that a message sent now could tell of? */
+bool send_gate_is_open(const struct group *g);
+/* Put a message of libraft into the queue; false: INSTALL_SNAPSHOT, which is none of its own. */
+bool send_gather(struct group *g, const struct raft_message *rm);
+void send_hold(struct group *g, uint64_t peer, const struct message *m);
+/* Send, in order, what the gate lets through. */
+void send_held(struct group *g);
+void send_drop(struct group *g);
 
 /* --- scrub.c -------------------------------------------------------------- */
 
@@ -318,32 +294,37 @@ void scrub_forget(struct group *g);
 void scrub_want(struct group *g);
 void scrub_timer_run(struct task *task);
 
-/* --- member.c ------------------------------------------------------------- */
+/* --- compare.c ------------------------------------------------------------ */
 
-/* Of a leader: does it bring a standby up to date? */
-bool member_is_catching_up(const struct group *g);
+uint64_t compare_state(const struct digest *digest, uint64_t set);
+/* Applied here, flushed or not. */
+void compare_note(struct group *g, uint64_t index, uint64_t state);
+/* The rows were replaced: what was noted is about others. */
+void compare_forget(struct group *g);
+/* true: the message says that entries up to its index are committed. */
+bool compare_receive(struct group *g, uint64_t from, const struct message_compare *m);
+/* Of a leader that applied something, or heard a peer: is there something to ask? */
+void compare_look(struct group *g);
+void compare_timer_run(struct task *task);
 
-/* --- propose.c, role.c ---------------------------------------------------- */
+/* --- apply.c, applied_row.c ----------------------------------------------- */
 
-void proposal_push(struct proposal_list *list, struct proposal *p);
-struct proposal *proposal_pop(struct proposal_list *list);
-/* Move all that wait to the lost ones. */
-void proposals_lose(struct group *g);
-void proposals_tell_lost(struct group *g);
-/* SUBMIT one entry, and take over e. 0, or libraft's refusal. */
-int propose_submit(struct group *g, struct entry *e);
-/* An own entry of this term, so that older ones commit and is_ready comes true. */
-void propose_barrier(struct group *g);
-uint64_t role_leader(const struct group *g);
-bool role_is_ready(const struct group *g);
-/* After a step that began in state with term and leader as given. */
-void role_after_step(struct group *g, unsigned state, const struct role *before);
-struct role role_now(const struct group *g);
-void role_tell(struct group *g);
+/* What is committed to the machine, if nothing is on its way there. */
+void apply_start(struct group *g);
+MUST_USE enum sg_err applied_row_put(struct kv *kv, struct kv_txn *txn, uint64_t group,
+                                     const struct applied_row *row);
+/* SG_CORRUPT: not a row. Spans point into data. */
+MUST_USE enum sg_err applied_row_decode(struct span data, struct applied_row *out);
+/* Forget entries that nobody needs from memory. */
+void apply_evict(struct group *g);
 
 /* --- snapshot_take.c, snapshot_send.c, snapshot_recv.c --------------------- */
 
 void snapshot_take_maybe(struct group *g);
+/* The SNAPSHOT event for a mark that is durable. false: there is none, or libraft may
+ * not hear of it. Behind the step, or the false: snapshot_take_end(). */
+bool snapshot_take_event(struct group *g, struct event *e);
+void snapshot_take_end(struct group *g);
 void snapshot_trim(struct group *g);
 /* libraft wants peer to have a snapshot. */
 void snapshot_send_start(struct group *g, uint64_t peer);
@@ -351,9 +332,57 @@ void snapshot_send_ack(struct group *g, uint64_t from, const struct message_snap
 /* The peer answered an AppendEntries: is its installation over? */
 void snapshot_send_heard(struct group *g, struct peer *p);
 void snapshot_send_stop_all(struct group *g);
-void snapshot_recv_chunk(struct group *g, uint64_t from, const struct message_snapshot_chunk *c);
-/* Carry out UPDATE_SNAPSHOT. */
-void snapshot_recv_install(struct group *g, const struct raft_update *u);
+/* true: all chunks are there, and libraft is to hear of it: snapshot_recv_message(),
+ * then snapshot_recv_stop(). */
+bool snapshot_recv_chunk(struct group *g, uint64_t from, const struct message_snapshot_chunk *c);
+/* The InstallSnapshot that the stage stands for, but for the sender's address. */
+void snapshot_recv_message(struct group *g, struct raft_message *rm);
+/* Take the stage for the installation that UPDATE_SNAPSHOT wants. */
+void snapshot_recv_gather(struct group *g, const struct raft_update *u);
+/* That installation to the writer. */
+void snapshot_recv_submit(struct group *g);
+/* The PERSISTED_SNAPSHOT event for an installation that is durable; false: there is
+ * none. From here on the group's own numbers are the snapshot's. */
+bool snapshot_recv_event(struct group *g, struct event *e);
+/* Behind that step. */
+void snapshot_recv_end(struct group *g);
+/* Nothing more of the snapshot that is being received. */
 void snapshot_recv_stop(struct group *g);
+/* The group has stopped: nor of one that is not with the writer. */
+void snapshot_recv_drop(struct group *g);
+
+/* --- timer.c -------------------------------------------------------------- */
+
+uint64_t timer_clock_ms(struct group *g);
+/* Once, after START. */
+void timer_open(struct group *g);
+/* Is TIMEOUT to be fed now? stored: entries have just become durable. */
+bool timer_is_due(struct group *g, bool stored);
+/* When to look again. */
+void timer_update(struct group *g);
+void timer_run(struct task *task);
+/* Behind a step, until stragglers_until_ms: a message of a leader whose connection has
+ * just broken, sent before it did, is no sign of life. */
+void timer_ignore_straggler(struct group *g);
+
+/* --- turn.c --------------------------------------------------------------- */
+
+/* One event now, and what must follow it at once; what they ask for is carried
+ * out at the end of the turn. 0, or libraft's refusal of a SUBMIT or TRANSFER
+ * (nothing happened then). Any other failure stops the group before a message
+ * leaves (G11). Not within a step. */
+int turn_step(struct group *g, struct event *e);
+/* SUBMIT one entry, and take over e. 0, or libraft's refusal. */
+int turn_submit(struct group *g, struct cache_entry *e);
+/* Tell libraft that each change up to there is committed. */
+void turn_tell_committed(struct group *g, uint64_t upto);
+void turn_run(struct task *task);
+/* The group has stopped: let go of all that is under way. */
+void turn_stop(struct group *g);
+
+/* --- member.c ------------------------------------------------------------- */
+
+/* Of a leader: does it bring a standby up to date? */
+bool member_is_catching_up(const struct group *g);
 
 #endif

@@ -1,7 +1,6 @@
 #include "shard/engine/group.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 
 #include "proto/base/mem.h"
@@ -10,118 +9,16 @@
 #include "shard/engine/load.h"
 #include "shard/engine/trail.h"
 
-#define WHY_SIZE 256
-
-/* --- Jobs ------------------------------------------------------------------- */
-
-void group_job_submit(struct group *g, struct group_job *job, size_t size_bytes)
-{
-    job->job.size_bytes = size_bytes;
-    g->jobs_count++;
-    writer_submit(g->o.writer, &job->job);
-}
-
-bool group_job_refused(struct group_job *job)
-{
-    job->refused = job->g->damaged;
-    return job->refused;
-}
-
-enum sg_err group_job_result(struct group_job *job, enum sg_err err)
-{
-    if ((err == SG_CORRUPT || err == SG_UNSUPPORTED) && !job->g->damaged) {
-        job->g->damaged = true;
-        job->g->damage_err = err;
-        job->g->damage = mem_strdup(kv_damage());
-    }
-    return err;
-}
-
-bool group_job_ok(struct group_job *job, enum sg_err err)
-{
-    struct group *g = job->g;
-    if (!g->stopped && (err != SG_OK || job->refused)) {
-        group_fail(g, g->damage == NULL ? SG_CORRUPT : g->damage_err, "%s",
-                   g->damage == NULL ? sg_err_text(err) : g->damage);
-    }
-    return !g->stopped;
-}
-
-void group_job_end(struct group *g)
-{
-    CHECK(g->jobs_count > 0);
-    g->jobs_count--;
-}
-
-/* --- The end of a turn, and the end ----------------------------------------- */
-
-void group_later(struct group *g)
-{
-    loop_defer(g->o.loop, &g->later);
-}
-
-static void tell_failed(struct group *g)
-{
-    if (g->failed != SG_OK && !g->failed_told) {
-        g->failed_told = true;
-        role_tell(g);
-        g->o.machine.ops->failed(g->o.machine.impl, g->failed, g->why);
-    }
-}
-
-static void later_run(struct task *task)
-{
-    struct group *g = CONTAINER_OF(task, struct group, later);
-    g->jobs_count++; /* A callback must not find the group idle and free it. */
-    persist_report(g);
-    proposals_tell_lost(g);
-    if (!g->stopped) {
-        role_tell(g);
-    }
-    if (!g->stopped && g->compare.confirmed != g->compare.confirmed_told) {
-        g->compare.confirmed_told = g->compare.confirmed;
-        if (g->o.machine.ops->confirmed != NULL) {
-            g->o.machine.ops->confirmed(g->o.machine.impl, g->compare.confirmed);
-        }
-    }
-    tell_failed(g);
-    g->jobs_count--;
-}
-
-static void stop(struct group *g)
-{
-    g->stopped = true;
-    loop_cancel(g->o.loop, &g->timer);
-    loop_cancel(g->o.loop, &g->compare.timer);
-    scrub_stop(g);
-    gate_clear(g);
-    proposals_lose(g);
-    snapshot_send_stop_all(g);
-    snapshot_recv_stop(g);
-}
-
 void group_stop(struct group *g)
 {
-    if (!g->stopped) {
-        stop(g);
-    }
-}
-
-void group_fail(struct group *g, enum sg_err err, const char *fmt, ...)
-{
-    char why[WHY_SIZE];
-    va_list args;
-    va_start(args, fmt);
-    (void)vsnprintf(why, sizeof(why), fmt, args);
-    va_end(args);
     if (g->stopped) {
         return;
     }
-    g->why = mem_strdup(why);
-    g->failed = err;
-    logger_line(LOG_ERROR, &g->scope, "group.failed", "err=%s why=%s", sg_err_name(err), LOG_TEXT(why));
-    stop(g);
-    group_later(g);
+    g->stopped = true;
+    turn_stop(g);
+    if (g->lost.head != NULL) {
+        group_later(g);
+    }
 }
 
 void group_damaged(struct group *g, enum sg_err err, const char *why)
@@ -131,7 +28,7 @@ void group_damaged(struct group *g, enum sg_err err, const char *why)
 
 bool group_is_idle(const struct group *g)
 {
-    return g->jobs_count == 0 && !g->later.armed;
+    return g->jobs_count == 0 && !g->turn.armed;
 }
 
 void group_free(struct group *g)
@@ -146,21 +43,6 @@ void group_free(struct group *g)
     mem_free(g->why);
     mem_free(g->damage);
     mem_free(g);
-}
-
-struct peer *group_peer(struct group *g, uint64_t node)
-{
-    for (size_t i = 0; i < g->peers_count; i++) {
-        if (g->peers[i].node == node) {
-            return &g->peers[i];
-        }
-    }
-    if (g->peers_count == PEERS_MAX) {
-        return NULL;
-    }
-    struct peer *p = &g->peers[g->peers_count++];
-    *p = (struct peer){.node = node};
-    return p;
 }
 
 /* --- Opening ---------------------------------------------------------------- */
@@ -223,7 +105,7 @@ static struct group *group_new(const struct group_options *o)
     g->scope = (struct log_scope){.node = o->node_name, .group = (uint32_t)o->id, .has_group = 1};
     (void)snprintf(g->address, sizeof(g->address), "%" PRIu64, o->node);
     g->timer.run = timer_run;
-    g->later.run = later_run;
+    g->turn.run = turn_run;
     g->compare.timer.run = compare_timer_run;
     init_raft(g);
     return g;
@@ -233,17 +115,17 @@ static struct group *group_new(const struct group_options *o)
 static void start(struct group *g, struct stored *s)
 {
     struct raft_snapshot_metadata metadata;
-    struct step step = {.event = {.type = RAFT_START}};
-    step.event.start.term = s->hard_state.term;
-    step.event.start.voted_for = s->hard_state.voted_for;
-    step.event.start.start_index = s->bounds.first;
-    step.event.start.entries = s->entries_count == 0 ? NULL : s->entries;
-    step.event.start.n_entries = (unsigned)s->entries_count;
+    struct event e = {.raft.type = RAFT_START};
+    e.raft.start.term = s->hard_state.term;
+    e.raft.start.voted_for = s->hard_state.voted_for;
+    e.raft.start.start_index = s->bounds.first;
+    e.raft.start.entries = s->entries_count == 0 ? NULL : s->entries;
+    e.raft.start.n_entries = (unsigned)s->entries_count;
     if (s->mark.index != 0) {
         metadata = (struct raft_snapshot_metadata){
             .index = s->mark.index, .term = s->mark.term, .configuration_index = s->mark.conf_index};
         conf_decode(s->mark.conf, &metadata.configuration);
-        step.event.start.metadata = &metadata;
+        e.raft.start.metadata = &metadata;
     }
     g->last_index = s->bounds.last;
     g->applied = s->applied;
@@ -257,7 +139,7 @@ static void start(struct group *g, struct stored *s)
     }
     g->mark_index = s->mark.index;
     g->trimmed = s->bounds.first - 1;
-    if (group_step(g, &step) != 0) {
+    if (turn_step(g, &e) != 0) {
         s->entries = NULL; /* libraft has freed it. */
         return;
     }
@@ -281,15 +163,14 @@ enum sg_err group_open(const struct group_options *options, struct group **out, 
     load_release(&stored);
     timer_open(g);
     scrub_open(g);
-    group_later(g);
     *out = g;
     return SG_OK;
 
 err_after_load:
     load_release(&stored);
     g->stopped = true;
-    loop_cancel(g->o.loop, &g->timer);
-    loop_cancel(g->o.loop, &g->later);
+    turn_stop(g);
+    loop_cancel(g->o.loop, &g->turn);
     group_free(g);
     CHECK(err != SG_OK);
     return err;

@@ -91,7 +91,7 @@ static enum sg_err submit_change(struct group *g, enum group_change change, uint
     enum sg_err err = SG_INVALID;
     if (guard_g5_voters(voters)) {
         struct span data = span_of(encoded.base, encoded.len);
-        err = propose_submit(g, entry_new(g->raft.current_term, RAFT_CHANGE, data)) == 0 ? SG_OK : SG_BUSY;
+        err = turn_submit(g, cache_entry_new(g->raft.current_term, RAFT_CHANGE, data)) == 0 ? SG_OK : SG_BUSY;
     }
     raft_free(encoded.base);
     return g->stopped ? SG_STOPPED : err;
@@ -106,9 +106,9 @@ static bool is_heard(struct group *g, uint64_t node)
 /* libraft looks at nothing here: what must hold was asked for before. */
 static void catch_up(struct group *g, uint64_t node)
 {
-    struct step s = {.event = {.type = RAFT_CATCH_UP}};
-    s.event.catch_up.server_id = node;
-    (void)group_step(g, &s);
+    struct event e = {.raft.type = RAFT_CATCH_UP};
+    e.raft.catch_up.server_id = node;
+    (void)turn_step(g, &e);
 }
 
 enum sg_err group_change(struct group *g, enum group_change change, uint64_t node)

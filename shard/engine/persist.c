@@ -1,18 +1,12 @@
+/* What must be durable before others may rely on it: term, vote, entries. The
+ * steps of a turn gather in one job, so that it is written with one flush. */
 #include "proto/base/fault.h"
 #include "proto/base/mem.h"
 #include "shard/engine/engine.h"
 
 #define ENTRY_OVERHEAD_BYTES 64 /* What an entry costs the store besides its payload. */
 
-static struct persist_job *persist_job_new(struct group *g, size_t entries_count)
-{
-    size_t each = sizeof(struct log_entry) + sizeof(struct entry *);
-    struct persist_job *job = mem_alloc(sizeof(*job) + entries_count * each);
-    *job = (struct persist_job){.base = {.g = g}, .entries_count = entries_count};
-    job->logs = (struct log_entry *)(void *)(job + 1);
-    job->entries = (struct entry **)(void *)(job->logs + entries_count);
-    return job;
-}
+/* --- On the writer ------------------------------------------------------------ */
 
 static enum sg_err persist_write(struct persist_job *job, struct kv *kv, struct kv_txn *txn)
 {
@@ -41,13 +35,16 @@ static enum sg_err persist_run(struct writer_job *writer_job, struct kv *kv, str
     return group_job_result(&job->base, persist_write(job, kv, txn));
 }
 
-static void appends_pop(struct group *g, struct persist_job *job)
+/* --- On the loop -------------------------------------------------------------- */
+
+static void persist_job_free(struct persist_job *job)
 {
-    CHECK(g->appends_head == job);
-    g->appends_head = job->next;
-    if (g->appends_head == NULL) {
-        g->appends_tail = NULL;
+    for (size_t i = 0; i < job->entries_count; i++) {
+        cache_entry_unref(job->entries[i]);
     }
+    mem_free(job->entries);
+    mem_free(job->logs);
+    mem_free(job);
 }
 
 static void answer_too_early(struct group *g, uint64_t upto)
@@ -65,23 +62,23 @@ static void persist_done(struct writer_job *writer_job, enum sg_err err)
     struct group *g = job->base.g;
     bool ok = group_job_ok(&job->base, err);
     if (job->entries_count > 0) {
-        appends_pop(g, job);
+        CHECK(g->appends_head == job);
+        g->appends_head = job->next;
+        if (g->appends_head == NULL) {
+            g->appends_tail = NULL;
+        }
     }
     if (ok && job->last != 0) {
         g->persisted = job->last;
-        group_later(g);
+    }
+    if (ok && job->has_hard_state) {
+        g->hard_states_durable = job->gate;
     }
     if (ok && FAULT_BUG("ack-before-quorum")) {
         answer_too_early(g, job->last);
     }
-    if (ok && job->has_hard_state) {
-        g->hard_states_durable = job->gate;
-        gate_release(g);
-    }
-    for (size_t i = 0; i < job->entries_count; i++) {
-        entry_unref(job->entries[i]);
-    }
-    mem_free(job);
+    group_later(g);
+    persist_job_free(job);
     group_job_end(g);
 }
 
@@ -101,94 +98,128 @@ static void cap_reports(struct group *g, uint64_t from)
     }
 }
 
-void persist_forget(struct group *g)
-{
-    cap_reports(g, 1);
-    g->persisted = 0;
-}
-
+/* What an earlier step of this turn appended never reaches the store; only what
+ * the writer has may have to go there. */
 static void truncate_log(struct group *g, struct persist_job *job, uint64_t from)
 {
-    job->truncate_from = from;
     cap_reports(g, from);
     cache_truncate(&g->cache, from);
     conf_truncate(g, from);
     g->last_index = from - 1;
+    while (job->entries_count > 0 && job->logs[job->entries_count - 1].index >= from) {
+        cache_entry_unref(job->entries[--job->entries_count]);
+    }
+    if (job->entries_count == 0 && (job->truncate_from == 0 || from < job->truncate_from)) {
+        job->truncate_from = from;
+    }
 }
 
-static void take_entry(struct group *g, struct persist_job *job, size_t i, struct step *s,
-                       const struct raft_entry *from)
-{
-    uint64_t index = g->last_index + 1;
-    struct entry *e = s->submitted;
-    if (e == NULL) {
-        e = entry_new(from->term, (uint8_t)from->type, span_of(from->buf.base, from->buf.len));
-    }
-    s->submitted = NULL;
-    cache_append(&g->cache, index, e);
-    job->entries[i] = entry_ref(e);
-    job->logs[i] = (struct log_entry){index, e->term, e->type, entry_data(e)};
-    if (e->type == RAFT_CHANGE) {
-        conf_note(g, index, entry_data(e));
-    }
-    g->last_index = index;
-    g->log_bytes += e->size;
-    job->base.job.size_bytes += e->size + ENTRY_OVERHEAD_BYTES;
-}
-
-static void take_entries(struct group *g, struct persist_job *job, struct step *s,
+/* A proposal's entry is taken over; any other lies in one block of libraft's heap, which is ours to free. */
+static void take_entries(struct group *g, struct persist_job *job, struct event *event,
                          const struct raft_update *u)
 {
-    /* A proposal's payload is ours; any other comes in one block of libraft's heap. */
-    void *block = s->submitted == NULL ? u->entries.batch[0].batch : NULL;
+    bool is_linked = job->entries_count > 0;
+    void *block = event->submitted == NULL ? u->entries.batch[0].batch : NULL;
     if (u->entries.index <= g->last_index) {
         truncate_log(g, job, u->entries.index);
     }
     CHECK(u->entries.index == g->last_index + 1);
-    job->first = u->entries.index;
-    job->last = u->entries.index + u->entries.n - 1;
+    if (job->entries_count + u->entries.n > job->entries_cap) {
+        job->entries_cap = job->entries_count + u->entries.n;
+        job->entries = mem_realloc(job->entries, job->entries_cap * sizeof(struct cache_entry *));
+        job->logs = mem_realloc(job->logs, job->entries_cap * sizeof(struct log_entry));
+    }
     for (unsigned i = 0; i < u->entries.n; i++) {
-        take_entry(g, job, i, s, &u->entries.batch[i]);
+        const struct raft_entry *from = &u->entries.batch[i];
+        struct cache_entry *e = event->submitted;
+        if (e == NULL) {
+            e = cache_entry_new(from->term, (uint8_t)from->type, span_of(from->buf.base, from->buf.len));
+        }
+        event->submitted = NULL;
+        uint64_t index = ++g->last_index;
+        cache_append(&g->cache, index, e);
+        job->entries[job->entries_count] = cache_entry_ref(e);
+        job->logs[job->entries_count++] = (struct log_entry){index, e->term, e->type, cache_entry_data(e)};
+        if (e->type == RAFT_CHANGE) {
+            conf_note(g, index, cache_entry_data(e));
+        }
+        g->log_bytes += e->size;
+        job->base.job.size_bytes += e->size + ENTRY_OVERHEAD_BYTES;
     }
     raft_free(block);
-    if (g->appends_tail == NULL) {
-        g->appends_head = job;
-    } else {
-        g->appends_tail->next = job;
+    job->first = job->logs[0].index;
+    job->last = g->last_index;
+    if (!is_linked) {
+        *(g->appends_tail == NULL ? &g->appends_head : &g->appends_tail->next) = job;
+        g->appends_tail = job;
     }
-    g->appends_tail = job;
 }
 
-void persist_update(struct group *g, struct step *s, const struct raft_update *u)
+void persist_gather(struct group *g, struct event *e, const struct raft_update *u)
 {
     bool has_entries = (u->flags & (RAFT_UPDATE_ENTRIES)) != 0;
     bool has_hard_state = (u->flags & ((RAFT_UPDATE_CURRENT_TERM) | (RAFT_UPDATE_VOTED_FOR))) != 0;
     if (!has_entries && !has_hard_state) {
         return;
     }
-    struct persist_job *job = persist_job_new(g, has_entries ? u->entries.n : 0);
-    job->base.job.run = persist_run;
-    job->base.job.done = persist_done;
+    if (g->writes == NULL) {
+        g->writes = mem_zalloc(1, sizeof(*g->writes));
+        g->writes->base.g = g;
+        g->writes->base.job.run = persist_run;
+        g->writes->base.job.done = persist_done;
+    }
+    struct persist_job *job = g->writes;
+    /* The newest one stands for all of a turn: who knows of a higher term keeps
+     * what was said in a lower one, whatever that was. */
     if (has_hard_state) {
+        job->gate = job->has_hard_state ? job->gate : ++g->hard_states_queued;
         job->has_hard_state = true;
         job->hard_state = (struct log_hard_state){g->raft.current_term, g->raft.voted_for};
-        job->gate = ++g->hard_states_queued;
     }
     if (has_entries) {
-        take_entries(g, job, s, u);
+        take_entries(g, job, e, u);
     }
+}
+
+void persist_submit(struct group *g)
+{
+    struct persist_job *job = g->writes;
+    g->writes = NULL;
     group_job_submit(g, &job->base, job->base.job.size_bytes + ENTRY_OVERHEAD_BYTES);
 }
 
-void persist_report(struct group *g)
+/* The entries of this turn's job, which is the last of those in flight. */
+static void drop_entries(struct group *g, struct persist_job *job)
 {
-    uint64_t index = g->persisted;
-    g->persisted = 0;
-    if (g->stopped || g->raft.snapshot.installing || index <= g->raft.last_stored) {
+    struct persist_job **link = &g->appends_head;
+    if (job->entries_count == 0) {
         return;
     }
-    struct step s = {.event = {.type = RAFT_PERSISTED_ENTRIES}};
-    s.event.persisted_entries.index = index;
-    (void)group_step(g, &s);
-    timer_entries_stored(g);
+    g->appends_tail = NULL;
+    while (*link != job) {
+        g->appends_tail = *link;
+        link = &(*link)->next;
+    }
+    *link = NULL;
+    while (job->entries_count > 0) {
+        cache_entry_unref(job->entries[--job->entries_count]);
+    }
+}
+
+void persist_forget(struct group *g)
+{
+    cap_reports(g, 1);
+    g->persisted = 0;
+    if (g->writes != NULL) {
+        drop_entries(g, g->writes);
+    }
+}
+
+void persist_drop(struct group *g)
+{
+    if (g->writes != NULL) {
+        drop_entries(g, g->writes);
+        persist_job_free(g->writes);
+        g->writes = NULL;
+    }
 }

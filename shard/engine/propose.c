@@ -1,72 +1,5 @@
 #include "shard/engine/engine.h"
 
-void proposal_push(struct proposal_list *list, struct proposal *p)
-{
-    p->next = NULL;
-    if (list->tail == NULL) {
-        list->head = p;
-    } else {
-        list->tail->next = p;
-    }
-    list->tail = p;
-    list->count++;
-}
-
-struct proposal *proposal_pop(struct proposal_list *list)
-{
-    struct proposal *p = list->head;
-    list->head = p->next;
-    if (list->head == NULL) {
-        list->tail = NULL;
-    }
-    list->count--;
-    return p;
-}
-
-void proposals_lose(struct group *g)
-{
-    while (g->waiting.head != NULL) {
-        proposal_push(&g->lost, proposal_pop(&g->waiting));
-        group_later(g);
-    }
-}
-
-void proposals_tell_lost(struct group *g)
-{
-    while (g->lost.head != NULL) {
-        struct proposal *p = proposal_pop(&g->lost);
-        p->result = SPAN_NONE;
-        p->done(p, g->stopped ? SG_STOPPED : SG_UNKNOWN);
-    }
-}
-
-int propose_submit(struct group *g, struct entry *e)
-{
-    struct raft_entry entry = {.term = e->term, .type = e->type};
-    struct step s = {.event = {.type = RAFT_SUBMIT}, .submitted = e};
-    entry.buf.base = e->data;
-    entry.buf.len = e->size;
-    entry.batch = e; /* libraft wants one and never touches it. */
-    s.event.submit.entries = &entry;
-    s.event.submit.n = 1;
-    int rv = group_step(g, &s);
-    if (s.submitted != NULL) {
-        entry_unref(s.submitted);
-    }
-    return rv;
-}
-
-void propose_barrier(struct group *g)
-{
-    static const uint8_t zeros[8]; /* As libraft's own barriers. */
-    uint64_t index = g->last_index + 1;
-    g->ready_index = index;
-    int rv = propose_submit(g, entry_new(g->raft.current_term, RAFT_BARRIER, span_of(zeros, sizeof(zeros))));
-    if (rv != 0 && !g->stopped && g->raft.state == RAFT_LEADER) {
-        g->ready_index = 0; /* A transfer is under way; tried again after a later step. */
-    }
-}
-
 static enum sg_err may_propose(struct group *g, const struct proposal *p)
 {
     if (g->stopped) {
@@ -95,7 +28,7 @@ enum sg_err group_propose(struct group *g, struct proposal *p)
     }
     p->term = g->raft.current_term;
     p->index = g->last_index + 1;
-    int rv = propose_submit(g, entry_new(p->term, RAFT_COMMAND, p->command));
+    int rv = turn_submit(g, cache_entry_new(p->term, RAFT_COMMAND, p->command));
     if (rv != 0 && !g->stopped) {
         return SG_NOTLEADER;
     }
@@ -132,7 +65,7 @@ static uint64_t choose_transferee(struct group *g)
 
 enum sg_err group_transfer(struct group *g, uint64_t node)
 {
-    struct step s = {.event = {.type = RAFT_TRANSFER}};
+    struct event e = {.raft.type = RAFT_TRANSFER};
     if (g->stopped) {
         return SG_STOPPED;
     }
@@ -146,8 +79,8 @@ enum sg_err group_transfer(struct group *g, uint64_t node)
     if (node == 0) {
         return SG_INVALID;
     }
-    s.event.transfer.server_id = node;
-    int rv = group_step(g, &s);
+    e.raft.transfer.server_id = node;
+    int rv = turn_step(g, &e);
     if (rv == RAFT_NOTLEADER) {
         return SG_NOTLEADER;
     }

@@ -1,42 +1,36 @@
+/* Messages of other replicas into events. A sender is known, not infallible: what
+ * no sound replica says is dropped here. */
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "shard/engine/engine.h"
 #include "shard/engine/guards.h"
 
-#define ADDRESS_SIZE 24
-
-/* A message as libraft takes it: a server is known by its id in decimal. */
-static void fill(struct raft_message *rm, enum raft_message_type type, uint64_t from, char *address)
-{
-    (void)snprintf(address, ADDRESS_SIZE, "%" PRIu64, from);
-    rm->type = type;
-    rm->server_id = from;
-    rm->server_address = address;
-}
-
 static void feed(struct group *g, struct raft_message *rm)
 {
-    struct step s = {.event = {.type = RAFT_RECEIVE}};
-    s.event.receive.message = rm;
-    (void)group_step(g, &s);
+    struct event e = {.raft.type = RAFT_RECEIVE};
+    char address[24];
+    (void)snprintf(address, sizeof(address), "%llu", rm->server_id); /* What libraft knows a server by. */
+    rm->server_address = address;
+    e.raft.receive.message = rm;
+    (void)turn_step(g, &e);
 }
 
 /* --- AppendEntries ---------------------------------------------------------- */
 
-/* Is this something a leader can have sent? A peer is authenticated, not infallible. */
-static bool entries_are_sane(const struct message_append_entries *a)
+/* Is this something a leader can have sent? */
+static bool append_entries_is_sane(const struct message_append_entries *a)
 {
     uint64_t term = a->prev_log_term;
+    if (a->term == 0 || a->entries_count > APPEND_ENTRIES_MAX || a->prev_log_index > UINT64_MAX / 2 ||
+        (a->prev_log_index == 0) != (a->prev_log_term == 0) || a->prev_log_term > a->term) {
+        return false;
+    }
     for (size_t i = 0; i < a->entries_count; i++) {
         const struct message_entry *e = &a->entries[i];
-        if (e->term == 0 || e->term < term || e->term > a->term || e->data.n > ENTRY_SIZE_MAX_BYTES) {
-            return false;
-        }
-        if (e->type != RAFT_COMMAND && e->type != RAFT_BARRIER && e->type != RAFT_CHANGE) {
-            return false;
-        }
-        if (e->type == RAFT_CHANGE && !guard_g11_configuration(e->data)) {
+        if (e->term == 0 || e->term < term || e->term > a->term || e->data.n > ENTRY_SIZE_MAX_BYTES ||
+            (e->type != RAFT_COMMAND && e->type != RAFT_BARRIER && e->type != RAFT_CHANGE) ||
+            (e->type == RAFT_CHANGE && !guard_g11_configuration(e->data))) {
             return false;
         }
         term = e->term;
@@ -44,53 +38,8 @@ static bool entries_are_sane(const struct message_append_entries *a)
     return true;
 }
 
-static bool append_entries_is_sane(const struct message_append_entries *a)
-{
-    if (a->term == 0 || a->entries_count > APPEND_ENTRIES_MAX) {
-        return false;
-    }
-    if ((a->prev_log_index == 0) != (a->prev_log_term == 0) || a->prev_log_term > a->term) {
-        return false;
-    }
-    if (a->prev_log_index > UINT64_MAX / 2) {
-        return false;
-    }
-    return entries_are_sane(a);
-}
-
-static void fill_entries(const struct message_append_entries *a, struct raft_entry *entries)
-{
-    for (size_t i = 0; i < a->entries_count; i++) {
-        const struct message_entry *e = &a->entries[i];
-        entries[i] = (struct raft_entry){.term = e->term, .type = (enum raft_entry_type)e->type};
-        entries[i].buf.base = (void *)(uintptr_t)e->data.p; /* Only read. */
-        entries[i].buf.len = e->data.n;
-    }
-}
-
-/* One RECEIVE. The payload stays in the message until the step's update copies
- * what is new; libraft frees or hands back the block it is said to lie in. */
-static void feed_piece(struct group *g, uint64_t from, struct raft_append_entries *args,
-                       struct raft_entry *entries, size_t n)
-{
-    struct raft_message rm;
-    char address[ADDRESS_SIZE];
-    fill(&rm, RAFT_APPEND_ENTRIES, from, address);
-    args->entries = entries;
-    args->n_entries = (unsigned)n;
-    void *block = NULL;
-    if (n > 0) {
-        block = raft_malloc(1);
-        CHECK(block != NULL);
-    }
-    for (size_t i = 0; i < n; i++) {
-        entries[i].batch = block;
-    }
-    rm.append_entries = *args;
-    guard_g3_commit(&g->raft, &rm.append_entries);
-    feed(g, &rm);
-}
-
+/* In as many RECEIVEs as G2 wants. The payload stays in the message until the step
+ * has copied what is new; libraft frees or hands back the block it is said to lie in. */
 static void recv_append_entries(struct group *g, uint64_t from, const struct message_append_entries *a)
 {
     struct raft_entry all[APPEND_ENTRIES_MAX];
@@ -103,19 +52,34 @@ static void recv_append_entries(struct group *g, uint64_t from, const struct mes
         .entries = all,
         .n_entries = (unsigned)a->entries_count,
     };
-    fill_entries(a, all);
+    for (size_t i = 0; i < a->entries_count; i++) {
+        const struct message_entry *e = &a->entries[i];
+        all[i] = (struct raft_entry){.term = e->term, .type = (enum raft_entry_type)e->type};
+        all[i].buf.base = (void *)(uintptr_t)e->data.p; /* Only read. */
+        all[i].buf.len = e->data.n;
+    }
     (void)guard_g6_anchor(&g->raft, &args);
     struct raft_entry *entries = args.entries;
     size_t left = args.n_entries;
     for (;;) {
+        struct raft_message rm = {.type = RAFT_APPEND_ENTRIES, .server_id = from};
         size_t n = guard_g2_piece(entries, left);
         if (guard_g2_tells_committed(&g->raft, &args, entries, n)) {
-            conf_feed(g, args.prev_log_index);
+            turn_tell_committed(g, args.prev_log_index);
         }
         if (g->stopped) {
             return;
         }
-        feed_piece(g, from, &args, entries, n);
+        void *block = n == 0 ? NULL : raft_malloc(1);
+        CHECK(n == 0 || block != NULL);
+        for (size_t i = 0; i < n; i++) {
+            entries[i].batch = block;
+        }
+        args.entries = entries;
+        args.n_entries = (unsigned)n;
+        rm.append_entries = args;
+        guard_g3_commit(&g->raft, &rm.append_entries);
+        feed(g, &rm);
         left -= n;
         if (left == 0 || g->stopped || raft_last_index(&g->raft) < args.prev_log_index + n) {
             return; /* Done, or the piece was refused: so would be the rest. */
@@ -131,10 +95,8 @@ static void recv_append_entries(struct group *g, uint64_t from, const struct mes
 static void recv_append_entries_result(struct group *g, uint64_t from,
                                        const struct message_append_entries_result *r)
 {
-    struct raft_message rm;
-    char address[ADDRESS_SIZE];
+    struct raft_message rm = {.type = RAFT_APPEND_ENTRIES_RESULT, .server_id = from};
     struct peer *p = group_peer(g, from);
-    fill(&rm, RAFT_APPEND_ENTRIES_RESULT, from, address);
     rm.append_entries_result = (struct raft_append_entries_result){
         .version = (unsigned char)r->version,
         .term = r->term,
@@ -158,12 +120,7 @@ static void recv_append_entries_result(struct group *g, uint64_t from,
 
 static void recv_request_vote(struct group *g, uint64_t from, const struct message_request_vote *v)
 {
-    struct raft_message rm;
-    char address[ADDRESS_SIZE];
-    if (!guard_g12_candidate(from, v->candidate_id) || v->term == 0) {
-        return;
-    }
-    fill(&rm, RAFT_REQUEST_VOTE, from, address);
+    struct raft_message rm = {.type = RAFT_REQUEST_VOTE, .server_id = from};
     rm.request_vote = (struct raft_request_vote){
         .version = (unsigned char)v->version,
         .term = v->term,
@@ -173,19 +130,15 @@ static void recv_request_vote(struct group *g, uint64_t from, const struct messa
         .disrupt_leader = v->disrupt_leader,
         .pre_vote = v->pre_vote,
     };
-    feed(g, &rm);
+    if (guard_g12_candidate(from, v->candidate_id) && v->term != 0) {
+        feed(g, &rm);
+    }
 }
 
 static void recv_request_vote_result(struct group *g, uint64_t from,
                                      const struct message_request_vote_result *r)
 {
-    struct raft_message rm;
-    char address[ADDRESS_SIZE];
-    /* Below version 2 a late pre-vote would count as a vote. */
-    if (guard_n14_drop_vote(&g->raft) || r->version < 2) {
-        return;
-    }
-    fill(&rm, RAFT_REQUEST_VOTE_RESULT, from, address);
+    struct raft_message rm = {.type = RAFT_REQUEST_VOTE_RESULT, .server_id = from};
     rm.request_vote_result = (struct raft_request_vote_result){
         .version = (unsigned char)r->version,
         .term = r->term,
@@ -194,14 +147,15 @@ static void recv_request_vote_result(struct group *g, uint64_t from,
         .features = (unsigned short)r->features,
         .capacity = (unsigned short)r->capacity,
     };
-    feed(g, &rm);
+    /* Below version 2 a late pre-vote would count as a vote. */
+    if (!guard_n14_drop_vote(&g->raft) && r->version >= 2) {
+        feed(g, &rm);
+    }
 }
 
 static void recv_timeout_now(struct group *g, uint64_t from, const struct message_timeout_now *t)
 {
-    struct raft_message rm;
-    char address[ADDRESS_SIZE];
-    fill(&rm, RAFT_TIMEOUT_NOW, from, address);
+    struct raft_message rm = {.type = RAFT_TIMEOUT_NOW, .server_id = from};
     rm.timeout_now = (struct raft_timeout_now){
         .version = (unsigned char)t->version,
         .term = t->term,
@@ -211,14 +165,15 @@ static void recv_timeout_now(struct group *g, uint64_t from, const struct messag
     feed(g, &rm);
 }
 
-static void recv_append_entries_checked(struct group *g, uint64_t from,
-                                        const struct message_append_entries *a)
+static void recv_snapshot_chunk(struct group *g, uint64_t from, const struct message_snapshot_chunk *c)
 {
-    if (!append_entries_is_sane(a)) {
-        logger_line(LOG_WARN, &g->scope, "message.malformed", "kind=append_entries from=%" PRIu64, from);
+    if (!snapshot_recv_chunk(g, from, c)) {
         return;
     }
-    recv_append_entries(g, from, a);
+    struct raft_message rm;
+    snapshot_recv_message(g, &rm);
+    feed(g, &rm);
+    snapshot_recv_stop(g); /* Unless the installation has taken it. */
 }
 
 void group_receive(struct group *g, uint64_t from, const struct message *m)
@@ -228,7 +183,11 @@ void group_receive(struct group *g, uint64_t from, const struct message *m)
     }
     switch (m->kind) {
     case MESSAGE_APPEND_ENTRIES:
-        recv_append_entries_checked(g, from, &m->append_entries);
+        if (append_entries_is_sane(&m->append_entries)) {
+            recv_append_entries(g, from, &m->append_entries);
+        } else {
+            logger_line(LOG_WARN, &g->scope, "message.malformed", "kind=append_entries from=%" PRIu64, from);
+        }
         break;
     case MESSAGE_APPEND_ENTRIES_RESULT:
         recv_append_entries_result(g, from, &m->append_entries_result);
@@ -243,13 +202,16 @@ void group_receive(struct group *g, uint64_t from, const struct message *m)
         recv_timeout_now(g, from, &m->timeout_now);
         break;
     case MESSAGE_SNAPSHOT_CHUNK:
-        snapshot_recv_chunk(g, from, &m->snapshot_chunk);
+        recv_snapshot_chunk(g, from, &m->snapshot_chunk);
         break;
     case MESSAGE_SNAPSHOT_ACK:
         snapshot_send_ack(g, from, &m->snapshot_ack);
         break;
     case MESSAGE_COMPARE:
-        compare_receive(g, from, &m->compare);
+        if (compare_receive(g, from, &m->compare)) {
+            turn_tell_committed(g, m->compare.index);
+            group_later(g);
+        }
         break;
     case MESSAGE_NONE:
     case MESSAGE_HELLO:

@@ -29,6 +29,8 @@ struct install_job {
     uint64_t set; /* By the applied row, if has_set. */
     bool has_set;
     struct bytes row; /* One row while it is copied. */
+    bool is_submitted;
+    bool is_durable; /* And not yet told to libraft. */
 };
 
 /* --- The stage -------------------------------------------------------------------- */
@@ -55,7 +57,8 @@ static void send_ack(struct group *g, uint64_t to, const struct message_snapshot
     struct message m = {.kind = MESSAGE_SNAPSHOT_ACK, .group = g->o.id};
     m.snapshot_ack = (struct message_snapshot_ack){
         .term = g->raft.current_term, .transfer_id = c->transfer_id, .received = received};
-    gate_send(g, to, &m);
+    send_hold(g, to, &m);
+    group_later(g);
 }
 
 static bool chunk_is_sane(const struct message_snapshot_chunk *c)
@@ -96,39 +99,19 @@ static bool is_same(const struct snapshot_stage *stage, uint64_t from, const str
            stage->head.total_size == c->total_size && stage->head.checksum == c->checksum;
 }
 
-static void feed_install(struct group *g)
+void snapshot_recv_message(struct group *g, struct raft_message *rm)
 {
-    struct raft_message rm;
-    struct step s = {.event = {.type = RAFT_RECEIVE}};
-    struct snapshot_stage *stage = g->stage;
-    char address[24];
-    (void)snprintf(address, sizeof(address), "%" PRIu64, stage->from);
-    rm.type = RAFT_INSTALL_SNAPSHOT;
-    rm.server_id = stage->from;
-    rm.server_address = address;
-    rm.install_snapshot = (struct raft_install_snapshot){
+    const struct snapshot_stage *stage = g->stage;
+    rm->type = RAFT_INSTALL_SNAPSHOT;
+    rm->server_id = stage->from;
+    rm->install_snapshot = (struct raft_install_snapshot){
         .version = 0,
         .term = stage->term,
         .last_index = stage->head.index,
         .last_term = stage->head.term,
         .conf_index = stage->head.conf_index,
     };
-    conf_decode(span_bytes(&stage->head.conf), &rm.install_snapshot.conf);
-    s.event.receive.message = &rm;
-    (void)group_step(g, &s);
-}
-
-static void stage_complete(struct group *g)
-{
-    struct snapshot_stage *stage = g->stage;
-    uint64_t checksum = snapshot_checksum(&stage->digester);
-    if (checksum != stage->head.checksum) {
-        logger_line(LOG_WARN, &g->scope, "snapshot.damaged", "from=%" PRIu64 " index=%" PRIu64, stage->from,
-                    stage->head.index);
-    } else if (stage->term >= g->raft.current_term) {
-        feed_install(g);
-    }
-    snapshot_recv_stop(g); /* Unless the installation has taken it. */
+    conf_decode(span_bytes(&stage->head.conf), &rm->install_snapshot.conf);
 }
 
 /* Like libraft's own test: nothing to do then but say so. */
@@ -138,7 +121,8 @@ static bool has_all(const struct group *g, const struct message_snapshot_chunk *
            trail_term(&g->raft, c->last_index) == c->last_term;
 }
 
-static void stage_append(struct group *g, uint64_t from, const struct message_snapshot_chunk *c)
+/* true: that was the last one, and all is there. */
+static bool stage_append(struct group *g, uint64_t from, const struct message_snapshot_chunk *c)
 {
     struct snapshot_stage *stage = g->stage;
     if (spool_append(stage->spool, c->data) != SG_OK) {
@@ -146,48 +130,55 @@ static void stage_append(struct group *g, uint64_t from, const struct message_sn
                     from);
         snapshot_recv_stop(g);
         send_ack(g, from, c, UINT64_MAX);
-        return;
+        return false;
     }
     digester_add(&stage->digester, c->data);
     stage->received += c->data.n;
     send_ack(g, from, c, stage->received);
-    if (stage->received == stage->head.total_size) {
-        stage_complete(g);
+    if (stage->received < stage->head.total_size) {
+        return false;
     }
+    if (snapshot_checksum(&stage->digester) != stage->head.checksum) {
+        logger_line(LOG_WARN, &g->scope, "snapshot.damaged", "from=%" PRIu64 " index=%" PRIu64, stage->from,
+                    stage->head.index);
+        snapshot_recv_stop(g);
+        return false;
+    }
+    return true;
 }
 
-void snapshot_recv_chunk(struct group *g, uint64_t from, const struct message_snapshot_chunk *c)
+bool snapshot_recv_chunk(struct group *g, uint64_t from, const struct message_snapshot_chunk *c)
 {
     if (!chunk_is_sane(c)) {
         logger_line(LOG_WARN, &g->scope, "message.malformed", "kind=snapshot_chunk from=%" PRIu64, from);
-        return;
+        return false;
     }
     if (!guard_g7_may_install(&g->raft)) {
-        return; /* The sender's timer, or libraft, comes back to it. */
+        return false; /* The sender's timer, or libraft, comes back to it. */
     }
     if (c->term < g->raft.current_term || (c->term == g->raft.current_term && g->raft.state == RAFT_LEADER)) {
         send_ack(g, from, c, UINT64_MAX);
-        return;
+        return false;
     }
     if (has_all(g, c)) {
         send_ack(g, from, c, c->total_size);
-        return;
+        return false;
     }
     if (!is_same(g->stage, from, c)) {
         if (g->stage != NULL && g->stage->term > c->term) {
-            return;
+            return false;
         }
         if (c->offset != 0) {
             send_ack(g, from, c, 0);
-            return;
+            return false;
         }
         stage_new(g, from, c);
     }
     if (c->offset != g->stage->received) {
         send_ack(g, from, c, g->stage->received);
-        return;
+        return false;
     }
-    stage_append(g, from, c);
+    return stage_append(g, from, c);
 }
 
 /* --- The installation, on the writer ------------------------------------------------ */
@@ -341,9 +332,61 @@ static void install_job_free(struct install_job *job)
     mem_free(job);
 }
 
-static void installed(struct group *g, struct install_job *job)
+static void install_done(struct writer_job *writer_job, enum sg_err err)
 {
-    struct step s = {.event = {.type = RAFT_PERSISTED_SNAPSHOT}};
+    struct install_job *job = (struct install_job *)(void *)writer_job;
+    struct group *g = job->base.g;
+    CHECK(g->installing == job);
+    if (group_job_ok(&job->base, err)) {
+        job->is_durable = true;
+        group_later(g);
+    } else {
+        g->installing = NULL;
+        raft_configuration_close(&job->metadata.configuration);
+        install_job_free(job);
+    }
+    group_job_end(g);
+}
+
+/* libraft's log is the snapshot from the step on, and so is what the group knows of its log. */
+void snapshot_recv_gather(struct group *g, const struct raft_update *u)
+{
+    struct snapshot_stage *stage = g->stage;
+    CHECK(stage != NULL);
+    CHECK(g->installing == NULL);
+    CHECK(u->snapshot.metadata.index == stage->head.index);
+    struct install_job *job = mem_zalloc(1, sizeof(*job));
+    job->base.g = g;
+    job->base.job.run = install_run;
+    job->base.job.done = install_done;
+    job->head = stage->head;
+    job->spool = stage->spool;
+    job->metadata = u->snapshot.metadata;
+    stage->head.conf = BYTES_NONE;
+    stage->spool = NULL;
+    persist_forget(g);
+    cache_clear(&g->cache);
+    conf_truncate(g, 0);
+    g->last_index = job->head.index;
+    g->installing = job;
+}
+
+void snapshot_recv_submit(struct group *g)
+{
+    struct install_job *job = g->installing;
+    if (job != NULL && !job->is_submitted) {
+        job->is_submitted = true;
+        job->hard_state = (struct log_hard_state){g->raft.current_term, g->raft.voted_for};
+        group_job_submit(g, &job->base, (size_t)job->head.total_size);
+    }
+}
+
+bool snapshot_recv_event(struct group *g, struct event *e)
+{
+    struct install_job *job = g->installing;
+    if (job == NULL || !job->is_durable) {
+        return false;
+    }
     g->applied = job->head.index;
     g->ran = g->applied;
     g->digest = job->digest;
@@ -359,53 +402,25 @@ static void installed(struct group *g, struct install_job *job)
     g->snapshots_installed++;
     logger_line(LOG_INFO, &g->scope, "snapshot.installed", "index=%" PRIu64 " bytes=%" PRIu64,
                 job->head.index, job->head.total_size);
-    s.event.persisted_snapshot.metadata = job->metadata;
-    s.event.persisted_snapshot.last = true;
-    (void)group_step(g, &s);
-    if (!g->stopped) {
-        g->o.machine.ops->installed(g->o.machine.impl, job->head.index);
-    }
-    if (!g->stopped) {
-        g->o.machine.ops->applied(g->o.machine.impl, job->head.index);
-    }
+    e->raft.type = RAFT_PERSISTED_SNAPSHOT;
+    e->raft.persisted_snapshot.metadata = job->metadata;
+    e->raft.persisted_snapshot.last = true;
+    return true;
 }
 
-static void install_done(struct writer_job *writer_job, enum sg_err err)
+void snapshot_recv_drop(struct group *g)
 {
-    struct install_job *job = (struct install_job *)(void *)writer_job;
-    struct group *g = job->base.g;
-    CHECK(g->installing == job);
-    g->installing = NULL;
-    if (group_job_ok(&job->base, err)) {
-        installed(g, job);
-    } else {
+    struct install_job *job = g->installing;
+    snapshot_recv_stop(g);
+    if (job != NULL && (!job->is_submitted || job->is_durable)) {
+        g->installing = NULL;
         raft_configuration_close(&job->metadata.configuration);
+        install_job_free(job);
     }
-    install_job_free(job);
-    group_job_end(g);
 }
 
-void snapshot_recv_install(struct group *g, const struct raft_update *u)
+void snapshot_recv_end(struct group *g)
 {
-    struct snapshot_stage *stage = g->stage;
-    CHECK(stage != NULL);
-    CHECK(g->installing == NULL);
-    CHECK(u->snapshot.metadata.index == stage->head.index);
-    struct install_job *job = mem_zalloc(1, sizeof(*job));
-    job->base.g = g;
-    job->base.job.run = install_run;
-    job->base.job.done = install_done;
-    job->head = stage->head;
-    job->spool = stage->spool;
-    job->hard_state = (struct log_hard_state){g->raft.current_term, g->raft.voted_for};
-    job->metadata = u->snapshot.metadata;
-    stage->head.conf = BYTES_NONE;
-    stage->spool = NULL;
-    /* libraft's log is the snapshot already. */
-    persist_forget(g);
-    cache_clear(&g->cache);
-    conf_truncate(g, 0);
-    g->last_index = job->head.index;
-    g->installing = job;
-    group_job_submit(g, &job->base, (size_t)job->head.total_size);
+    install_job_free(g->installing);
+    g->installing = NULL;
 }

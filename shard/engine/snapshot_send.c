@@ -190,7 +190,7 @@ static void pump(struct snapshot_sender *s)
     uint64_t window = (uint64_t)SNAPSHOT_CHUNKS_INFLIGHT * chunk;
     uint8_t *buffer = mem_alloc(chunk);
     enum sg_err err = SG_OK;
-    while (err == SG_OK && gate_is_open(s->g) && s->sent < s->head.total_size &&
+    while (err == SG_OK && send_gate_is_open(s->g) && s->sent < s->head.total_size &&
            s->sent - s->acked < window) {
         uint64_t left = s->head.total_size - s->sent;
         err = send_chunk(s, buffer, left < chunk ? (size_t)left : chunk);
@@ -208,6 +208,9 @@ static void pump(struct snapshot_sender *s)
 static void sender_timer(struct task *task)
 {
     struct snapshot_sender *s = CONTAINER_OF(task, struct snapshot_sender, timer);
+    if (s->g->stopped) {
+        return; /* The turn ends it. */
+    }
     if (s->spool == NULL || ++s->tries > SNAPSHOT_TRIES_MAX) {
         logger_line(LOG_WARN, &s->g->scope, "snapshot.abandoned", "to=%llu err=timeout",
                     (unsigned long long)s->node);
@@ -225,8 +228,11 @@ static void sender_read_done(struct work *work)
     s->reading = false;
     if (s->ended) {
         sender_free(s);
+    } else if (g->stopped) {
+        sender_end(s);
     } else if (s->err == SG_CORRUPT) {
-        group_fail(g, SG_CORRUPT, "%s", s->damage); /* Ends the sender too. */
+        group_fail(g, SG_CORRUPT, "%s", s->damage);
+        sender_end(s);
     } else if (s->err != SG_OK) {
         logger_line(LOG_WARN, &g->scope, "snapshot.abandoned", "to=%llu err=%s", (unsigned long long)s->node,
                     sg_err_name(s->err));

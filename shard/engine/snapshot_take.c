@@ -9,6 +9,7 @@ struct mark_job {
     struct log_mark mark;
     struct bytes conf;
     uint64_t trailing;
+    bool is_durable; /* And not yet told to libraft. */
 };
 
 struct trim_job {
@@ -52,59 +53,63 @@ static bool libraft_may_hear(const struct group *g, const struct log_mark *mark)
            trail_term(r, mark->index) == mark->term;
 }
 
-static void tell_libraft(struct group *g, const struct mark_job *job)
+bool snapshot_take_event(struct group *g, struct event *e)
 {
-    struct step s = {.event = {.type = RAFT_SNAPSHOT}};
-    struct raft_snapshot_metadata *metadata = &s.event.snapshot.metadata;
-    if (!libraft_may_hear(g, &job->mark)) {
-        return;
+    struct mark_job *job = g->marking;
+    if (job == NULL || !job->is_durable || !libraft_may_hear(g, &job->mark)) {
+        return false;
     }
+    struct raft_snapshot_metadata *metadata = &e->raft.snapshot.metadata;
+    e->raft.type = RAFT_SNAPSHOT;
     metadata->index = job->mark.index;
     metadata->term = job->mark.term;
     metadata->configuration_index = job->mark.conf_index;
     conf_decode(job->mark.conf, &metadata->configuration);
-    s.event.snapshot.trailing = (unsigned)job->trailing;
-    (void)group_step(g, &s);
+    e->raft.snapshot.trailing = (unsigned)job->trailing;
+    return true;
+}
+
+static void mark_job_free(struct mark_job *job)
+{
+    bytes_release(&job->conf);
+    mem_free(job);
+}
+
+void snapshot_take_end(struct group *g)
+{
+    if (g->marking != NULL && g->marking->is_durable) {
+        mark_job_free(g->marking);
+        g->marking = NULL;
+    }
 }
 
 static void mark_done(struct writer_job *writer_job, enum sg_err err)
 {
     struct mark_job *job = (struct mark_job *)(void *)writer_job;
     struct group *g = job->base.g;
-    g->marking = false;
     if (group_job_ok(&job->base, err)) {
         g->mark_index = job->mark.index;
-        persist_report(g); /* libraft must know them durable first. */
-        if (!g->stopped) {
-            tell_libraft(g, job);
-            snapshot_trim(g);
-        }
+        job->is_durable = true;
+        group_later(g);
+    } else {
+        g->marking = NULL;
+        mark_job_free(job);
     }
-    bytes_release(&job->conf);
-    mem_free(job);
     group_job_end(g);
-}
-
-/* 0: not now. */
-static uint64_t wanted_trailing(const struct group *g)
-{
-    if (g->applied - g->mark_index > 2 * g->o.trailing_entries) {
-        return g->o.trailing_entries;
-    }
-    if (g->log_bytes > LOG_SIZE_SOFT_BYTES && g->applied > g->mark_index) {
-        return g->o.inflight_entries;
-    }
-    return 0;
 }
 
 void snapshot_take_maybe(struct group *g)
 {
-    if (g->stopped || g->marking || g->installing != NULL || g->raft.snapshot.installing ||
-        g->applied <= g->mark_index || raft_commit_index(&g->raft) < g->applied) {
-        return;
+    /* A mark is of what the writer has applied, which may be more than is known here. */
+    uint64_t behind = g->applied > g->mark_index ? g->applied - g->mark_index : 0;
+    uint64_t trailing = 0;
+    if (behind > 2 * g->o.trailing_entries) {
+        trailing = g->o.trailing_entries;
+    } else if (behind > 0 && g->log_bytes > LOG_SIZE_SOFT_BYTES) {
+        trailing = g->o.inflight_entries;
     }
-    uint64_t trailing = wanted_trailing(g);
-    if (trailing == 0) {
+    if (trailing == 0 || g->marking != NULL || g->installing != NULL || g->raft.snapshot.installing ||
+        raft_commit_index(&g->raft) < g->applied) {
         return;
     }
     struct mark_job *job = mem_zalloc(1, sizeof(*job));
@@ -112,7 +117,7 @@ void snapshot_take_maybe(struct group *g)
     job->base.job.run = mark_run;
     job->base.job.done = mark_done;
     job->trailing = trailing;
-    g->marking = true;
+    g->marking = job;
     g->log_bytes = 0;
     group_job_submit(g, &job->base, sizeof(*job));
 }
@@ -137,7 +142,7 @@ static void trim_done(struct writer_job *writer_job, enum sg_err err)
     g->trimming = false;
     if (group_job_ok(&job->base, err)) {
         g->trimmed = job->removed < TRIM_ENTRIES_MAX ? job->upto : g->trimmed + job->removed;
-        snapshot_trim(g);
+        group_later(g);
     }
     mem_free(job);
     group_job_end(g);
@@ -147,8 +152,7 @@ static void trim_done(struct writer_job *writer_job, enum sg_err err)
 void snapshot_trim(struct group *g)
 {
     uint64_t upto = trail_first(&g->raft) - 1;
-    if (g->stopped || g->trimming || g->installing != NULL || g->raft.snapshot.installing ||
-        g->trimmed >= upto) {
+    if (g->trimming || g->installing != NULL || g->raft.snapshot.installing || g->trimmed >= upto) {
         return;
     }
     struct trim_job *job = mem_zalloc(1, sizeof(*job));

@@ -65,42 +65,31 @@ static bool must_wait_for_writes(const struct group *g)
     return g->raft.state == RAFT_FOLLOWER && g->raft.last_stored < raft_last_index((struct raft *)&g->raft);
 }
 
-static void fire(struct group *g, uint64_t now)
+bool timer_is_due(struct group *g, bool stored)
 {
-    struct step s = {.event = {.type = RAFT_TIMEOUT}};
-    struct guard_g13 g13;
+    uint64_t now = loop_now_ms(g->o.loop);
+    bool must_wait = is_hurried(g, now) && must_wait_for_writes(g);
+    /* What it waited for is there, however little time has passed since it was due. */
+    if (stored && !must_wait && is_hurried(g, now) && g->raft.state == RAFT_FOLLOWER && role_leader(g) == 0 &&
+        wanted_ms(g) <= now) {
+        g->last_timeout_ms = now;
+        return true;
+    }
+    if (now < due_ms(g, now)) {
+        return false;
+    }
     g->last_timeout_ms = now;
-    guard_g9_timeout(&g->raft);
-    guard_g13_begin(&g->raft, timer_clock_ms(g), 5ull * g->o.heartbeat_ms / 2, &g13);
-    (void)group_step(g, &s);
-    guard_g13_end(&g->raft, &g13);
+    return !must_wait;
 }
 
 void timer_run(struct task *task)
 {
     struct group *g = CONTAINER_OF(task, struct group, timer);
     uint64_t now = loop_now_ms(g->o.loop);
-    if (g->stopped) {
-        return;
-    }
     if (now < due_ms(g, now)) {
         timer_update(g);
-    } else if (is_hurried(g, now) && must_wait_for_writes(g)) {
-        g->last_timeout_ms = now;
-        timer_update(g);
     } else {
-        fire(g, now);
-    }
-}
-
-void timer_entries_stored(struct group *g)
-{
-    uint64_t now = loop_now_ms(g->o.loop);
-    if (g->stopped || !is_hurried(g, now) || g->raft.state != RAFT_FOLLOWER || role_leader(g) != 0) {
-        return;
-    }
-    if (wanted_ms(g) <= now && !must_wait_for_writes(g)) {
-        fire(g, now);
+        group_later(g);
     }
 }
 
@@ -112,7 +101,7 @@ void timer_open(struct group *g)
     g->hurry_until_ms = now + g->o.election_timeout_ms;
     g->hurry_pause_ms = g->o.heartbeat_ms;
     hasten(g, now + g->o.heartbeat_ms + loop_random(g->o.loop) % (2ull * g->o.heartbeat_ms));
-    timer_update(g);
+    group_later(g);
 }
 
 static void forget_leader(struct group *g)
@@ -124,7 +113,7 @@ static void forget_leader(struct group *g)
 void timer_ignore_straggler(struct group *g)
 {
     uint64_t now = loop_now_ms(g->o.loop);
-    if (now >= g->stragglers_until_ms || g->raft.state != RAFT_FOLLOWER || role_leader(g) != g->lost_node) {
+    if (g->raft.state != RAFT_FOLLOWER || role_leader(g) != g->lost_node) {
         return;
     }
     forget_leader(g);
@@ -140,7 +129,7 @@ void group_stand(struct group *g)
     g->hurry_until_ms = now + g->o.election_timeout_ms;
     g->hurry_pause_ms = g->o.heartbeat_ms / 5;
     hasten(g, now);
-    fire(g, now);
+    group_later(g);
 }
 
 void group_peer_lost(struct group *g, uint64_t node, bool likeliest)
@@ -158,11 +147,6 @@ void group_peer_lost(struct group *g, uint64_t node, bool likeliest)
     g->hurry_until_ms = now + g->o.election_timeout_ms;
     g->hurry_pause_ms = g->o.heartbeat_ms / 5;
     g->stragglers_until_ms = now + g->o.heartbeat_ms / 4;
-    group_later(g);
     hasten(g, likeliest ? now : now + g->o.heartbeat_ms);
-    if (likeliest && !must_wait_for_writes(g) && !g->raft.snapshot.installing) {
-        fire(g, now);
-    } else {
-        timer_update(g);
-    }
+    group_later(g);
 }

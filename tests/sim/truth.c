@@ -72,13 +72,13 @@ static void seen_grow(struct truth *t)
 
 struct found truth_entry_find(struct sim_host *h, struct group *g, uint64_t index)
 {
-    struct entry *e = cache_get(&g->cache, index);
+    struct cache_entry *e = cache_get(&g->cache, index);
     struct found f = {false, 0, 0, 0};
     struct log_entry stored;
     struct kv_txn *txn;
 
     if (e != NULL) {
-        return found_entry(e->term, e->type, entry_data(e));
+        return found_entry(e->term, e->type, cache_entry_data(e));
     }
     if (kv_begin(host_kv(h, g->o.id), false, &txn) != SG_OK) {
         return f;

@@ -28,7 +28,7 @@ static void check_equal(const struct cache *c, const struct model *m)
     assert_null(cache_get(c, m->first - 1));
     assert_null(cache_get(c, m->next));
     for (uint64_t i = m->first; i < m->next; i++) {
-        const struct entry *e = cache_get(c, i);
+        const struct cache_entry *e = cache_get(c, i);
         assert_non_null(e);
         assert_int_equal(e->term, m->term[i]);
         assert_int_equal(e->refs, 1);
@@ -44,7 +44,7 @@ static void cache_step(struct test_random *r, struct cache *c, struct model *m)
     if (what < 7) {
         m->term[m->next] = test_random_next(r);
         m->size[m->next] = test_random_below(r, sizeof(payload));
-        cache_append(c, m->next, entry_new(m->term[m->next], 1, span_of(payload, m->size[m->next])));
+        cache_append(c, m->next, cache_entry_new(m->term[m->next], 1, span_of(payload, m->size[m->next])));
         m->next++;
     } else if (what < 9 && m->next > m->first) {
         cache_evict(c);
@@ -75,12 +75,12 @@ static void a_reference_outlives_the_cache(void **state)
 {
     (void)state;
     struct cache c = {0};
-    cache_append(&c, 7, entry_new(3, 2, span_str("payload")));
-    struct entry *e = entry_ref(cache_get(&c, 7));
+    cache_append(&c, 7, cache_entry_new(3, 2, span_str("payload")));
+    struct cache_entry *e = cache_entry_ref(cache_get(&c, 7));
     cache_release(&c);
-    assert_true(span_is(entry_data(e), "payload"));
+    assert_true(span_is(cache_entry_data(e), "payload"));
     assert_int_equal(e->type, 2);
-    entry_unref(e);
+    cache_entry_unref(e);
 }
 
 static void the_trail_knows_every_term(void **state)

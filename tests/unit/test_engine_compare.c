@@ -48,6 +48,7 @@ static void a_majority_confirms(void **state)
     uint64_t index = rig_status(r).applied_index;
     rig_forget_sent(r);
     assert_true(group_confirm(r->group, index) < index);
+    rig_run(r);
     assert_int_equal(rig_count_sent(r, MESSAGE_COMPARE), 2);
     const struct message *q = rig_take(r, MESSAGE_COMPARE);
     assert_int_equal(q->compare.kind, COMPARE_QUESTION);

@@ -33,11 +33,13 @@ static bool g1_is_bad(void)
     rig_run(r);
     dirty_stack();
     rig_append(r, 2, 5, 0, 0, 0, NULL, 0); /* Of an old term, from the first entry on. */
+    rig_run(r);
     const struct message *m = rig_take(r, MESSAGE_APPEND_ENTRIES_RESULT);
     assert_non_null(m);
     assert_int_equal(m->append_entries_result.term, 9);
     dirty_stack();
     rig_append(r, 2, 5, 1, 1, 0, NULL, 0);
+    rig_run(r);
     const struct message *n = rig_take(r, MESSAGE_APPEND_ENTRIES_RESULT);
     bool bad = m->append_entries_result.last_log_index != 0 || n->append_entries_result.rejected != 0 ||
                n->append_entries_result.last_log_index != 0;

@@ -93,13 +93,8 @@ static void g10_demoted(void)
     CHECK(raft_configuration_add(&conf, 2, "2", RAFT_VOTER) == 0);
     CHECK(raft_configuration_add(&conf, 3, "3", RAFT_SPARE) == 0);
     CHECK(raft_configuration_encode(&conf, &buffer) == 0);
-    struct entry *e = entry_new(term, RAFT_CHANGE, span_of(buffer.base, buffer.len));
-    struct raft_entry entry = {
-        .term = term, .type = RAFT_CHANGE, .buf = {.base = e->data, .len = e->size}, .batch = e};
-    struct step s = {.event = {.type = RAFT_SUBMIT}, .submitted = e};
-    s.event.submit.entries = &entry;
-    s.event.submit.n = 1;
-    CHECK(group_step(r->group, &s) == 0);
+    struct cache_entry *e = cache_entry_new(term, RAFT_CHANGE, span_of(buffer.base, buffer.len));
+    CHECK(turn_submit(r->group, e) == 0);
     rig_run(r);
     rig_ack(r, 2, term, rig_status(r).last_index);
     rig_run(r);

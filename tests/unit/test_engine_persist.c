@@ -246,6 +246,7 @@ static void the_leader_sends_while_it_writes(void **state)
     uint64_t term = rig_status(r).term;
     test_loop_hold(r->loop, WORKER_STORE);
     assert_true(rig_propose(r));
+    rig_run(r);
     uint64_t index = rig_status(r).last_index;
     const struct message *m = rig_take(r, MESSAGE_APPEND_ENTRIES);
     assert_non_null(m);

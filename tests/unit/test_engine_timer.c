@@ -59,9 +59,11 @@ static void the_likeliest_stands_at_once(void **state)
     rig_run(r);
     rig_forget_sent(r);
     group_peer_lost(r->group, 3, true); /* Not the leader. */
+    rig_run(r);
     assert_int_equal(rig_count_sent(r, MESSAGE_REQUEST_VOTE), 0);
     assert_int_equal(rig_status(r).leader, 2);
     group_peer_lost(r->group, 2, true);
+    rig_run(r);
     assert_int_equal(rig_count_sent(r, MESSAGE_REQUEST_VOTE), 2);
     assert_int_equal(rig_status(r).leader, 0);
     assert_int_equal(rig_status(r).term, 2); /* It only asked. */
@@ -109,6 +111,7 @@ static void a_leader_that_died_unheard_is_followed_at_once(void **state)
     assert_non_null(rig_take(r, MESSAGE_REQUEST_VOTE_RESULT));
     assert_int_equal(rig_status(r).leader, 0);
     group_peer_lost(r->group, 3, true);
+    rig_run(r);
     assert_int_equal(rig_count_sent(r, MESSAGE_REQUEST_VOTE), 2);
     rig_free(r);
 }
