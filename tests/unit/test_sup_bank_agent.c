@@ -180,6 +180,27 @@ static void test_a_probe_of_one_lane_answers_the_others(void **state)
     node_release(&n);
 }
 
+/* An answer from an earlier probe is no newer than that one, however often it is given. */
+static void test_an_answer_from_memory_does_not_renew_it(void **state)
+{
+    (void)state;
+    struct node n;
+    struct asked first, again, late;
+    node_make(&n);
+    ask(&n, 0, &first, BANK_PROBE);
+    node_run(&n);
+    assert_int_equal(rmdir(n.drop), 0);
+    test_loop_advance(n.loops[0], BANK_PROBE_FRESH_MS - 1000);
+    ask(&n, 0, &again, BANK_PROBE);
+    node_run(&n);
+    assert_int_equal(count_done(&again, 1, BANK_OK), 1);
+    test_loop_advance(n.loops[0], 2000);
+    ask(&n, 0, &late, BANK_PROBE);
+    node_run(&n);
+    assert_int_equal(count_done(&late, 1, BANK_FAILED), 1);
+    node_release(&n);
+}
+
 /* A lane goes down: what it asked and has not begun is answered at once, what is at
  * work gets its own answer, and the other lanes notice nothing. */
 static void test_cancel_answers_what_waits(void **state)
@@ -314,6 +335,7 @@ int main(void)
         cmocka_unit_test(test_lanes_share_the_workers),
         cmocka_unit_test(test_lanes_share_a_rate),
         cmocka_unit_test(test_a_probe_of_one_lane_answers_the_others),
+        cmocka_unit_test(test_an_answer_from_memory_does_not_renew_it),
         cmocka_unit_test(test_cancel_answers_what_waits),
         cmocka_unit_test(test_answers_come_on_the_lane_that_asked),
     };

@@ -517,6 +517,37 @@ static void test_agent_probes_once(void **state)
     test_dir_remove(&p.dir);
 }
 
+/* Another program reads the drop directory, and its group is all that it has in
+ * common with us: not staging's group, not the umask's mode. */
+static void test_a_file_is_of_the_group_of_the_drop_directory(void **state)
+{
+    struct place p;
+    struct stat st;
+    gid_t groups[64];
+    int count = getgroups(64, groups);
+    gid_t other = geteuid() == 0 ? 4711 : (gid_t)-1;
+    (void)state;
+    for (int i = 0; i < count && other == (gid_t)-1; i++) {
+        other = groups[i] != getegid() ? groups[i] : other;
+    }
+    if (other == (gid_t)-1) {
+        skip(); /* There is no group to give. */
+    }
+    place_make(&p);
+    assert_int_equal(chown(p.drop, (uid_t)-1, other), 0);
+    mode_t before = umask(0077);
+    struct bank_request r = ask(&p, BANK_CREATE, BANK_STAGING, "a.part");
+    directory_execute(&r);
+    (void)umask(before);
+    assert_int_equal(r.answer, BANK_OK);
+    char path[PATH_SIZE + 8];
+    (void)snprintf(path, sizeof path, "%s/a.part", p.staging);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_gid, other);
+    assert_int_equal(st.st_mode & 0777, 0640);
+    test_dir_remove(&p.dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -535,6 +566,7 @@ int main(void)
         cmocka_unit_test(test_agent_shares_workers),
         cmocka_unit_test(test_agent_keeps_the_rate),
         cmocka_unit_test(test_agent_probes_once),
+        cmocka_unit_test(test_a_file_is_of_the_group_of_the_drop_directory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

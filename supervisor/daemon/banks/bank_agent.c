@@ -109,7 +109,8 @@ static void work_done(struct work *w)
     if (is_limited_write(r)) {
         q->is_writing = false;
     }
-    if (r->op == BANK_PROBE) {
+    /* What was answered from an earlier probe says nothing newer than that one did. */
+    if (r->op == BANK_PROBE && w->run == work_run) {
         q->is_probed = r->answer == BANK_OK;
         q->probed_ms = loop_now_ms(a->loop);
     }

@@ -180,7 +180,12 @@ static bool visit_begin(struct visit *v)
 static void do_create(struct visit *v)
 {
     struct bank_request *r = v->request;
-    if (!directory_file_create(r, dir_of(v, r->place), path_of(v, r->place))) {
+    struct stat drop;
+    if (fstat(v->drop, &drop) != 0) {
+        directory_answer_errno(r, BANK_FAILED, errno, "looking at", v->drop_path);
+        return;
+    }
+    if (!directory_file_create(r, dir_of(v, r->place), path_of(v, r->place), drop.st_gid)) {
         return;
     }
     if (fsync(dir_of(v, r->place)) != 0) {

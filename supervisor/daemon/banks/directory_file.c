@@ -177,12 +177,32 @@ static int write_and_flush(int fd, const struct bank_request *r)
     return result;
 }
 
-bool directory_file_create(struct bank_request *r, int dir, const char *path)
+/* The file is for whoever reads the drop directory, and staging may be of another
+ * group. Without the right to give it away the mode alone has to do. */
+static int give_group(int fd, gid_t group)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0 || fchmod(fd, FILE_MODE) != 0) { /* Whatever the umask. */
+        return -1;
+    }
+    if (st.st_gid != group && fchown(fd, (uid_t)-1, group) != 0 && errno != EPERM) {
+        return -1;
+    }
+    return 0;
+}
+
+bool directory_file_create(struct bank_request *r, int dir, const char *path, gid_t group)
 {
     int fd = openat(dir, r->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
     if (fd < 0) {
         directory_answer_errno(r, errno == EEXIST ? BANK_EXISTS : directory_answer_for(errno), errno,
                                "creating a file in", path);
+        return false;
+    }
+    if (give_group(fd, group) != 0) { /* Before the flush, which makes it last. */
+        directory_answer_errno(r, BANK_DOUBT, errno, "giving the group of drop_dir to a file in", path);
+        (void)close(fd);
+        (void)unlinkat(dir, r->name, 0);
         return false;
     }
     if (write_and_flush(fd, r) != 0) {
