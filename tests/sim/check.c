@@ -174,7 +174,15 @@ static void host_limits_look(struct sim_host *h)
 static void failed_look(struct sim_host *h, unsigned number, struct group *g, struct replica *r)
 {
     sim_stopped(h, g->failed, g->why);
-    if (h->rotted == 0) {
+    if (g->failed == SG_UNSUPPORTED && h->level_max != 0 &&
+        (h->sim->finalize_asked || levels_are_raised(h->sim))) {
+        sim_trace(h->sim, h, "stops group #, which goes on at a level that its program does not speak",
+                  check_group_id(number), 0);
+        r->group = g;
+        r->failed = true;
+        return;
+    }
+    if (h->rotted == 0 || g->failed == SG_UNSUPPORTED) {
         sim_fail(h->sim, "I-14", "%s stops group %" PRIu64 " though nothing of its disk is damaged: %s",
                  h->name, check_group_id(number), g->why);
     }

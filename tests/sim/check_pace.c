@@ -15,6 +15,9 @@
 void pace_look(struct sim_host *h)
 {
     uint64_t most = TURN_OPS_MAX + OPENING_READS * h->sim->plan.trailing;
+    if (h->sim->plan.earlier != 0) {
+        most += SETTINGS_EVENTS_BACK; /* At level 1 a new leader looks for when its settings came. */
+    }
     for (unsigned k = 0; k < h->lanes_count; k++) {
         uint64_t max = histogram_max(&pace_meter(&h->node->lanes[k], PACE_TURN)->cpu);
         if (max > most) {

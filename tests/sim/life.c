@@ -138,6 +138,7 @@ void host_start(struct sim_host *h)
                                       .snapshot_chunk_bytes = s->plan.chunk_bytes,
                                       .election_timeout_ms = s->plan.election_ms,
                                       .heartbeat_ms = s->plan.heartbeat_ms,
+                                      .level_max = h->level_max,
                                       .on_fatal = on_fatal,
                                       .on_left = on_left,
                                       .impl = h};

@@ -103,6 +103,9 @@ static const struct key keys[] = {
     KEY(post_us, KEY_U64),
     KEY(lane_stall_every_ms, KEY_U64),
     KEY(lane_stall_ms, KEY_U64),
+    KEY(earlier, KEY_UNSIGNED),
+    KEY(program_every_ms, KEY_U64),
+    KEY(finalize_every_ms, KEY_U64),
 };
 
 /* --- Drawing ---------------------------------------------------------------------------- */
@@ -252,12 +255,21 @@ static void draw_lanes(struct sim_plan *p, struct draw *d)
     p->lane_stall_ms = between(d, 50, 5000);
 }
 
+/* Clusters that are being upgraded while all else happens. */
+static void draw_levels(struct sim_plan *p, struct draw *d)
+{
+    p->earlier = (unsigned)sometimes(d, 35, between(d, 1, (1u << p->nodes) - 1));
+    p->program_every_ms = between(d, 1500, 8000);
+    p->finalize_every_ms = between(d, 2000, 12000);
+}
+
 /* What does not go together, drawn or written. */
 static void reconcile(struct sim_plan *p)
 {
     if (p->rot || p->wipe) {
         p->move_every_ms = 0; /* Two voters of which one is lost could not go on. */
         p->stays_away = false;
+        p->earlier = 0; /* Who is lost can't be upgraded, and the level waits for all. */
     }
     if (p->inflight > p->trailing || (p->inflight == 0 && p->trailing < INFLIGHT_ENTRIES_MAX)) {
         p->inflight = (unsigned)p->trailing;
@@ -287,6 +299,7 @@ void plan_draw(struct sim_plan *p, uint64_t seed)
     p->chunk_bytes = (unsigned)sometimes(&d, 50, between(&d, 500, 20000));
     p->stranger_every_ms = sometimes(&d, 12, between(&d, 2000, 12000));
     draw_lanes(p, &d);
+    draw_levels(p, &d);
     reconcile(p);
 }
 

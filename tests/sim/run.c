@@ -122,6 +122,7 @@ static void begin(struct sim *s)
     for (unsigned i = 0; i < s->plan.nodes; i++) {
         host_init(&s->hosts[i], s, i);
     }
+    levels_start(s);
     for (unsigned i = 0; i < s->plan.nodes; i++) {
         host_start(&s->hosts[i]);
     }
@@ -142,12 +143,14 @@ void sim_run(struct sim *s, const struct sim_plan *plan, bool verbose)
     sim_run_until(s, s->now_us + 1000 * (s->plan.storm_ms + s->plan.dark_ms));
     people_rest(s);
     faults_heal(s);
+    levels_heal(s);
     if (s->away != NULL) {
         wait_for(s, check_level);
         faults_return(s);
     }
     moves_restore(s);
     wait_for(s, everybody_answered);
+    wait_for(s, levels_raised_all);
     wait_for(s, check_level);
     people_repeat_all(s);
     wait_for(s, everybody_answered);

@@ -165,7 +165,9 @@ struct sim_plan {
     bool stays_away;        /* After the storm a quorum must do alone at first. */
     /* Lanes of each node. */
     unsigned lanes;
-    uint64_t post_us;                            /* Until a loop sees what another one posted. */
+    uint64_t post_us; /* Until a loop sees what another one posted. */
+    unsigned earlier; /* Bit by bit: nodes that begin with a program of level 1. */
+    uint64_t program_every_ms, finalize_every_ms;
     uint64_t lane_stall_every_ms, lane_stall_ms; /* One loop stands still, the others go on. */
 };
 
@@ -205,7 +207,8 @@ struct sim_host {
     char name[8];
     uint64_t life; /* Counts starts and ends. */
     bool up, paused, leaving;
-    bool lost; /* Its disk is gone or its identity damaged: it is refused for good. */
+    uint32_t level_max; /* Of the program that it starts with; 0: LEVEL_MAX. */
+    bool lost;          /* Its disk is gone or its identity damaged: it is refused for good. */
     struct sim_lane lanes[SIM_LANES_MAX];
     unsigned lanes_count;
     struct link link;
@@ -414,6 +417,17 @@ void faults_start(struct sim *s);
 /* Everything works again; one node may stay away until faults_return(). */
 void faults_heal(struct sim *s);
 void faults_return(struct sim *s);
+
+/* --- levels.c -------------------------------------------------------------------------- */
+
+/* Before the hosts start. */
+void levels_start(struct sim *s);
+/* All get the program that speaks most. */
+void levels_heal(struct sim *s);
+/* Has anybody's catalog left level 1? */
+bool levels_are_raised(const struct sim *s);
+/* Catalogs and shards stand at the highest level; asks for it while they don't. */
+bool levels_raised_all(struct sim *s, char *why, size_t why_size);
 /* It was elected. */
 void faults_elected(struct sim_host *h);
 /* What a node that went wrong in its memory might send instead of m; false: m. */
@@ -523,6 +537,8 @@ struct sim {
     struct sim_host *away;         /* Stays away though all is calm. */
     uint64_t second, second_events;
     uint64_t dark_until_us; /* Nobody starts before. */
+    bool finalize_open;     /* A person waits for the answer to upgrade finalize. */
+    bool finalize_asked;    /* Somebody has asked for it. */
     bool calm;
     bool verbose;
     int64_t wall_start_ms;
