@@ -11,7 +11,8 @@
  *   level  first program  what came with it
  *   1      0.1.0          everything before there were levels
  *   2      0.2.0          levels themselves; events as kind and fields; in the
- *                         catalog: which levels a node speaks, finalize_after
+ *                         catalog: which levels a node speaks, finalize_after;
+ *                         WINDOW_DONE looks at the first pending transfers only
  *
  * A new level: raise LEVEL_MAX (limits.h), give it its program in level_program(), a row
  * here, and ask `level >= N` wherever the two differ. The old side goes when
@@ -34,6 +35,9 @@
 /* A file's dates are counted from the day of sealing, its batches are what their
  * headers say, only names and descriptions are put in upper case. */
 #define LEVEL_WRITTEN 2u
+
+/* Before a window is done only its first pending transfers are looked at once more. */
+#define LEVEL_DONE_LOOK 2u
 
 /* The first program that speaks a level, "0.2.0"; NULL: not known to this one. */
 const char *level_program(uint32_t level);

@@ -147,6 +147,8 @@
 #define WINDOW_ALERT_TRIES 5         /* Failures in a row before it needs a person. */
 #define SETTINGS_EVENTS_BACK 4096    /* Events looked through for the newest settings. */
 #define SEALING_BEHIND_MAX_MS 300000 /* A clock further behind the log's times is an alert. */
+#define SEALING_VISITS_MAX 20000     /* Pending transfers that one look for members judges. */
+#define DONE_VISITS_MAX 1000         /* And those that are looked at again before a window is done. */
 #define SEALING_PARKED_MAX 8         /* Windows that cannot be sealed and must not stop the others. */
 
 /* --- Levels of formats (proto/level.h) -------------------------------------- */

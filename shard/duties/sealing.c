@@ -34,6 +34,7 @@ void sealing_start(struct sealing *s)
     s->parked_count = 0;
     s->used_up_day = DAY_NONE;
     s->is_clock_told = false;
+    s->walk = (struct member_walk){.after = 0};
 }
 
 void sealing_unpark(struct sealing *s)
@@ -51,6 +52,7 @@ static void retry_later(struct sealing *s, const char *why)
 {
     struct log_scope scope = duty_scope(s->env);
     s->tries++;
+    s->walk = (struct member_walk){.after = 0}; /* Whatever it was, it is judged anew. */
     logger_line(LOG_WARN, &scope, "file.seal-retry", "why=%s tries=%u", LOG_TEXT(why), s->tries);
     loop_after(s->env->loop, &s->timer, duty_backoff_ms(s->env, s->tries));
 }
@@ -73,13 +75,14 @@ static void park(struct sealing *s, const struct window_id *id, const char *why)
 static void tell_unfit(struct sealing *s, const struct sealing_job *j)
 {
     char day[DAY_TEXT_SIZE], text[448];
-    if (j->unfit_count == 0) {
+    if (j->walk.unfit_count == 0) {
         return;
     }
     (void)snprintf(text, sizeof text,
                    "window %s of %s leaves %llu due transfers behind, they wait for other settings or a "
                    "cancel; the first: %s",
-                   j->window.name, day_text(j->window.day, day), (unsigned long long)j->unfit_count, j->why);
+                   j->window.name, day_text(j->window.day, day), (unsigned long long)j->walk.unfit_count,
+                   j->walk.why);
     duty_alert(s->env, 0, text);
 }
 
@@ -151,6 +154,7 @@ static void propose(struct sealing *s, const struct sealing_job *j)
     CHECK(err == SG_OK);
     s->busy = true;
     s->sealing = j->window;
+    s->walk = j->walk;
     duty_propose(s->env, &c, on_applied, s);
     arena_release(&a);
 }
@@ -168,6 +172,11 @@ static void finish(struct sealing *s, const struct sealing_job *j)
     case SEALING_FILE:
         tell_clock(s, j);
         propose(s, j);
+        break;
+    case SEALING_MORE:
+        s->sealing = j->window;
+        s->walk = j->walk;
+        duty_wake(s->env, DUTY_SEALING);
         break;
     case SEALING_NO_MODIFIER:
         wait_for_day(s, j->creation_day);
@@ -217,6 +226,8 @@ static void start(struct sealing *s)
     w->job.parked_count = s->parked_count;
     w->job.level = e->level;
     w->job.now_ms = loop_wall_ms(e->loop);
+    w->job.walk_window = s->sealing;
+    w->job.walk = s->walk;
     w->job.zone = e->settings->zone;
     s->busy = true;
     e->outstanding_count++;

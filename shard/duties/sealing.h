@@ -1,8 +1,8 @@
 /* Closed windows into sealed files. Private to shard/.
  *
  * For each closed window that is not done, oldest first: on WORKER_READ, in a
- * read transaction of its own, take the members in the file's order, as many as
- * fit one file, build it, read it back with the independent parser and compare;
+ * read transaction of its own, take as many members as fit one file, in the order of
+ * acceptance and from where the last file ended, put them in the file's order, build it, read it back with the independent parser and compare;
  * on the loop, propose SEAL with everything that makes the bytes; again, until
  * no member is left: WINDOW_DONE. No members, no file.
  *
@@ -29,6 +29,7 @@ struct sealing {
     bool is_clock_told;       /* That this node's clock is behind the log. */
     struct day used_up_day;   /* Creation day whose 36 modifiers are used; alerted. */
     struct window_id sealing; /* The window at work. */
+    struct member_walk walk;  /* How far its pending transfers were judged; anew after a failure. */
 };
 
 void sealing_init(struct sealing *s, struct duty_env *env);
@@ -45,6 +46,7 @@ enum sealing_outcome {
     SEALING_NOTHING = 1, /* No window to work on. */
     SEALING_FILE,        /* command is a SEAL. */
     SEALING_WINDOW_DONE, /* command is a WINDOW_DONE. */
+    SEALING_MORE,        /* No member so far; walk says where to go on. */
     SEALING_NO_MODIFIER, /* All of the creation day are used. */
     SEALING_BROKEN,      /* The file failed its check, or fits nowhere: why. */
     SEALING_ERROR        /* The rows could not be read: err. */
@@ -66,7 +68,10 @@ struct sealing_job {
     enum sg_err err;
     struct window_id window;
     struct bytes command; /* Encoded; release it. */
-    uint64_t unfit_count; /* SEALING_WINDOW_DONE: due, and left behind; why: the first of them. */
+    /* Of walk_window; in: what was judged before, out: what is judged when the command
+     * is applied. Of another window it begins anew. */
+    struct window_id walk_window;
+    struct member_walk walk;
     char why[256];
 };
 void sealing_run(struct sealing_job *j);

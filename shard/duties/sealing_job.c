@@ -183,6 +183,18 @@ static void seal(struct draft *d)
     }
 }
 
+/* Those that the file had no room for are judged again for the next one. */
+static void walk_back(struct draft *d, size_t found)
+{
+    struct member_walk *walk = &d->job->walk;
+    for (size_t i = d->count; i < found; i++) {
+        if (d->entries[i].seq <= walk->after) {
+            walk->after = d->entries[i].seq - 1;
+            walk->more = true;
+        }
+    }
+}
+
 static void encode_window_done(struct sealing_job *j)
 {
     struct command c = {.kind = COMMAND_WINDOW_DONE,
@@ -192,18 +204,6 @@ static void encode_window_done(struct sealing_job *j)
     c.window_done.window = j->window;
     command_encode(&c, &j->command);
     j->outcome = SEALING_WINDOW_DONE;
-}
-
-static void finish_window(struct draft *d)
-{
-    struct sealing_job *j = d->job;
-    enum sg_err err =
-        state_window_unfit(d->rows, d->window, &d->settings, &j->unfit_count, j->why, sizeof j->why);
-    if (err != SG_OK) {
-        set_error(j, err, "what is left of the window");
-        return;
-    }
-    encode_window_done(j);
 }
 
 /* When the file is made, which its dates are counted from. */
@@ -234,6 +234,9 @@ static void work_on_window(struct sealing_job *j, struct rows *rows, struct aren
 {
     struct draft d = {.job = j, .rows = rows, .arena = a, .window = w};
     j->window = w->id;
+    if (j->walk_window.day.n != w->id.day.n || strcmp(j->walk_window.name, w->id.name) != 0) {
+        j->walk = (struct member_walk){.after = 0};
+    }
     enum sg_err err = state_settings_at(rows, w->settings_version, j->level, a, &d.settings);
     if (err != SG_OK) {
         set_error(j, err, "the window's settings");
@@ -251,14 +254,17 @@ static void work_on_window(struct sealing_job *j, struct rows *rows, struct aren
     }
     struct member *members;
     size_t count;
-    err = state_window_members(rows, w, &d.settings, d.processing, a, &members, &count);
+    err = state_window_file(rows, w, &d.settings, d.processing, &j->walk, a, &members, &count);
     if (err != SG_OK) {
         set_error(j, err, "the window's members");
-    } else if (count == 0) {
-        finish_window(&d);
-    } else {
+    } else if (count > 0) {
         entries_fill(&d, members, count);
         seal(&d);
+        walk_back(&d, count);
+    } else if (j->walk.more) {
+        j->outcome = SEALING_MORE;
+    } else {
+        encode_window_done(j);
     }
     bytes_release(&d.file);
 }

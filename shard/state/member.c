@@ -84,10 +84,10 @@ enum sg_err member_judge(struct rows *r, const struct window_row *w, const struc
     return err;
 }
 
-/* The next pending transfer up to the window's last. SG_NOTFOUND: no more. */
+/* The next pending transfer up to the window's last, its number at *at. SG_NOTFOUND: no more. */
 static enum sg_err next_judged(struct store_walk *walk, const struct window_row *w,
                                const struct settings *settings, const struct processing *p, struct arena *a,
-                               struct member *out, enum fit *fit, char why[WHY_SIZE])
+                               struct member *out, enum fit *fit, uint64_t *at, char why[WHY_SIZE])
 {
     uint64_t seq = 0;
     struct span value;
@@ -99,6 +99,7 @@ static enum sg_err next_judged(struct store_walk *walk, const struct window_row 
     if (seq > w->last_seq) {
         return SG_NOTFOUND;
     }
+    *at = seq;
     struct state_key key = key_number(TABLE_TRANSFERS, seq);
     err = store_must(walk->rows, &key, store_get_transfer(walk->rows, seq, a, &row));
     if (err != SG_OK) {
@@ -115,12 +116,14 @@ static enum sg_err next_member(struct store_walk *walk, const struct window_row 
                                struct member *out, bool *is_member)
 {
     enum fit fit = FIT_LATE;
-    enum sg_err err = next_judged(walk, w, settings, p, a, out, &fit, NULL);
+    uint64_t at;
+    enum sg_err err = next_judged(walk, w, settings, p, a, out, &fit, &at, NULL);
     *is_member = err == SG_OK && fit == FIT_MEMBER;
     return err;
 }
 
-enum sg_err member_any(struct rows *r, const struct window_row *w, const struct settings *settings, bool *any)
+enum sg_err member_any(struct rows *r, const struct window_row *w, const struct settings *settings,
+                       size_t visits_max, bool *any)
 {
     struct arena arena = ARENA_INIT;
     struct store_walk walk;
@@ -128,30 +131,8 @@ enum sg_err member_any(struct rows *r, const struct window_row *w, const struct 
     enum sg_err err = SG_OK;
     *any = false;
     store_walk(&walk, r, TABLE_PENDING, 0);
-    while (!*any && (err = next_member(&walk, w, settings, NULL, &arena, &m, any)) == SG_OK) {
-        arena_reset(&arena);
-    }
-    store_walk_release(&walk);
-    arena_release(&arena);
-    return err == SG_NOTFOUND ? SG_OK : err;
-}
-
-enum sg_err state_window_unfit(struct rows *r, const struct window_row *w, const struct settings *settings,
-                               uint64_t *count, char *why, size_t why_size)
-{
-    struct arena arena = ARENA_INIT;
-    struct store_walk walk;
-    struct member m;
-    char reason[WHY_SIZE] = "";
-    enum fit fit = FIT_LATE;
-    enum sg_err err = SG_OK;
-    *count = 0;
-    why[0] = '\0';
-    store_walk(&walk, r, TABLE_PENDING, 0);
-    while ((err = next_judged(&walk, w, settings, NULL, &arena, &m, &fit, reason)) == SG_OK) {
-        if (fit == FIT_UNFIT && (*count)++ == 0) {
-            (void)snprintf(why, why_size, "%s", reason);
-        }
+    while (!*any && visits_max-- > 0 &&
+           (err = next_member(&walk, w, settings, NULL, &arena, &m, any)) == SG_OK) {
         arena_reset(&arena);
     }
     store_walk_release(&walk);
@@ -202,5 +183,71 @@ enum sg_err state_window_members(struct rows *r, const struct window_row *w, con
         err = SG_OK;
     }
     bytes_release(&found);
+    return err;
+}
+
+/* What is gathered for one file, and whether it is more than a file holds. */
+struct file_share {
+    const struct settings *settings;
+    struct bytes found;
+    uint64_t lines;
+    int64_t sums[SIDES];
+};
+
+static bool is_full(const struct file_share *f)
+{
+    return f->lines > f->settings->shard.max_lines || f->lines > FILE_LINES_MAX ||
+           f->sums[SIDE_DEBIT] > f->settings->shard.max_file_cents.n ||
+           f->sums[SIDE_CREDIT] > f->settings->shard.max_file_cents.n;
+}
+
+static void take(struct file_share *f, const struct member *m)
+{
+    bytes_append(&f->found, m, sizeof(*m));
+    f->lines += 1 + m->transfer.addenda_count;
+    f->sums[m->transfer.side] += m->transfer.amount.n; /* At most one amount over a file's limit. */
+}
+
+static void count_unfit(struct member_walk *walk, const char *why)
+{
+    if (walk->after <= walk->counted) {
+        return; /* The walk was set back. */
+    }
+    walk->counted = walk->after;
+    if (walk->unfit_count++ == 0) {
+        (void)snprintf(walk->why, sizeof(walk->why), "%s", why);
+    }
+}
+
+enum sg_err state_window_file(struct rows *r, const struct window_row *w, const struct settings *settings,
+                              struct processing p, struct member_walk *walk, struct arena *a,
+                              struct member **out, size_t *count)
+{
+    struct file_share f = {.settings = settings};
+    struct store_walk pending;
+    struct member m;
+    char why[WHY_SIZE] = "";
+    enum fit fit = FIT_LATE;
+    enum sg_err err = SG_OK;
+    store_walk(&pending, r, TABLE_PENDING, walk->after);
+    for (size_t left = SEALING_VISITS_MAX; left > 0 && !is_full(&f); left--) {
+        err = next_judged(&pending, w, settings, &p, a, &m, &fit, &walk->after, why);
+        if (err != SG_OK) {
+            break;
+        }
+        if (fit == FIT_MEMBER) {
+            take(&f, &m);
+        } else if (fit == FIT_UNFIT) {
+            count_unfit(walk, why);
+        }
+    }
+    store_walk_release(&pending);
+    walk->more = err == SG_OK;
+    err = err == SG_NOTFOUND ? SG_OK : err;
+    if (err == SG_OK) {
+        *count = f.found.n / sizeof(m);
+        *out = members_ordered(settings, (const struct member *)(const void *)f.found.p, *count, a);
+    }
+    bytes_release(&f.found);
     return err;
 }

@@ -22,8 +22,8 @@ MUST_USE enum sg_err member_judge(struct rows *r, const struct window_row *w, co
                                   const struct processing *p, const struct transfer_row *row, struct arena *a,
                                   struct member *out, bool *is_member);
 
-/* Is any pending transfer a member of the window? Stops at the first. */
+/* Is any of the first visits_max pending transfers a member of the window? */
 MUST_USE enum sg_err member_any(struct rows *r, const struct window_row *w, const struct settings *settings,
-                                bool *any);
+                                size_t visits_max, bool *any);
 
 #endif

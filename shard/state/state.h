@@ -68,12 +68,23 @@ struct member {
 MUST_USE enum sg_err state_window_members(struct rows *r, const struct window_row *w,
                                           const struct settings *settings, struct processing p,
                                           struct arena *a, struct member **out, size_t *count);
-/* How many pending transfers were due in a closed window and are no members,
- * because its settings take them no more (originator removed, limit lowered);
- * why: of the first, "" when there is none. */
-MUST_USE enum sg_err state_window_unfit(struct rows *r, const struct window_row *w,
-                                        const struct settings *settings, uint64_t *count, char *why,
-                                        size_t why_size);
+
+/* The same for one file, however many members wait: pending transfers are judged in
+ * the order of acceptance, until more than one file's lines or cents are found or
+ * SEALING_VISITS_MAX were judged. */
+struct member_walk {
+    uint64_t after; /* Go on behind this number: what lies before was judged; 0: begin. In and out. */
+    bool more;      /* Answer: not all up to the window's last were judged. */
+    /* Pending ones that were due and are no members, because the window's settings take
+     * them no more (originator removed, limit lowered); why: of the first. Added to. */
+    uint64_t unfit_count;
+    uint64_t counted; /* Unfit ones up to here are in unfit_count. */
+    char why[256];
+};
+MUST_USE enum sg_err state_window_file(struct rows *r, const struct window_row *w,
+                                       const struct settings *settings, struct processing p,
+                                       struct member_walk *walk, struct arena *a, struct member **out,
+                                       size_t *count);
 
 MUST_USE enum sg_err state_file(struct rows *r, uint64_t file, struct arena *a, struct file_row *out);
 MUST_USE enum sg_err state_file_by_name(struct rows *r, struct span name, struct arena *a,

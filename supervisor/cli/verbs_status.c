@@ -68,7 +68,8 @@ static void add_attention(const json_t *base, const json_t *other)
     {
         const char *kind = field(item, "kind");
         bool is_a_view = strcmp(kind, "upload") != 0 && strcmp(kind, "overdue") != 0 &&
-                         strcmp(kind, "disk") != 0 && strcmp(kind, "pace") != 0;
+                         strcmp(kind, "disk") != 0 && strcmp(kind, "pace") != 0 &&
+                         strcmp(kind, "capacity") != 0;
         if (!json_is_object(item) || is_listed(list, item)) {
             continue;
         }

@@ -3,14 +3,20 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "proto/base/mem.h"
 #include "supervisor/node/node_impl.h"
+
+#define SUMMARY_SLOTS_A_TURN 256
+#define FRAME_LINES 4 /* Header and control of a file and of one batch. */
 
 struct summary_gather;
 
 struct lane_part {
     struct task task;
+    struct work work;
+    int64_t now_ms;
     struct summary_gather *gather;
     struct lane *lane;
     struct shard_summary *shards;
@@ -81,7 +87,7 @@ static enum sg_err fill_overdue(struct shard_summary *out, struct rows *rows, st
     return err;
 }
 
-/* Files that wait for a person or are late. The rows know, also on a follower and after a restart. */
+/* Files that wait for a person or are late. */
 static void fill_files(struct shard_summary *out, struct rows *rows, int64_t now_ms)
 {
     struct arena a = ARENA_INIT;
@@ -96,55 +102,145 @@ static void fill_files(struct shard_summary *out, struct rows *rows, int64_t now
     arena_release(&a);
 }
 
-static void fill(struct shard_summary *out, struct lane_slot *s, struct rows *rows, int64_t now_ms)
+/* A day has so many file ID modifiers, a file so many lines: more than fits waits for
+ * another day, and people should hear of it while they can still change it. */
+static void fill_capacity(struct shard_summary *out, struct rows *rows, const struct counters_row *counters)
 {
-    struct counters_row counters;
+    struct arena a = ARENA_INIT;
+    struct settings s;
+
+    if (state_settings(rows, state_level(counters), &a, &s) == SG_OK) {
+        uint32_t lines = s.shard.max_lines;
+        uint64_t a_day = (uint64_t)FILE_MODIFIERS * (lines > FRAME_LINES ? lines - FRAME_LINES : 1);
+        if (counters->pending_count > a_day) {
+            trouble(out, "capacity",
+                    "%llu payments are pending, and one day's %d files of %u lines hold %llu at most: the "
+                    "rest waits for another day; %s",
+                    (unsigned long long)counters->pending_count, FILE_MODIFIERS, (unsigned)lines,
+                    (unsigned long long)a_day,
+                    lines < FILE_LINES_MAX ? "raise limits.max_lines of the shard"
+                                           : "limits.max_lines is as high as it can be");
+        }
+    }
+    arena_release(&a);
+}
+
+/* What the lane knows. */
+static void fill_live(struct shard_summary *out, struct lane_slot *s)
+{
+    struct shard_status st;
 
     out->group = s->group;
     (void)snprintf(out->why, sizeof out->why, "%s", s->why);
-    if (s->shard == NULL) {
+    out->is_open = s->shard != NULL;
+    if (!out->is_open) {
         return;
     }
-    struct shard_status st;
     shard_status(s->shard, &st);
     out->leader = st.group.leader;
     out->term = st.group.term;
     out->commit_index = st.group.commit_index;
     out->applied_index = st.group.applied_index;
     out->next_close_ms = st.next_close_ms;
-    rows->group = s->group;
-    fill_files(out, rows, now_ms);
     fill_uploads(out, &st);
+}
+
+/* What the rows know, also on a follower and after a restart. */
+static void fill_rows(struct shard_summary *out, struct rows *rows, int64_t now_ms)
+{
+    struct counters_row counters;
+
+    rows->group = out->group;
+    fill_files(out, rows, now_ms);
     if (state_counters(rows, &counters) == SG_OK) {
         out->pending_count = counters.pending_count;
         out->pending_debit = counters.pending_debit;
         out->pending_credit = counters.pending_credit;
+        fill_capacity(out, rows, &counters);
     } else if (out->why[0] == '\0' && out->applied_index > 1) {
         (void)snprintf(out->why, sizeof out->why, "its counters cannot be read");
     }
 }
 
-static void lane_fill(struct lane_part *p)
+/* --- A lane's part: the loop's figures some shards a turn, then the rows elsewhere ------- */
+
+static void part_read(struct work *w)
 {
+    struct lane_part *p = CONTAINER_OF(w, struct lane_part, work);
     struct lane *l = p->lane;
     struct rows rows;
     struct kv_txn *txn;
+    bool can_read = kv_begin(l->kv, false, &txn) == SG_OK;
 
-    p->shards = mem_zalloc(l->slots_count, sizeof *p->shards);
-    p->shards_count = l->slots_count;
-    if (kv_begin(l->kv, false, &txn) != SG_OK) {
-        for (size_t i = 0; i < l->slots_count; i++) {
-            p->shards[i].group = l->slots[i]->group;
-            (void)snprintf(p->shards[i].why, sizeof p->shards[i].why, "its store cannot be read");
+    if (can_read) {
+        rows_init(&rows, l->kv, txn, 0);
+    }
+    for (size_t i = 0; i < p->shards_count; i++) {
+        struct shard_summary *one = &p->shards[i];
+        if (!can_read) {
+            (void)snprintf(one->why, sizeof one->why, "its store cannot be read");
+        } else if (one->is_open) {
+            fill_rows(one, &rows, p->now_ms);
         }
+    }
+    if (can_read) {
+        rows_release(&rows);
+        kv_abort(l->kv, txn);
+    }
+}
+
+static void part_back(struct task *t);
+
+static void part_read_done(struct work *w)
+{
+    struct lane_part *p = CONTAINER_OF(w, struct lane_part, work);
+    p->task.run = part_back;
+    if (p->lane->number == 0) {
+        part_back(&p->task);
+    } else {
+        loop_post(p->gather->call->node->lanes[0].loop, &p->task);
+    }
+}
+
+/* The first slot behind the last one taken: others may have come in between. */
+static size_t part_position(const struct lane_part *p)
+{
+    const struct lane *l = p->lane;
+    size_t low = 0;
+    size_t high = p->shards_count == 0 ? 0 : l->slots_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (l->slots[middle]->group <= p->shards[p->shards_count - 1].group) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static void part_run(struct task *t)
+{
+    struct lane_part *p = CONTAINER_OF(t, struct lane_part, task);
+    struct lane *l = p->lane;
+    size_t at = part_position(p);
+    size_t end = l->slots_count - at < SUMMARY_SLOTS_A_TURN ? l->slots_count : at + SUMMARY_SLOTS_A_TURN;
+
+    p->shards = mem_realloc(p->shards, (p->shards_count + end - at + 1) * sizeof *p->shards);
+    for (; at < end; at++) {
+        struct shard_summary *one = &p->shards[p->shards_count++];
+        memset(one, 0, sizeof *one);
+        fill_live(one, l->slots[at]);
+    }
+    if (end < l->slots_count) {
+        p->task.run = part_run;
+        loop_after(l->loop, &p->task, 0);
         return;
     }
-    rows_init(&rows, l->kv, txn, 0);
-    for (size_t i = 0; i < l->slots_count; i++) {
-        fill(&p->shards[i], l->slots[i], &rows, loop_wall_ms(l->loop));
-    }
-    rows_release(&rows);
-    kv_abort(l->kv, txn);
+    p->now_ms = loop_wall_ms(l->loop);
+    p->work = (struct work){.run = part_read, .done = part_read_done};
+    loop_elsewhere(l->loop, WORKER_READ, &p->work);
 }
 
 static int by_group(const void *a, const void *b)
@@ -186,14 +282,6 @@ static void part_back(struct task *t)
     }
 }
 
-static void part_run(struct task *t)
-{
-    struct lane_part *p = CONTAINER_OF(t, struct lane_part, task);
-    lane_fill(p);
-    p->task.run = part_back;
-    loop_post(p->gather->call->node->lanes[0].loop, &p->task);
-}
-
 void summary_gather(struct call *c, void (*done)(struct call *c, const struct summary *s))
 {
     struct summary_gather *g = mem_zalloc(1, sizeof *g);
@@ -204,11 +292,10 @@ void summary_gather(struct call *c, void (*done)(struct call *c, const struct su
     for (size_t i = 0; i < c->node->options.lanes_count; i++) {
         g->parts[i].gather = g;
         g->parts[i].lane = &c->node->lanes[i];
+        g->parts[i].task.run = part_run;
     }
     for (size_t i = 1; i < c->node->options.lanes_count; i++) {
-        g->parts[i].task.run = part_run;
         loop_post(c->node->lanes[i].loop, &g->parts[i].task);
     }
-    lane_fill(&g->parts[0]);
-    part_back(&g->parts[0].task);
+    part_run(&g->parts[0].task);
 }

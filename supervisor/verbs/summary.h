@@ -5,6 +5,7 @@
 #include "supervisor/node/call.h"
 
 struct shard_summary {
+    bool is_open;
     uint64_t group, leader, term, commit_index, applied_index;
     uint64_t pending_count;
     struct cents pending_debit, pending_credit;
@@ -12,7 +13,7 @@ struct shard_summary {
     char why[256]; /* Why it is stopped or not open. */
     /* Files on hold or overdue, uploads that fail again and again. */
     struct shard_trouble {
-        const char *kind; /* "upload" or "overdue". */
+        const char *kind; /* "upload", "overdue" or "capacity". */
         char text[320];
     } trouble[SUMMARY_TROUBLE_MAX];
     size_t trouble_count; /* May be more than there is room for. */
@@ -23,7 +24,7 @@ struct summary {
     size_t shards_count;
 };
 
-/* Calls done on lane 0, perhaps before it returns; the summary is borrowed. */
+/* Calls done on lane 0, later; the summary is borrowed. Rows are read on read workers. */
 void summary_gather(struct call *c, void (*done)(struct call *c, const struct summary *s));
 
 #endif

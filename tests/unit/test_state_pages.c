@@ -225,6 +225,128 @@ static void test_events_say_where_to_go_on(void **state)
     state_rig_release(&rig);
 }
 
+/* --- Members of one file ---------------------------------------------------------------- */
+
+static struct window_row closed(struct state_rig *rig, struct rows *rows)
+{
+    struct command c = {.kind = COMMAND_CLOSE,
+                        .close = {.window = {.day = day_of(2026, 11, 23), .name = "ND"}}};
+    struct window_row w;
+    assert_int_equal(state_rig_apply(rig, &c).err, SG_OK);
+    state_rig_read(rig, rows);
+    assert_int_equal(state_window(rows, &c.close.window, &w), SG_OK);
+    return w;
+}
+
+/* Each file reads its own members, however many wait behind them. */
+static void test_a_file_reads_its_own_members(void **state)
+{
+    (void)state;
+    enum { COUNT = 2000, LINES = 100 };
+    struct state_rig rig;
+    struct rows rows;
+    struct arena a = ARENA_INIT;
+    struct settings settings;
+    struct member_walk walk = {.more = true};
+    struct member *members;
+    size_t count;
+    bool seen[COUNT + 1] = {false};
+    size_t files = 0;
+    state_rig_init(&rig);
+    struct settings *sample = state_rig_sample_settings(1);
+    sample->shard.max_lines = LINES;
+    state_rig_settings(&rig, sample, SG_OK);
+    submit(&rig, 0, COUNT, 0);
+    cancel(&rig, 7);
+    struct window_row w = closed(&rig, &rows);
+    assert_int_equal(state_settings_at(&rows, 1, 0, &a, &settings), SG_OK);
+    mem_kv_set_fault(rig.disk, count_seeks, NULL);
+    while (walk.more) {
+        struct arena file = ARENA_INIT;
+        struct processing p = {.day = w.processing_day};
+        seeks = 0;
+        assert_int_equal(state_window_file(&rows, &w, &settings, p, &walk, &file, &members, &count), SG_OK);
+        assert_true(count <= LINES + 1);
+        assert_true(seeks <= count + 1);
+        for (size_t i = 0; i < count; i++) {
+            assert_false(seen[members[i].seq]);
+            seen[members[i].seq] = true;
+        }
+        files += count > 0;
+        arena_release(&file);
+    }
+    mem_kv_set_fault(rig.disk, NULL, NULL);
+    for (size_t seq = 1; seq <= COUNT; seq++) {
+        assert_int_equal(seen[seq], seq != 8);
+    }
+    assert_int_equal(files, (COUNT - 1 + LINES) / (LINES + 1));
+    state_rig_read_end(&rows);
+    arena_release(&a);
+    state_rig_release(&rig);
+}
+
+static void submit_dated(struct state_rig *rig, size_t first, size_t count, struct day day)
+{
+    struct arena a = ARENA_INIT;
+    struct transfer *transfers = arena_array(&a, count, sizeof *transfers);
+    for (size_t i = 0; i < count; i++) {
+        transfers[i] = ach_sample_transfer(0);
+        transfers[i].id = span_str(arena_printf(&a, "d%zu", first + i));
+        transfers[i].effective_date = day;
+    }
+    struct command c = {.kind = COMMAND_SUBMIT, .submit = {.transfers = transfers, .transfers_count = count}};
+    struct command_result r = state_rig_apply(rig, &c);
+    assert_int_equal(r.err, SG_OK);
+    assert_int_equal(r.results[count - 1].outcome, OUTCOME_ACCEPTED);
+    arena_release(&a);
+}
+
+/* What waits for another day is passed over in bounded parts, once. */
+static void test_what_is_not_due_is_passed_over_in_parts(void **state)
+{
+    (void)state;
+    enum { COUNT = SEALING_VISITS_MAX + 500, BATCH = 500 };
+    struct state_rig rig;
+    struct rows rows;
+    struct arena a = ARENA_INIT;
+    struct settings settings;
+    struct member_walk walk = {.after = 0};
+    struct member *members;
+    size_t count;
+    state_rig_init(&rig);
+    state_rig_settings(&rig, state_rig_sample_settings(1), SG_OK);
+    for (size_t i = 0; i < COUNT; i += BATCH) {
+        submit_dated(&rig, i, BATCH, day_of(2027, 6, 1));
+    }
+    submit_dated(&rig, COUNT, 1, DAY_NONE);
+    struct window_row w = closed(&rig, &rows);
+    struct processing p = {.day = w.processing_day};
+    assert_int_equal(state_settings_at(&rows, 1, 0, &a, &settings), SG_OK);
+    mem_kv_set_fault(rig.disk, count_seeks, NULL);
+    seeks = 0;
+    assert_int_equal(state_window_file(&rows, &w, &settings, p, &walk, &a, &members, &count), SG_OK);
+    assert_int_equal(count, 0);
+    assert_true(walk.more);
+    assert_true(seeks <= SEALING_VISITS_MAX + 1);
+    seeks = 0;
+    assert_int_equal(state_window_file(&rows, &w, &settings, p, &walk, &a, &members, &count), SG_OK);
+    assert_int_equal(count, 1);
+    assert_false(walk.more);
+    assert_true(seeks <= 502);
+    /* Before it is done nobody looks at all of them again. */
+    state_rig_read_end(&rows);
+    struct command level = {.kind = COMMAND_LEVEL, .level_change = {.to = LEVEL_DONE_LOOK}};
+    assert_int_equal(state_rig_apply(&rig, &level).err, SG_OK);
+    struct command done = {.kind = COMMAND_WINDOW_DONE, .level = LEVEL_DONE_LOOK};
+    done.window_done.window = w.id;
+    seeks = 0;
+    (void)state_rig_try(&rig, &done);
+    assert_in_range(seeks, DONE_VISITS_MAX, DONE_VISITS_MAX + 10);
+    mem_kv_set_fault(rig.disk, NULL, NULL);
+    arena_release(&a);
+    state_rig_release(&rig);
+}
+
 int main(void)
 {
     hash_init();
@@ -234,6 +356,8 @@ int main(void)
         cmocka_unit_test(test_large_records_end_a_page_early),
         cmocka_unit_test(test_newest_first_goes_on_downwards),
         cmocka_unit_test(test_events_say_where_to_go_on),
+        cmocka_unit_test(test_a_file_reads_its_own_members),
+        cmocka_unit_test(test_what_is_not_due_is_passed_over_in_parts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

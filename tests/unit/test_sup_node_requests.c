@@ -455,6 +455,44 @@ static void tells_of_slow_turns(void **state)
     node_world_free(w);
 }
 
+/* More is pending than a day's files hold: said at once, with what helps. */
+static void tells_of_what_does_not_fit_a_day(void **state)
+{
+    (void)state;
+    struct node_world *w = node_check_serving(1);
+    const struct reply *r = node_world_verb(w, 0, REQUEST_EXPORT, 0, NULL);
+    node_check_ok(r);
+    struct bytes yaml = BYTES_NONE;
+    const char *text = (const char *)r->data.p;
+    const char *at = strstr(text, "max_lines: 10000");
+    assert_non_null(at);
+    bytes_append(&yaml, text, (size_t)(at - text));
+    bytes_append_span(&yaml, span_str("max_lines: 10"));
+    at += strlen("max_lines: 10000");
+    bytes_append(&yaml, at, r->data.n - (size_t)(at - text));
+    bytes_append(&yaml, "", 1);
+    r = node_world_verb(w, 0, REQUEST_APPLY, 0,
+                        (const char *const[]){"yaml", (const char *)yaml.p, "source", "test.yaml", NULL});
+    node_check_ok(r);
+    bytes_release(&yaml);
+    node_world_advance(w, 1000);
+    for (size_t i = 0; i <= FILE_MODIFIERS * 6; i++) {
+        char id[16];
+        (void)snprintf(id, sizeof id, "c%zu", i);
+        r = node_world_verb(w, 0, REQUEST_STATUS, 0, NULL);
+        assert_true(node_check_has(r->json, "healthy"));
+        node_check_ok(node_check_submit(w, 0, id, ABA_A));
+        node_check_ok(node_check_submit(w, 0, id, ABA_B));
+    }
+    node_world_advance(w, 1000); /* The node that is asked may be a follower. */
+    r = node_world_verb(w, 0, REQUEST_STATUS, 0, NULL);
+    assert_true(node_check_has(r->json, "degraded"));
+    assert_true(
+        node_check_has(r->json, "217 payments are pending, and one day's 36 files of 10 lines hold 216"));
+    assert_true(node_check_has(r->json, "raise limits.max_lines"));
+    node_world_free(w);
+}
+
 static void a_refused_configuration_changes_nothing(void **state)
 {
     (void)state;
@@ -518,6 +556,7 @@ int main(void)
         cmocka_unit_test(applies_what_it_exports_as_no_change),
         cmocka_unit_test(apply_names_the_version_it_made),
         cmocka_unit_test(tells_of_slow_turns),
+        cmocka_unit_test(tells_of_what_does_not_fit_a_day),
         cmocka_unit_test(a_refused_configuration_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
