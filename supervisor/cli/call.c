@@ -11,7 +11,7 @@
 #include "supervisor/cli/offline.h"
 #include "supervisor/cli/verbs.h"
 #include "supervisor/client/client.h"
-#include "supervisor/client/monotonic.h"
+#include "supervisor/client/monitor.h"
 #include "supervisor/verbs/table.h"
 
 #define TEXT_SIZE 1536
@@ -217,12 +217,12 @@ bool cli_is_change(const struct request *r)
 void cli_begin_time(struct cli *c)
 {
     c->deadline_ms =
-        monotonic_ms() + (c->args.timeout_ms != 0 ? c->args.timeout_ms : (uint64_t)REQUEST_TIMEOUT_MS);
+        monitor_now_ms() + (c->args.timeout_ms != 0 ? c->args.timeout_ms : (uint64_t)REQUEST_TIMEOUT_MS);
 }
 
 uint32_t cli_left_ms(const struct cli *c)
 {
-    uint64_t now = monotonic_ms();
+    uint64_t now = monitor_now_ms();
     return now < c->deadline_ms ? (uint32_t)(c->deadline_ms - now) : 0;
 }
 

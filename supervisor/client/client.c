@@ -1,16 +1,16 @@
 #include "supervisor/client/client.h"
 
-#include <pthread.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "proto/base/check.h"
+#include "proto/base/fault.h"
 #include "proto/base/loop.h"
 #include "proto/base/mem.h"
 #include "supervisor/client/connection.h"
 #include "supervisor/client/gather.h"
-#include "supervisor/client/monotonic.h"
+#include "supervisor/client/monitor.h"
 #include "supervisor/client/probe.h"
 #include "supervisor/verbs/table.h"
 
@@ -30,8 +30,8 @@ struct node {
 };
 
 struct client {
-    pthread_mutex_t lock;
-    pthread_cond_t changed; /* A connection came up or broke. */
+    struct monitor lock;
+    struct bell changed; /* A connection came up or broke. */
     struct node nodes[CLIENT_ADDRESSES_MAX];
     size_t nodes_count;
     struct gather *gather;
@@ -54,12 +54,12 @@ CHECK_STATIC(CLIENT_ADDRESSES_MAX <= 32, "tried has a bit for each node");
 
 static void lock(struct client *c)
 {
-    (void)pthread_mutex_lock(&c->lock);
+    monitor_lock(&c->lock);
 }
 
 static void unlock(struct client *c)
 {
-    (void)pthread_mutex_unlock(&c->lock);
+    monitor_unlock(&c->lock);
 }
 
 /* --- Which node ------------------------------------------------------------ */
@@ -79,7 +79,7 @@ static bool is_better(const struct node *a, const struct node *b)
 static struct node *node_best(struct client *c, uint32_t tried)
 {
     struct node *best = NULL;
-    uint64_t now = monotonic_ms();
+    uint64_t now = monitor_now_ms();
     for (size_t i = 0; i < c->nodes_count; i++) {
         struct node *n = &c->nodes[i];
         if (now - n->errors_ms >= ERRORS_FORGOTTEN_MS) {
@@ -98,10 +98,9 @@ static struct node *node_best(struct client *c, uint32_t tried)
 static struct node *node_take(struct effort *e)
 {
     struct client *c = e->client;
-    struct timespec limit = monotonic_timespec(e->deadline_ms);
     lock(c);
     struct node *n = node_best(c, e->tried);
-    while (n == NULL && e->tried == 0 && pthread_cond_timedwait(&c->changed, &c->lock, &limit) == 0) {
+    while (n == NULL && e->tried == 0 && bell_wait(&c->changed, &c->lock, e->deadline_ms)) {
         n = node_best(c, e->tried);
     }
     if (n != NULL) {
@@ -119,7 +118,7 @@ static void node_give(struct client *c, struct node *n, bool failed)
     n->inflight--;
     if (failed) {
         n->errors++;
-        n->errors_ms = monotonic_ms();
+        n->errors_ms = monitor_now_ms();
     }
     unlock(c);
 }
@@ -128,7 +127,7 @@ static void on_changed(void *impl)
 {
     struct client *c = impl;
     lock(c);
-    (void)pthread_cond_broadcast(&c->changed);
+    bell_ring_all(&c->changed);
     unlock(c);
 }
 
@@ -137,7 +136,7 @@ static void on_changed(void *impl)
 struct waiter {
     struct connection_call call;
     struct client *client;
-    pthread_cond_t over;
+    struct bell over;
     bool is_over;
     enum sg_err err;
     struct bytes data;
@@ -151,7 +150,7 @@ static void on_done(struct connection_call *call, enum sg_err err, struct span r
     lock(w->client);
     w->err = err;
     w->is_over = true;
-    (void)pthread_cond_signal(&w->over);
+    bell_ring(&w->over);
     unlock(w->client);
 }
 
@@ -167,14 +166,14 @@ static enum sg_err exchange(struct effort *e, struct node *n, uint32_t timeout_m
         bytes_release(&data);
         return SG_TOOBIG;
     }
-    monotonic_cond_init(&w.over);
+    bell_init(&w.over);
     connection_send(n->connection, &w.call, span_bytes(&data), timeout_ms);
     lock(e->client);
     while (!w.is_over) {
-        (void)pthread_cond_wait(&w.over, &e->client->lock);
+        (void)bell_wait(&w.over, &e->client->lock, MONITOR_FOR_EVER);
     }
     unlock(e->client);
-    (void)pthread_cond_destroy(&w.over);
+    bell_release(&w.over);
     *reply = arena_dup(e->arena, span_bytes(&w.data));
     bytes_release(&w.data);
     bytes_release(&data);
@@ -183,7 +182,7 @@ static enum sg_err exchange(struct effort *e, struct node *n, uint32_t timeout_m
 
 static uint64_t left_ms(const struct effort *e)
 {
-    uint64_t now = monotonic_ms();
+    uint64_t now = monitor_now_ms();
     return now < e->deadline_ms ? e->deadline_ms - now : 0;
 }
 
@@ -265,10 +264,10 @@ static bool try_node(struct effort *e, struct node *n)
  * a node to come or go. */
 static void pause_before_next_round(struct effort *e)
 {
-    uint64_t until_ms = monotonic_ms() + e->backoff_ms;
-    struct timespec limit = monotonic_timespec(until_ms < e->deadline_ms ? until_ms : e->deadline_ms);
+    uint64_t until_ms = monitor_now_ms() + e->backoff_ms;
     lock(e->client);
-    (void)pthread_cond_timedwait(&e->client->changed, &e->client->lock, &limit);
+    (void)bell_wait(&e->client->changed, &e->client->lock,
+                    until_ms < e->deadline_ms ? until_ms : e->deadline_ms);
     unlock(e->client);
     e->backoff_ms = e->backoff_ms * 2 < BACKOFF_LAST_MS ? e->backoff_ms * 2 : BACKOFF_LAST_MS;
     e->tried = 0;
@@ -292,7 +291,7 @@ static void finish(struct effort *e)
     if (e->reply->err == SG_OK) {
         explain_no_node(e); /* There was no try at all. */
     }
-    if (e->may_be_done && e->reply->err != SG_UNKNOWN) {
+    if (e->may_be_done && e->reply->err != SG_UNKNOWN && !FAULT_BUG("doubt-forgotten")) {
         char last[TEXT_SIZE / 2];
         char text[TEXT_SIZE];
         (void)snprintf(text, sizeof(text),
@@ -311,7 +310,7 @@ enum sg_err client_call(struct client *c, const struct request *r, struct arena 
         .request = r,
         .arena = a,
         .reply = out,
-        .deadline_ms = monotonic_ms() + timeout_ms,
+        .deadline_ms = monitor_now_ms() + timeout_ms,
         .backoff_ms = BACKOFF_FIRST_MS,
         .repeatable = verb_is_repeatable(verb_facts(r->kind), r),
     };
@@ -362,8 +361,8 @@ enum sg_err client_new(const char *addresses, struct client **out, char *why, si
 {
     struct client *c = mem_zalloc(1, sizeof(*c));
     enum sg_err err = SG_INVALID;
-    CHECK(pthread_mutex_init(&c->lock, NULL) == 0);
-    monotonic_cond_init(&c->changed);
+    monitor_init(&c->lock);
+    bell_init(&c->changed);
     c->gather = gather_new(c);
     (void)snprintf(why, why_size, "no address of a node is given");
     for (const char *at = addresses; *at != '\0';) {
@@ -394,7 +393,7 @@ void client_free(struct client *c)
         connection_free(c->nodes[i].connection);
     }
     gather_free(c->gather);
-    (void)pthread_cond_destroy(&c->changed);
-    (void)pthread_mutex_destroy(&c->lock);
+    bell_release(&c->changed);
+    monitor_release(&c->lock);
     mem_free(c);
 }

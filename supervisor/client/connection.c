@@ -1,5 +1,5 @@
 #include "supervisor/client/connection.h"
-#include "supervisor/client/monotonic.h"
+#include "supervisor/client/monitor.h"
 
 #include <pthread.h>
 #include <stddef.h>
@@ -227,7 +227,7 @@ static void on_tick(void *arg)
 {
     struct connection *c = arg;
     lock(c);
-    struct call_list over = calls_take(c, monotonic_ms());
+    struct call_list over = calls_take(c, monitor_now_ms());
     c->ticking = c->calls_count > 0 && !c->closing;
     bool again = c->ticking;
     unlock(c);
@@ -292,7 +292,7 @@ void connection_send(struct connection *c, struct connection_call *call, struct 
     nng_msg *msg = message_of(request);
     call->message = msg;
     call->sent = false;
-    call->deadline_ms = monotonic_ms() + timeout_ms;
+    call->deadline_ms = monitor_now_ms() + timeout_ms;
     lock(c);
     bool closing = c->closing;
     if (closing || c->pipe == 0 || !slot_take(c, call)) {

@@ -1,13 +1,12 @@
 #include "supervisor/client/gather.h"
 
-#include <pthread.h>
-#include <semaphore.h>
 #include <stddef.h>
 #include <string.h>
 
 #include "proto/base/check.h"
+#include "proto/base/fault.h"
 #include "proto/base/mem.h"
-#include "supervisor/client/monotonic.h"
+#include "supervisor/client/monitor.h"
 
 /* One call; on its caller's stack. */
 struct part {
@@ -19,7 +18,8 @@ struct part {
     struct span *text;
     uint64_t deadline_ms;
     enum sg_err err;
-    sem_t over; /* Unless it leads the batch. */
+    bool is_over; /* Unless it leads the batch: */
+    struct bell over;
     struct part *next;
 };
 
@@ -28,7 +28,7 @@ struct batch {
     struct part *head;
     struct part **tail;
     size_t count, size_bytes;
-    pthread_cond_t released;
+    struct bell released;
     bool is_released; /* Its place among those under way is taken already. */
     struct batch *next;
 };
@@ -43,7 +43,7 @@ struct line {
 
 struct gather {
     struct client *client;
-    pthread_mutex_t lock;
+    struct monitor lock;
     struct line *lines;
 };
 
@@ -51,25 +51,25 @@ struct gather *gather_new(struct client *c)
 {
     struct gather *g = mem_zalloc(1, sizeof(*g));
     g->client = c;
-    CHECK(pthread_mutex_init(&g->lock, NULL) == 0);
+    monitor_init(&g->lock);
     return g;
 }
 
 void gather_free(struct gather *g)
 {
     CHECK(g->lines == NULL);
-    (void)pthread_mutex_destroy(&g->lock);
+    monitor_release(&g->lock);
     mem_free(g);
 }
 
 static void lock(struct gather *g)
 {
-    (void)pthread_mutex_lock(&g->lock);
+    monitor_lock(&g->lock);
 }
 
 static void unlock(struct gather *g)
 {
-    (void)pthread_mutex_unlock(&g->lock);
+    monitor_unlock(&g->lock);
 }
 
 /* --- Gathering. Under the lock. -------------------------------------------- */
@@ -146,11 +146,11 @@ static void line_append(struct line *l, struct batch *b)
 /* Until a request comes back, or for GATHER_WAIT_MAX_MS. */
 static void wait_for_turn(struct gather *g, struct line *l, struct batch *b)
 {
-    struct timespec limit = monotonic_timespec(monotonic_ms() + GATHER_WAIT_MAX_MS);
-    int rc = 0;
+    uint64_t until_ms = monitor_now_ms() + GATHER_WAIT_MAX_MS;
+    bool in_time = true;
     line_append(l, b);
-    while (!b->is_released && rc == 0) {
-        rc = pthread_cond_timedwait(&b->released, &g->lock, &limit);
+    while (!b->is_released && in_time) {
+        in_time = bell_wait(&b->released, &g->lock, until_ms);
     }
     if (!b->is_released) {
         line_remove(l, b);
@@ -166,7 +166,7 @@ static void flight_over(struct gather *g, struct line *l)
         l->waiting = next->next;
         l->flights++;
         next->is_released = true;
-        (void)pthread_cond_signal(&next->released);
+        bell_ring(&next->released);
     } else if (next == NULL && l->flights == 0) {
         line_drop(g, l);
     }
@@ -176,7 +176,7 @@ static void flight_over(struct gather *g, struct line *l)
 
 static uint32_t left_ms(uint64_t deadline_ms)
 {
-    uint64_t now = monotonic_ms();
+    uint64_t now = monitor_now_ms();
     return now < deadline_ms ? (uint32_t)(deadline_ms - now) : 1;
 }
 
@@ -223,30 +223,31 @@ static struct transfer *transfers_of(const struct batch *b)
     return transfers;
 }
 
-static void answer_all(const struct batch *b, const struct reply *reply)
+static void answer_all(struct gather *g, const struct batch *b, const struct reply *reply)
 {
     size_t first = 0;
-    for (struct part *p = b->head; p != NULL;) {
-        struct part *next = p->next;
+    for (struct part *p = b->head; p != NULL; p = p->next) {
         part_answer(p, reply->err, reply, first);
-        first += p->count;
-        if (p != b->head) {
-            CHECK(sem_post(&p->over) == 0); /* It may be gone from here on. */
-        }
-        p = next;
+        first += FAULT_BUG("batch-answers-mixed") ? 0 : p->count;
     }
+    lock(g); /* Those in company go on, and are gone, once it is let go of. */
+    for (struct part *p = b->head->next; p != NULL; p = p->next) {
+        p->is_over = true;
+        bell_ring(&p->over);
+    }
+    unlock(g);
 }
 
-static void part_ask_alone(struct client *c, struct part *p)
+static void part_ask_alone(struct gather *g, struct part *p)
 {
     struct batch alone = {.head = p, .count = p->count};
     struct arena a = ARENA_INIT;
     struct reply reply;
     p->next = NULL;
     struct transfer *transfers = transfers_of(&alone);
-    ask(c, &alone, transfers, &a, &reply);
+    ask(g->client, &alone, transfers, &a, &reply);
     mem_free(transfers);
-    answer_all(&alone, &reply);
+    answer_all(g, &alone, &reply);
     arena_release(&a);
 }
 
@@ -261,19 +262,20 @@ static void lead(struct gather *g, struct line *l, struct batch *b)
     lock(g);
     flight_over(g, l); /* First, so that the next leave while answers are handed out. */
     unlock(g);
-    answer_all(b, &reply);
+    answer_all(g, b, &reply);
     arena_release(&a);
 }
 
 /* With those who wait for the same shard already; company takes p there. */
 static void travel_along(struct gather *g, struct batch *company, struct part *p)
 {
-    CHECK(sem_init(&p->over, 0, 0) == 0);
+    bell_init(&p->over);
     batch_add(company, p);
-    unlock(g);
-    while (sem_wait(&p->over) != 0) {
+    while (!p->is_over) {
+        (void)bell_wait(&p->over, &g->lock, MONITOR_FOR_EVER);
     }
-    (void)sem_destroy(&p->over);
+    unlock(g);
+    bell_release(&p->over);
 }
 
 /* As the first of a batch, at once or when a request comes back. Returns how
@@ -281,7 +283,7 @@ static void travel_along(struct gather *g, struct batch *company, struct part *p
 static size_t travel_ahead(struct gather *g, struct line *l, struct part *p)
 {
     struct batch b = {.tail = &b.head};
-    monotonic_cond_init(&b.released);
+    bell_init(&b.released);
     batch_add(&b, p);
     if (l->flights < GATHER_FLIGHTS_MAX) {
         l->flights++;
@@ -290,7 +292,7 @@ static size_t travel_ahead(struct gather *g, struct line *l, struct part *p)
     }
     unlock(g);
     lead(g, l, &b);
-    (void)pthread_cond_destroy(&b.released);
+    bell_release(&b.released);
     return b.count;
 }
 
@@ -305,7 +307,7 @@ enum sg_err gather_submit(struct gather *g, const struct transfer *transfers, si
         .results = results,
         .arena = a,
         .text = text,
-        .deadline_ms = monotonic_ms() + (timeout_ms != 0 ? timeout_ms : REQUEST_TIMEOUT_MS),
+        .deadline_ms = monitor_now_ms() + (timeout_ms != 0 ? timeout_ms : REQUEST_TIMEOUT_MS),
     };
     bool in_company = true;
     CHECK(count > 0);
@@ -319,7 +321,7 @@ enum sg_err gather_submit(struct gather *g, const struct transfer *transfers, si
     }
     /* Refused as a whole, perhaps for what another call brought along. */
     if (in_company && (p.err == SG_INVALID || p.err == SG_TOOBIG)) {
-        part_ask_alone(g->client, &p);
+        part_ask_alone(g, &p);
     }
     return p.err;
 }

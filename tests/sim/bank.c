@@ -347,7 +347,7 @@ static void bank_take_request(void *impl, struct bank_request *r)
     uint64_t delay = sim_skewed(s, p->bank_min_us, p->bank_max_us);
 
     check_lane(l, "the bank");
-    check_bank_request(h, r);
+    check_bank_request(l, bank_index(r), r);
     *e = (struct errand){.host = h,
                          .lane = l,
                          .life = h->life,

@@ -32,6 +32,11 @@ uint64_t check_commits(const struct sim *s)
     return total;
 }
 
+uint64_t check_committed(const struct sim *s, unsigned shard)
+{
+    return s->checker->truth[shard + 1].commit;
+}
+
 uint64_t check_group_id(unsigned number)
 {
     return number == 0 ? 0 : sim_shard_aba(number - 1).n;

@@ -119,20 +119,45 @@ static bool has_applied_own(const struct truth *t, const struct group *g)
     return i > 0 && t->committed[i].term == g->told.term;
 }
 
-void check_bank_request(struct sim_host *h, const struct bank_request *r)
+/* What the engine told its owner counts: it tells a change at the end of the turn,
+ * and a deposed leader may not know anyway. */
+static bool may_ask(struct sim_host *h, unsigned shard)
 {
+    const struct group *g = check_group(h, shard + 1);
+    return g != NULL && g->told.is_ready && has_applied_own(&h->sim->checker->truth[shard + 1], g);
+}
+
+/* A probe names no file: some shard of this lane and bank must be allowed to ask. */
+static void probe_look(const struct sim_lane *l, unsigned bank)
+{
+    struct sim *s = l->host->sim;
+    for (unsigned shard = 0; shard < s->plan.shards; shard++) {
+        if (bank_of_shard(s, shard) == bank && host_lane_of(l->host, sim_shard_aba(shard).n) == l &&
+            may_ask(l->host, shard)) {
+            return;
+        }
+    }
+    sim_fail(s, "I-8", "%s probes bank %u and leads no shard of it with an entry of its term applied",
+             l->host->name, bank);
+}
+
+void check_bank_request(struct sim_lane *l, unsigned bank, const struct bank_request *r)
+{
+    struct sim_host *h = l->host;
     unsigned shard = shard_in_name(r->name);
     struct group *g = shard == SIM_SHARDS_MAX ? NULL : check_group(h, shard + 1);
 
-    if (r->op == BANK_PROBE || r->name[0] == '\0') {
+    if (r->op == BANK_PROBE) {
+        probe_look(l, bank);
+        return;
+    }
+    if (r->name[0] == '\0') {
         return;
     }
     if (g == NULL) {
         sim_fail(h->sim, "I-8", "%s asks a bank about %s, a shard it does not have", h->name, r->name);
     }
-    /* What the engine told its owner counts: it tells a change at the end of
-     * the turn, and a deposed leader may not know anyway. */
-    if (!g->told.is_ready || !has_applied_own(&h->sim->checker->truth[shard + 1], g)) {
+    if (!may_ask(h, shard)) {
         sim_fail(h->sim, "I-8",
                  "%s asks a bank about %s in term %" PRIu64
                  " and is not a leader with an entry of its term applied",

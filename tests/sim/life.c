@@ -201,6 +201,7 @@ void host_kill(struct sim_host *h)
     sim_buried(h->node);
     h->node = NULL;
     net_died(h);
+    connections_lost(h);
     (void)sim_at(s, NULL, s->calm ? 100000 : 1000 * (100 + sim_skewed(s, 0, s->plan.down_ms)), restart_event,
                  h);
 }

@@ -138,7 +138,7 @@ static struct promise *any_promise(struct sim *s, unsigned shard)
     return w->count[shard] == 0 ? NULL : w->of[shard][sim_below(s, w->count[shard])];
 }
 
-static unsigned any_shard(struct sim *s)
+unsigned people_shard(struct sim *s)
 {
     unsigned n = s->people.shards_applied;
     /* Half of the work goes to the first: one is always busy. */
@@ -149,10 +149,7 @@ static unsigned any_shard(struct sim *s)
 
 struct submission {
     size_t count;
-    struct submission_item {
-        struct promise *promise;
-        bool changed;
-    } items[];
+    struct people_item items[];
 };
 
 static void promise_kept(struct sim *s, struct promise *p, const struct submit_result *r)
@@ -166,6 +163,10 @@ static void promise_kept(struct sim *s, struct promise *p, const struct submit_r
     if (p->said == SAID_REJECTED) {
         sim_fail(s, "I-5", "transfer %s was rejected, and now it is %s", p->id, outcome_name(r->outcome));
     }
+    if (p->not_done && r->index <= p->not_before) {
+        sim_fail(s, "I-19", "transfer %s was not done, as a client was told, and stands at index %" PRIu64,
+                 p->id, r->index);
+    }
     if (p->said == SAID_NOTHING) {
         s->stats.accepted++;
     }
@@ -174,11 +175,14 @@ static void promise_kept(struct sim *s, struct promise *p, const struct submit_r
     p->index = r->index;
 }
 
-static void result_taken(struct sim *s, const struct submission_item *item, const struct submit_result *r)
+void people_heard(struct sim *s, const struct people_item *item, const struct submit_result *r)
 {
     struct promise *p = item->promise;
     char reason[256];
 
+    if (r->outcome != OUTCOME_REJECTED) {
+        check_accepted(s, p->shard, r->index);
+    }
     if (!span_is(r->id, p->id) || r->shard.n != sim_shard_aba(p->shard).n) {
         sim_fail(s, "I-13", "the answer for transfer %s is about another one", p->id);
     }
@@ -208,13 +212,22 @@ static void submitted(struct client_call *c, const struct reply *r)
         }
         c->sim->people.known[c->shard] = true;
         for (size_t i = 0; i < sub->count; i++) {
-            if (r->results[i].outcome != OUTCOME_REJECTED) {
-                check_accepted(c->sim, c->shard, r->results[i].index);
-            }
-            result_taken(c->sim, &sub->items[i], &r->results[i]);
+            people_heard(c->sim, &sub->items[i], &r->results[i]);
         }
     }
     mem_free(sub);
+}
+
+struct transfer people_transfer(struct sim *s, const struct people_item *item)
+{
+    struct promise *p = item->promise;
+    struct transfer t = p->transfer;
+    if (p->not_done && p->sends == 1) {
+        p->not_before = check_committed(s, p->shard);
+    }
+    p->sends++;
+    t.amount.n += item->changed ? 1 : 0;
+    return t;
 }
 
 static void submission_send(struct sim *s, unsigned shard, struct submission *sub, unsigned tries)
@@ -223,8 +236,7 @@ static void submission_send(struct sim *s, unsigned shard, struct submission *su
     struct request r = {.kind = REQUEST_SUBMIT, .routing_number = sim_shard_aba(shard)};
 
     for (size_t i = 0; i < sub->count; i++) {
-        transfers[i] = sub->items[i].promise->transfer;
-        transfers[i].amount.n += sub->items[i].changed ? 1 : 0;
+        transfers[i] = people_transfer(s, &sub->items[i]);
     }
     r.transfers = transfers;
     r.transfers_count = sub->count;
@@ -232,19 +244,19 @@ static void submission_send(struct sim *s, unsigned shard, struct submission *su
     mem_free(transfers);
 }
 
-static struct submission_item item_choose(struct sim *s, unsigned shard)
+struct people_item people_item(struct sim *s, unsigned shard)
 {
     struct promise *old = sim_chance(s, s->plan.repeat_id) ? any_promise(s, shard) : NULL;
 
     if (old == NULL) {
-        return (struct submission_item){.promise = promise_new(s, shard)};
+        return (struct people_item){.promise = promise_new(s, shard)};
     }
     /* Before the first answer, either content might be the one that counts. */
     if (old->said == SAID_ACCEPTED && sim_chance(s, s->plan.change_content)) {
         old->was_changed = true;
-        return (struct submission_item){.promise = old, .changed = true};
+        return (struct people_item){.promise = old, .changed = true};
     }
-    return (struct submission_item){.promise = old};
+    return (struct people_item){.promise = old};
 }
 
 static void submit_some(void *arg)
@@ -261,11 +273,11 @@ static void submit_some(void *arg)
     if (s->people.calls_open > 200 || s->now_us < s->dark_until_us) {
         return;
     }
-    shard = any_shard(s);
+    shard = people_shard(s);
     count = 1 + sim_below(s, s->plan.batch_max);
     sub = mem_zalloc(1, sizeof *sub + count * sizeof sub->items[0]);
     for (size_t i = 0; i < count; i++) {
-        sub->items[i] = item_choose(s, shard);
+        sub->items[i] = people_item(s, shard);
     }
     sub->count = count;
     submission_send(s, shard, sub, TRIES);
@@ -317,7 +329,7 @@ static void arg_add(struct request *r, struct request_arg *args, const char *nam
 static void cancel_one(void *arg)
 {
     struct sim *s = arg;
-    unsigned shard = any_shard(s);
+    unsigned shard = people_shard(s);
     struct promise *p = any_promise(s, shard);
     struct request_arg args[2];
     struct request r = {.kind = REQUEST_CANCEL, .routing_number = sim_shard_aba(shard)};
@@ -380,7 +392,7 @@ static void look(void *arg)
         REQUEST_LEADER_SHOW, REQUEST_EXPORT,       REQUEST_LOG_DUMP,       REQUEST_PING,
         REQUEST_NODES_SHOW};
     struct sim *s = arg;
-    unsigned shard = any_shard(s);
+    unsigned shard = people_shard(s);
     struct promise *p = any_promise(s, shard);
     struct request_arg args[2];
     char from[24];
@@ -415,7 +427,7 @@ static void close_send(struct sim *s, unsigned shard, const char *window, unsign
 static void close_one(void *arg)
 {
     struct sim *s = arg;
-    unsigned shard = any_shard(s);
+    unsigned shard = people_shard(s);
     char window[8];
 
     if (s->people.resting) {
@@ -436,7 +448,7 @@ static void transfer_one(void *arg)
     struct sim *s = arg;
     struct request_arg args[2];
     char to[8];
-    struct request r = {.kind = REQUEST_LEADER_TRANSFER, .routing_number = sim_shard_aba(any_shard(s))};
+    struct request r = {.kind = REQUEST_LEADER_TRANSFER, .routing_number = sim_shard_aba(people_shard(s))};
 
     if (s->people.resting) {
         return;
@@ -455,7 +467,7 @@ static void file_cancel_one(void *arg)
     struct sim *s = arg;
     struct request_arg args[2];
     char file[24];
-    unsigned shard = any_shard(s);
+    unsigned shard = people_shard(s);
     uint64_t open = rows_open_file(s, shard);
     struct request r = {.kind = REQUEST_FILES_CANCEL, .routing_number = sim_shard_aba(shard)};
 
@@ -473,7 +485,7 @@ static void resolve_one(void *arg)
     struct sim *s = arg;
     if (!s->people.resting) {
         (void)sim_at(s, NULL, sim_gap_us(s, s->plan.resolve_every_ms), resolve_one, s);
-        rows_resolve_one(s, any_shard(s));
+        rows_resolve_one(s, people_shard(s));
     }
 }
 
@@ -518,6 +530,7 @@ void people_start(struct sim *s)
     begin(s, p->file_cancel_every_ms, 4000, file_cancel_one);
     begin(s, p->apply_every_ms, 2000, config_apply_more);
     begin(s, p->resolve_every_ms, 4000, resolve_one);
+    library_start(s);
 }
 
 void people_rest(struct sim *s)

@@ -106,6 +106,8 @@ static const struct key keys[] = {
     KEY(earlier, KEY_UNSIGNED),
     KEY(program_every_ms, KEY_U64),
     KEY(finalize_every_ms, KEY_U64),
+    KEY(callers, KEY_UNSIGNED),
+    KEY(caller_every_ms, KEY_U64),
 };
 
 /* --- Drawing ---------------------------------------------------------------------------- */
@@ -300,6 +302,8 @@ void plan_draw(struct sim_plan *p, uint64_t seed)
     p->stranger_every_ms = sometimes(&d, 12, between(&d, 2000, 12000));
     draw_lanes(p, &d);
     draw_levels(p, &d);
+    p->callers = (unsigned)sometimes(&d, 25, between(&d, 1, 8));
+    p->caller_every_ms = between(&d, 50, 800);
     reconcile(p);
 }
 

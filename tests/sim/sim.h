@@ -16,6 +16,8 @@
  *   config.c   the configuration file that people apply
  *   client.c   calls with time limits that are repeated with the same ids
  *   people.c   who submits, repeats, cancels, closes, looks; what was promised
+ *   library.c  programs that use the client library; threads.c, connections.c: what
+ *              it sees of the world
  *   moves.c    replicas that are added, promoted, demoted, removed
  *   faults.c   who breaks what, when
  *   check.c    the invariants of every event, by their numbers; truth.c: of the
@@ -165,10 +167,12 @@ struct sim_plan {
     bool stays_away;        /* After the storm a quorum must do alone at first. */
     /* Lanes of each node. */
     unsigned lanes;
-    uint64_t post_us; /* Until a loop sees what another one posted. */
-    unsigned earlier; /* Bit by bit: nodes that begin with a program of level 1. */
-    uint64_t program_every_ms, finalize_every_ms;
+    uint64_t post_us;                            /* Until a loop sees what another one posted. */
     uint64_t lane_stall_every_ms, lane_stall_ms; /* One loop stands still, the others go on. */
+    unsigned earlier;                            /* Bit by bit: nodes that begin with a program of level 1. */
+    uint64_t program_every_ms, finalize_every_ms;
+    unsigned callers; /* Of the client library. */
+    uint64_t caller_every_ms;
 };
 
 void plan_draw(struct sim_plan *p, uint64_t seed);
@@ -355,6 +359,15 @@ struct promise {
     enum cancel_said cancel;
     uint64_t cancelled_us; /* When that was heard first. */
     unsigned files;        /* Of the bank that hold it. */
+    unsigned sends;        /* By anybody. */
+    bool not_done;         /* The client library said so of the only one. */
+    uint64_t not_before;   /* Then: committed in the shard when it was sent again. */
+};
+
+/* A transfer as somebody sends it. */
+struct people_item {
+    struct promise *promise;
+    bool changed; /* With other content than before. */
 };
 
 struct people {
@@ -379,6 +392,24 @@ void people_close_all(struct sim *s);
 void people_resolve(struct sim *s, unsigned shard, uint64_t file, bool as_uploaded);
 struct promise *people_promise(struct sim *s, unsigned shard, struct span id);
 struct promise *people_promise_of_individual(struct sim *s, struct span individual_id);
+
+/* A shard that there may be, the first one half of the time. */
+unsigned people_shard(struct sim *s);
+/* Something new or something again; and as it is sent. */
+struct people_item people_item(struct sim *s, unsigned shard);
+struct transfer people_transfer(struct sim *s, const struct people_item *item);
+/* An outcome that a node answered: I-4, I-5, I-13. */
+void people_heard(struct sim *s, const struct people_item *item, const struct submit_result *r);
+
+/* --- library.c, threads.c, connections.c --------------------------------------------------------- */
+
+void library_start(struct sim *s);
+void threads_begin(struct sim *s);
+/* run(arg) on a thread of its own, which may call supervisor/client. */
+void thread_start(struct sim *s, void (*run)(void *arg), void *arg);
+void connections_start(struct sim *s);
+/* The process has ended. */
+void connections_lost(struct sim_host *h);
 
 /* --- moves.c ------------------------------------------------------------------------------------- */
 
@@ -449,7 +480,7 @@ struct group *check_group(struct sim_host *h, unsigned number);
 /* Wraps the node's way out: I-1. */
 void check_transport(struct sim_host *h);
 /* Before a request leaves for a bank: I-8. */
-void check_bank_request(struct sim_host *h, const struct bank_request *r);
+void check_bank_request(struct sim_lane *l, unsigned bank, const struct bank_request *r);
 /* The bank took a file: I-6, I-7, I-9. */
 void check_delivery(struct sim *s, const struct delivery *d);
 /* An answer "accepted" or "folded" left a node: I-4. */
@@ -459,6 +490,7 @@ void check_lane(const struct sim_lane *l, const char *what);
 /* A failed write was followed by another: I-11. */
 void check_disk(struct sim_lane *l, enum mem_kv_op op);
 uint64_t check_commits(const struct sim *s);
+uint64_t check_committed(const struct sim *s, unsigned shard);
 /* All replicas level and a leader at work? why says what is missing. */
 bool check_level(struct sim *s, char *why, size_t why_size);
 /* Replicas of group number that must not be counted on any more. */

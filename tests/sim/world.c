@@ -407,6 +407,7 @@ static const char *invariant_words(const char *number)
         {"I-14", "a replica stops only over damage of its own disk"},
         {"I-15", "a window closes once"},
         {"I-18", "a lane uses its own loop, store and ways out only"},
+        {"I-19", "what a client is told was not done was not done"},
         {"I-16", "a window whose time has come is closed or missed as its policy says"},
         {"R-1", "one leader for a term and group"},
         {"R-2", "equal index and term is an equal entry"},
@@ -414,6 +415,8 @@ static const char *invariant_words(const char *number)
         {"R-4", "a committed entry never changes"},
         {"R-5", "a replica's voters are those of the newest change in its log"},
         {"L-1", "when all faults have healed everything due goes out"},
+        {"L-4", "a call of the client library ends when its time is over"},
+        {"L-3", "no loop turn asks more of the store, however much is in it"},
         {"L-2", "a cluster nobody asks for anything is quiet"},
     };
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {

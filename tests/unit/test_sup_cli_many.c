@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "supervisor/client/monotonic.h"
+#include "supervisor/client/monitor.h"
 #include "tests/support/cli_run.h"
 
 #define ROWS(array) (sizeof(array) / sizeof((array)[0]))
@@ -149,12 +149,12 @@ static void the_time_is_that_of_the_command(void **state)
     f->json[REQUEST_NODES_LIST] = "{\"nodes\":[]}";
     f->keep[REQUEST_FILES_LIST] = f->keep[REQUEST_TRANSFERS_SHOW] = f->keep[REQUEST_SHARDS_SHOW] = true;
     for (size_t i = 0; i < ROWS(lines); i++) {
-        uint64_t begun = monotonic_ms();
+        uint64_t begun = monitor_now_ms();
         enum cli_exit status = cli_run(f, lines[i]);
         if (status != CLI_UNREACHED) {
             fail_msg("%s: status %d: %s", lines[i][0], (int)status, f->errors);
         }
-        assert_in_range(monotonic_ms() - begun, 300, 1200);
+        assert_in_range(monitor_now_ms() - begun, 300, 1200);
     }
     assert_int_equal(cli_run(f, lines[0]), CLI_UNREACHED); /* A read has no outcome that is unknown. */
     assert_non_null(
