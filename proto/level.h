@@ -28,6 +28,7 @@
 /* Levels with names, for `level >= N`. */
 #define LEVEL_EVENT_FIELDS 2u   /* Events hold fields, not sentences. */
 #define LEVEL_CATALOG 2u        /* The catalog knows levels. */
+#define LEVEL_ATTEMPT_PLACE 2u  /* An attempt knows the settings it was claimed under. */
 #define LEVEL_SETTINGS_TIME 2u  /* The counters say when the settings came into force. */
 #define LEVEL_COMPARE 2u        /* Replicas answer for their rows (I-17); applied rows hold the set hash. */
 #define LEVEL_ACCOUNT_BLANKS 2u /* An account may be typed with blanks, which go. */

@@ -154,9 +154,13 @@ static const struct wire_field event_fields[] = {
 
 #define ATTEMPT_AT(member) offsetof(struct attempt_row, member)
 static const struct wire_field attempt_fields[] = {
-    {2, WIRE_U64, ATTEMPT_AT(file), 1, UINT64_MAX}, {3, WIRE_U64, ATTEMPT_AT(attempt), 1, UINT64_MAX},
-    {4, WIRE_U64, ATTEMPT_AT(term), 0, UINT64_MAX}, {5, WIRE_BOOL, ATTEMPT_AT(staged), 0, 1},
-    {6, WIRE_BOOL, ATTEMPT_AT(abandoned), 0, 1},    {7, WIRE_BOOL, ATTEMPT_AT(cleaned), 0, 1},
+    {2, WIRE_U64, ATTEMPT_AT(file), 1, UINT64_MAX},
+    {3, WIRE_U64, ATTEMPT_AT(attempt), 1, UINT64_MAX},
+    {4, WIRE_U64, ATTEMPT_AT(term), 0, UINT64_MAX},
+    {5, WIRE_BOOL, ATTEMPT_AT(staged), 0, 1},
+    {6, WIRE_BOOL, ATTEMPT_AT(abandoned), 0, 1},
+    {7, WIRE_BOOL, ATTEMPT_AT(cleaned), 0, 1},
+    {8, WIRE_U64, ATTEMPT_AT(settings_version), 0, UINT64_MAX},
 };
 
 static bool file_is_valid(const void *in)
@@ -172,7 +176,7 @@ static const uint8_t window_last[] = {0, 19, 19};
 static const uint8_t file_last[] = {0, 16, 17};
 static const uint8_t counters_last[] = {0, 18, 20};
 static const uint8_t event_last[] = {0, 7, 7};
-static const uint8_t attempt_last[] = {0, 7, 7};
+static const uint8_t attempt_last[] = {0, 7, 8};
 CHECK_STATIC(sizeof(counters_last) == LEVEL_MAX + 1, "a number for each level");
 
 #define ROW_MESSAGE(name)                                                                               \

@@ -88,6 +88,9 @@ struct attempt_row {
     bool staged;    /* STAGED was applied for it. */
     bool abandoned; /* Its copy was taken back. */
     bool cleaned;   /* VERIFIED said that nothing of it is left at the bank. */
+    /* In force when it was claimed: whose directories its names are in. 0: not known
+     * (claimed before LEVEL_ATTEMPT_PLACE). */
+    uint64_t settings_version;
 };
 
 struct counters_row {

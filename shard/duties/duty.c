@@ -67,6 +67,26 @@ struct duty_settings *duty_settings_ref(struct duty_env *e)
     return e->settings;
 }
 
+enum sg_err duty_settings_at(struct duty_env *e, struct duty_read *r, uint64_t version,
+                             struct duty_settings **out)
+{
+    *out = NULL;
+    if (version == 0 || version == e->settings->s.version) {
+        *out = duty_settings_ref(e);
+        return SG_OK;
+    }
+    struct duty_settings *s = mem_zalloc(1, sizeof *s);
+    s->refs_count = 1;
+    enum sg_err err = state_settings_at(&r->rows, version, e->level, &s->arena, &s->s);
+    if (err != SG_OK) {
+        duty_settings_unref(s);
+        return err == SG_NOTFOUND ? SG_CORRUPT : err; /* Settings are kept. */
+    }
+    s->zone = e->zone(e->names_impl, s->s.shard.zone);
+    *out = s;
+    return SG_OK;
+}
+
 void duty_settings_unref(struct duty_settings *s)
 {
     if (s == NULL) {

@@ -102,6 +102,10 @@ void duty_judge(struct duty_env *e, enum sg_err err, const char *why);
 MUST_USE enum sg_err duty_settings_load(struct duty_env *e);
 /* The current settings (not NULL) for work that may outlast them. */
 struct duty_settings *duty_settings_ref(struct duty_env *e);
+/* Those of an earlier version, for what was begun under them; a reference, from r's
+ * rows. Version 0, or that of the current ones: these. *out is NULL unless SG_OK. */
+MUST_USE enum sg_err duty_settings_at(struct duty_env *e, struct duty_read *r, uint64_t version,
+                                      struct duty_settings **out);
 void duty_settings_unref(struct duty_settings *s); /* NULL is allowed. */
 void duty_settings_drop(struct duty_env *e);
 

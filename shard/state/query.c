@@ -323,6 +323,11 @@ enum sg_err state_file_members(struct rows *r, uint64_t file, struct arena *a, u
     return store_get_members(r, file, a, out, count);
 }
 
+enum sg_err state_attempt(struct rows *r, uint64_t file, uint64_t attempt, struct attempt_row *out)
+{
+    return attempt_get(r, file, attempt, out);
+}
+
 enum sg_err state_attempts_all(struct rows *r, uint64_t file, struct arena *a, struct attempt_row **out,
                                size_t *count)
 {

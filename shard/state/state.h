@@ -116,6 +116,7 @@ char *owed_text(const struct owed *o, char out[OWED_TEXT_SIZE]);
 MUST_USE enum sg_err state_file_members(struct rows *r, uint64_t file, struct arena *a, uint64_t **out,
                                         size_t *count);
 /* All attempts of a file, oldest first. */
+MUST_USE enum sg_err state_attempt(struct rows *r, uint64_t file, uint64_t attempt, struct attempt_row *out);
 MUST_USE enum sg_err state_attempts_all(struct rows *r, uint64_t file, struct arena *a,
                                         struct attempt_row **out, size_t *count);
 

@@ -58,7 +58,11 @@ static enum sg_err apply_claim(struct apply *a, struct file_row *f)
     if (!file_can_move(f, FILE_CLAIMED) || f->cancel_wanted) {
         return refuse_state(a, f, "claim");
     }
-    struct attempt_row attempt = {.file = f->seal.file, .attempt = a->index, .term = a->term};
+    struct attempt_row attempt = {
+        .file = f->seal.file,
+        .attempt = a->index,
+        .term = a->term,
+        .settings_version = a->command->level >= LEVEL_ATTEMPT_PLACE ? a->counters.settings_version : 0};
     f->attempt = a->index;
     f->claim_term = a->term;
     f->claimed_by = apply_text(a, a->command->node, NAME_SIZE_MAX);

@@ -1,5 +1,7 @@
 #include <stdio.h>
+#include <string.h>
 
+#include "proto/base/mem.h"
 #include "shard/upload/steps.h"
 
 /* --- 11: garbage, and a server that was rolled back --------------------------------------------------- */
@@ -7,24 +9,37 @@
 /* T and W of an attempt that can never be staged any more: a later claim of a
  * newer term is in the log, or the file's time is over. A T that was staged is
  * never touched; what is left of it (D, when it was taken back, and W) goes when
- * the time is over. */
-static bool is_garbage(const struct upload *u, const struct attempt_row *rows, size_t count, size_t i)
+ * the time is over. rows ascend by attempt, so one pass from the newest finds them:
+ * after days of failing puts there are thousands. */
+static size_t keep_garbage(const struct upload *u, struct attempt_row *rows, size_t count)
 {
-    if (rows[i].attempt <= u->cleaned) {
-        return false;
+    uint64_t newest_term = 0; /* Of the claims behind this one. */
+    size_t kept = 0;
+    for (size_t i = count; i > 0; i--) {
+        const struct attempt_row row = rows[i - 1];
+        if (u->is_over || (!row.staged && newest_term > row.term)) {
+            kept++;
+            rows[count - kept] = row; /* Behind what is still to be looked at. */
+        }
+        newest_term = row.term > newest_term ? row.term : newest_term;
     }
-    bool has_newer = u->is_over;
-    for (size_t k = 0; k < count && !rows[i].staged; k++) {
-        has_newer |= rows[k].attempt > rows[i].attempt && rows[k].term > rows[i].term;
-    }
-    return has_newer;
+    return kept;
 }
 
-/* The oldest attempt with garbage, 0 when there is none. */
-static enum sg_err next_garbage(struct upload *u, struct attempt_row *out)
+static void forget_garbage(struct upload *u)
+{
+    mem_free(u->garbage);
+    u->garbage = NULL;
+    u->garbage_count = 0;
+    u->garbage_at = 0;
+}
+
+/* Reads the list anew. */
+static enum sg_err find_garbage(struct upload *u)
 {
     struct duty_env *e = u->uploads->env;
     struct duty_read r;
+    forget_garbage(u);
     enum sg_err err = duty_read_begin(&r, e->kv, e->routing_number.n);
     if (err != SG_OK) {
         return err;
@@ -32,15 +47,27 @@ static enum sg_err next_garbage(struct upload *u, struct attempt_row *out)
     struct arena a = ARENA_INIT;
     struct attempt_row *rows;
     size_t count;
-    out->attempt = 0;
     err = state_attempts_all(&r.rows, u->file, &a, &rows, &count);
-    for (size_t i = 0; err == SG_OK && i < count; i++) {
-        if (is_garbage(u, rows, count, i) && (out->attempt == 0 || rows[i].attempt < out->attempt)) {
-            *out = rows[i];
-        }
+    if (err == SG_OK) {
+        u->garbage_count = keep_garbage(u, rows, count);
+        u->garbage = mem_alloc((u->garbage_count + 1) * sizeof *rows);
+        memcpy(u->garbage, rows + (count - u->garbage_count), u->garbage_count * sizeof *rows);
     }
     arena_release(&a);
     duty_read_end(&r);
+    return err;
+}
+
+/* Names of an attempt lie where it was claimed, and not where the file is now. */
+static enum sg_err go_to(struct upload *u, uint64_t version)
+{
+    struct duty_env *e = u->uploads->env;
+    struct duty_read r;
+    enum sg_err err = duty_read_begin(&r, e->kv, e->routing_number.n);
+    if (err == SG_OK) {
+        err = upload_take_settings(u, &r, version);
+        duty_read_end(&r);
+    }
     return err;
 }
 
@@ -59,35 +86,34 @@ static void nothing_to_clean(struct upload *u)
 
 static void clean_enter(struct upload *u)
 {
-    struct attempt_row next;
-    enum sg_err err = next_garbage(u, &next);
+    enum sg_err err = u->garbage == NULL ? find_garbage(u) : SG_OK;
+    bool is_done = err == SG_OK && u->garbage_at == u->garbage_count;
+    const struct attempt_row *next = is_done || err != SG_OK ? NULL : &u->garbage[u->garbage_at];
+    if (err == SG_OK) {
+        err = go_to(u, is_done ? u->attempt_settings : next->settings_version);
+    }
     if (err != SG_OK) {
         duty_judge(u->uploads->env, err, kv_damage());
         upload_retry(u, UPLOAD_CLEAN, sg_err_text(err));
-    } else if (next.attempt == 0) {
+    } else if (is_done) {
         nothing_to_clean(u);
     } else {
-        const char *suffix = u->is_copy_cleaned ? ".wit" : next.staged ? ".dead" : ".part";
+        const char *suffix = u->is_copy_cleaned ? ".wit" : next->staged ? ".dead" : ".part";
         struct bank_request *r = upload_request(u, BANK_REMOVE, suffix);
-        upload_name(u->uploads->env, next.attempt, suffix, r->name);
+        upload_name(u->uploads->env, next->attempt, suffix, r->name);
         upload_send(u, r, NULL);
     }
 }
 
 static void clean_answered(struct upload *u, const struct bank_request *r)
 {
-    struct attempt_row next;
-    enum sg_err err = next_garbage(u, &next);
     if (r->answer != BANK_OK && r->answer != BANK_ABSENT) {
         upload_unclear(u, UPLOAD_CLEAN, r);
-    } else if (err != SG_OK) {
-        duty_judge(u->uploads->env, err, kv_damage());
-        upload_retry(u, UPLOAD_CLEAN, sg_err_text(err));
-    } else {
-        u->cleaned = u->is_copy_cleaned ? next.attempt : u->cleaned;
-        u->is_copy_cleaned = !u->is_copy_cleaned;
-        upload_move(u, UPLOAD_CLEAN);
+        return;
     }
+    u->garbage_at += u->is_copy_cleaned;
+    u->is_copy_cleaned = !u->is_copy_cleaned;
+    upload_move(u, UPLOAD_CLEAN);
 }
 
 static void stayed_absent(struct upload *u)
@@ -96,7 +122,9 @@ static void stayed_absent(struct upload *u)
     u->tries = 0;
     u->last_error[0] = '\0';
     u->is_over = loop_wall_ms(e->loop) >= u->ended_ms + e->settings->s.endpoint.verify_window_ms;
-    u->cleaned = u->is_over ? 0 : u->cleaned;
+    if (u->is_over) {
+        forget_garbage(u); /* Now what was staged goes, too. */
+    }
     upload_move(u, UPLOAD_CLEAN);
 }
 

@@ -37,53 +37,67 @@ static void choose(struct upload *u, const struct file_row *f)
     }
 }
 
-/* The live token, or of a file that has ended the last one there was. */
-static enum sg_err read_token(struct upload *u, struct rows *rows, const struct file_row *f, struct arena *a)
+/* The live token, or of a file that has ended the last one there was; version: the
+ * settings that it was claimed under, 0 when there is none. */
+static enum sg_err read_token(struct upload *u, struct rows *rows, const struct file_row *f, struct arena *a,
+                              uint64_t *version)
 {
     struct attempt_row *attempts;
     size_t count = 0;
-    enum sg_err err = SG_OK;
+    bool has_ended = f->state == FILE_UPLOADED || f->state == FILE_ABANDONED;
     u->attempt = f->staged_attempt;
-    if (f->state == FILE_UPLOADED || f->state == FILE_ABANDONED) {
-        err = state_attempts_all(rows, u->file, a, &attempts, &count);
+    *version = 0;
+    if (u->attempt == 0 && !has_ended) {
+        return SG_OK;
     }
+    enum sg_err err = state_attempts_all(rows, u->file, a, &attempts, &count);
     for (size_t i = 0; err == SG_OK && i < count; i++) {
-        if (attempts[i].staged && attempts[i].attempt > u->attempt) {
+        if (has_ended && attempts[i].staged && attempts[i].attempt > u->attempt) {
             u->attempt = attempts[i].attempt;
         }
+        if (attempts[i].attempt == u->attempt) {
+            *version = attempts[i].settings_version;
+        }
     }
+    return err;
+}
+
+static enum sg_err start_read(struct upload *u, struct duty_read *r)
+{
+    struct arena a = ARENA_INIT;
+    struct file_row f;
+    uint64_t version = 0;
+    enum sg_err err = u->file == 0 ? SG_OK : state_file(&r->rows, u->file, &a, &f);
+    if (err == SG_OK && u->file != 0) {
+        err = read_token(u, &r->rows, &f, &a, &version);
+    }
+    u->attempt_settings = version;
+    if (err == SG_OK) {
+        err = upload_take_settings(u, r, version);
+    }
+    if (err == SG_OK && u->file != 0) {
+        choose(u, &f);
+    } else if (err == SG_OK) {
+        upload_move(u, UPLOAD_PROBE);
+    }
+    arena_release(&a);
     return err;
 }
 
 static void start_enter(struct upload *u)
 {
     struct duty_env *e = u->uploads->env;
-    u->place = upload_place(e);
     u->decided = e->applied(e->impl); /* At least what the rows below show. */
-    if (u->file == 0) {
-        upload_move(u, UPLOAD_PROBE);
-        return;
-    }
     struct duty_read r;
     enum sg_err err = duty_read_begin(&r, e->kv, e->routing_number.n);
+    if (err == SG_OK) {
+        err = start_read(u, &r);
+        duty_read_end(&r);
+    }
     if (err != SG_OK) {
-        upload_retry(u, UPLOAD_START, sg_err_text(err));
-        return;
-    }
-    struct arena a = ARENA_INIT;
-    struct file_row f;
-    err = state_file(&r.rows, u->file, &a, &f);
-    if (err == SG_OK) {
-        err = read_token(u, &r.rows, &f, &a);
-    }
-    if (err == SG_OK) {
-        choose(u, &f);
-    } else {
         duty_judge(e, err, kv_damage());
         upload_retry(u, UPLOAD_START, sg_err_text(err));
     }
-    arena_release(&a);
-    duty_read_end(&r);
 }
 
 /* --- Can the endpoint keep the promise? -------------------------------------------- */
@@ -144,11 +158,39 @@ static void claim_enter(struct upload *u)
     upload_commit(u, &c);
 }
 
+/* The attempt's names belong where its row says: the settings in force when it was
+ * applied. Were others applied while it was under way, a new one is claimed under
+ * those; of this one nothing is at the bank. */
+static enum sg_err claimed_under(struct upload *u, uint64_t *version)
+{
+    struct duty_env *e = u->uploads->env;
+    struct duty_read r;
+    enum sg_err err = duty_read_begin(&r, e->kv, e->routing_number.n);
+    if (err != SG_OK) {
+        return err;
+    }
+    struct attempt_row row;
+    err = state_attempt(&r.rows, u->file, u->attempt, &row);
+    *version = err == SG_OK ? row.settings_version : 0;
+    duty_read_end(&r);
+    return err == SG_NOTFOUND ? SG_CORRUPT : err;
+}
+
 static void claim_applied(struct upload *u, const struct command_result *result)
 {
+    uint64_t version;
     u->attempt = result->index;
     FAULT_POINT("upload.claimed");
-    upload_move(u, UPLOAD_WITNESS);
+    enum sg_err err = claimed_under(u, &version);
+    if (err != SG_OK) {
+        duty_judge(u->uploads->env, err, kv_damage());
+        upload_retry(u, UPLOAD_START, sg_err_text(err));
+    } else if (version != 0 && version != u->settings->s.version) {
+        upload_move(u, UPLOAD_START);
+    } else {
+        u->is_placed = version != 0;
+        upload_move(u, UPLOAD_WITNESS);
+    }
 }
 
 /* --- 2, 3: the witness, then the staged copy ------------------------------------------ */

@@ -53,8 +53,9 @@ void upload_send(struct upload *u, struct bank_request *r, struct bytes *data);
 void upload_commit(struct upload *u, struct command *c);
 /* The step's rebuilt() comes, with data set when SG_OK. */
 void upload_rebuild(struct upload *u);
-/* Which directories the settings name, for upload.place. */
-struct digest upload_place(const struct duty_env *e);
+/* u's requests go to the endpoint of this version's settings; 0: to that of the
+ * newest, as far as nothing is known of an attempt's own. */
+MUST_USE enum sg_err upload_take_settings(struct upload *u, struct duty_read *r, uint64_t version);
 /* The settings name other directories than when u left start, and it is at a
  * step that looks at them: it must begin anew. */
 bool upload_is_elsewhere(const struct upload *u);

@@ -70,6 +70,8 @@ static void drop(struct uploads *us, struct upload *u)
     *at = u->next;
     us->count--;
     bytes_release(&u->data);
+    duty_settings_unref(u->settings);
+    mem_free(u->garbage);
     mem_free(u);
 }
 
@@ -93,27 +95,34 @@ void uploads_need_probe(struct uploads *us)
 
 /* --- Directories that change meanwhile ------------------------------------------------ */
 
-struct digest upload_place(const struct duty_env *e)
+static bool same_place(const struct endpoint_settings *a, const struct endpoint_settings *b)
 {
-    const struct endpoint_settings *p = &e->settings->s.endpoint;
-    struct bytes text = BYTES_NONE;
-    bytes_printf(&text, "%d\n%.*s\n%.*s", (int)p->kind, (int)p->drop_dir.n, (const char *)p->drop_dir.p,
-                 (int)p->staging_dir.n, (const char *)p->staging_dir.p);
-    struct digest place = digest_of(span_bytes(&text));
-    bytes_release(&text);
-    return place;
+    return a->kind == b->kind && span_eq(a->drop_dir, b->drop_dir) && span_eq(a->staging_dir, b->staging_dir);
 }
 
 /* Evidence is evidence only if all looks went to one place: T missed in one
- * directory and W found in another would be taken for an upload. The commands
- * that follow from what was seen are made all the same. */
+ * directory and W found in another would be taken for an upload. An attempt that
+ * knows its place stays there; before it is claimed nothing is at the bank, and the
+ * newest settings count. The commands that follow from what was seen are made all
+ * the same. */
 bool upload_is_elsewhere(const struct upload *u)
 {
-    if (u->step == UPLOAD_START || u->step >= UPLOAD_UPLOADED) {
+    if (u->step == UPLOAD_START || u->step >= UPLOAD_UPLOADED || u->is_placed) {
         return false;
     }
-    struct digest now = upload_place(u->uploads->env);
-    return !span_eq(span_of(&now, DIGEST_SIZE), span_of(&u->place, DIGEST_SIZE));
+    return !same_place(&u->uploads->env->settings->s.endpoint, &u->settings->s.endpoint);
+}
+
+enum sg_err upload_take_settings(struct upload *u, struct duty_read *r, uint64_t version)
+{
+    struct duty_settings *s;
+    enum sg_err err = duty_settings_at(u->uploads->env, r, version, &s);
+    if (err == SG_OK) {
+        duty_settings_unref(u->settings);
+        u->settings = s;
+        u->is_placed = version != 0;
+    }
+    return err;
 }
 
 /* --- Which step runs next -------------------------------------------------------- */
@@ -208,6 +217,9 @@ void upload_move(struct upload *u, enum upload_step next)
     CHECK_IMPLIES(next == UPLOAD_PUT, u->data.p != NULL);
     if (next == UPLOAD_START) {
         bytes_release(&u->data); /* Every attempt builds its bytes anew. */
+        mem_free(u->garbage);
+        u->garbage = NULL;
+        u->is_copy_cleaned = false;
     }
     u->step = next;
     u->due_ms = 0;
@@ -282,7 +294,8 @@ struct bank_request *upload_request(struct upload *u, enum bank_op op, const cha
     c->uploads = us;
     c->term = us->env->term;
     c->file = u->file;
-    c->settings = duty_settings_ref(us->env);
+    c->settings = u->settings;
+    c->settings->refs_count++;
     c->request.op = op;
     c->request.endpoint = &c->settings->s.endpoint;
     c->request.done = bank_done;

@@ -62,11 +62,15 @@ struct upload {
     uint64_t due_ms; /* Monotonic: not before. */
     uint32_t tries;  /* Failures in a row. */
     bool alerted;
-    uint64_t decided;    /* What the next step rests on was applied by then (I-17). */
-    uint64_t waits_ms;   /* Monotonic: since when a majority has not confirmed that; 0: it has. */
-    struct digest place; /* The endpoint's directories when it began, at start. */
+    uint64_t decided;  /* What the next step rests on was applied by then (I-17). */
+    uint64_t waits_ms; /* Monotonic: since when a majority has not confirmed that; 0: it has. */
+    /* Whose endpoint its requests go to; NULL at start. Those that the attempt was
+     * claimed under, whatever was changed since: its names are there. */
+    struct duty_settings *settings;
+    bool is_placed; /* The attempt knows them; else they are those of the start. */
     /* From the rows, at start: */
     uint64_t attempt;                  /* What is staged; of an ended file the last that was. 0: none. */
+    uint64_t attempt_settings;         /* That it was claimed under; 0: not known. */
     bool cancel;                       /* It must not be delivered: T goes to D. */
     bool is_resolving;                 /* An operator has ended its hold. */
     bool is_proved;                    /* It ended by the evidence that the bank got our copy. */
@@ -75,11 +79,12 @@ struct upload {
     uint64_t size_bytes;
     struct sha256 sha256;
     /* Between steps: */
-    struct bytes data;               /* From rebuild to put. */
-    bool is_final_there;             /* look_final saw F. */
-    bool were_both_there;            /* And look_staged saw T, then. */
-    bool is_over;                    /* verify_window has passed. */
-    uint64_t cleaned;                /* Attempts up to here left no garbage. */
+    struct bytes data;           /* From rebuild to put. */
+    bool is_final_there;         /* look_final saw F. */
+    bool were_both_there;        /* And look_staged saw T, then. */
+    bool is_over;                /* verify_window has passed. */
+    struct attempt_row *garbage; /* What clean found, ascending; see after.c. */
+    size_t garbage_count, garbage_at;
     bool is_copy_cleaned;            /* T or D of the next one is gone, W is not yet. */
     char reason[BANK_TEXT_SIZE];     /* Of a HOLD. */
     char last_error[BANK_TEXT_SIZE]; /* "" when none. */

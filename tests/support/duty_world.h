@@ -125,6 +125,9 @@ size_t world_release(struct world *w);
 extern const struct bank_ops world_bank_ops; /* impl: struct world_leader. */
 /* Every request that is still open is answered BANK_DOUBT; all are freed. */
 void world_end_requests(struct world *w);
+/* Where requests go whose endpoint has the staging directory WORLD_STAGING_2_DIR. */
+#define WORLD_STAGING_2 ((enum bank_place)98)
+#define WORLD_STAGING_2_DIR "staging-2"
 struct world_file *world_find(struct world *w, enum bank_place place, const char *name);
 void world_put(struct world *w, enum bank_place place, const char *name, const char *content);
 void world_move(struct world *w, struct world_file *f, enum bank_place place, const char *name);

@@ -88,33 +88,41 @@ size_t world_staged(struct world *w, const char *suffix)
 {
     size_t count = 0;
     for (size_t i = 0; i < WORLD_FILES_MAX; i++) {
-        count += w->files[i].place == BANK_STAGING && has_suffix(w->files[i].name, suffix);
+        bool is_staging = w->files[i].place == BANK_STAGING || w->files[i].place == WORLD_STAGING_2;
+        count += is_staging && has_suffix(w->files[i].name, suffix);
     }
     return count;
 }
 
+/* Another staging directory is another place. */
+static enum bank_place place_in(const struct bank_request *r, enum bank_place place)
+{
+    bool is_second = place == BANK_STAGING && span_is(r->endpoint->staging_dir, WORLD_STAGING_2_DIR);
+    return is_second ? WORLD_STAGING_2 : place;
+}
+
 static enum bank_answer run_create(struct world *w, const struct bank_request *r, size_t n)
 {
-    if (world_find(w, r->place, r->name) != NULL) {
+    if (world_find(w, place_in(r, r->place), r->name) != NULL) {
         return BANK_EXISTS;
     }
-    bytes_set(&new_file(w, r->place, r->name)->content, span_of(r->data.p, n));
+    bytes_set(&new_file(w, place_in(r, r->place), r->name)->content, span_of(r->data.p, n));
     return BANK_OK;
 }
 
 static enum bank_answer run_rename(struct world *w, const struct bank_request *r)
 {
-    struct world_file *from = world_find(w, r->place, r->name);
+    struct world_file *from = world_find(w, place_in(r, r->place), r->name);
     if (from == NULL) {
         return BANK_ABSENT;
     }
-    if (world_find(w, r->to_place, r->to_name) != NULL) {
+    if (world_find(w, place_in(r, r->to_place), r->to_name) != NULL) {
         return BANK_EXISTS;
     }
-    world_move(w, from, r->to_place, r->to_name);
+    world_move(w, from, place_in(r, r->to_place), r->to_name);
     if (w->has_power_losses) {
         w->is_unsynced = true;
-        w->unsynced_place = r->to_place;
+        w->unsynced_place = place_in(r, r->to_place);
         (void)snprintf(w->unsynced_from, sizeof w->unsynced_from, "%s", r->name);
         (void)snprintf(w->unsynced_to, sizeof w->unsynced_to, "%s", r->to_name);
     }
@@ -132,7 +140,7 @@ void world_power_loss(struct world *w)
 
 static enum bank_answer run_op(struct world *w, struct bank_request *r, bool half)
 {
-    struct world_file *f = world_find(w, r->place, r->name);
+    struct world_file *f = world_find(w, place_in(r, r->place), r->name);
     switch (r->op) {
     case BANK_CREATE:
         return run_create(w, r, half ? r->data.n / 2 : r->data.n);

@@ -33,20 +33,19 @@ static struct world *world_with_file(void)
 static const struct moment {
     const char *reason;
     enum bank_op op;
-    const char *suffix;    /* ".F": the final name. */
-    enum file_state state; /* In the end. */
-    size_t delivered;      /* In the old drop directory or in the new one. */
+    const char *suffix; /* ".F": the final name. */
+    bool is_claimed;    /* It stays where it was claimed. */
 } moments[] = {
-    {"the old endpoint was probed, the new one was not", BANK_PROBE, ".probe", FILE_UPLOADED, 1},
-    {"the witness is made", BANK_CREATE, ".wit", FILE_UPLOADED, 1},
-    {"the copy is made", BANK_CREATE, ".part", FILE_UPLOADED, 1},
-    {"staged: its copy is in the old place, a person looks", BANK_STAT, ".F", FILE_HOLD, 0},
-    {"renamed in the old place: a person looks", BANK_RENAME, ".part", FILE_HOLD, 1},
-    {"proved in the old place", BANK_STAT, ".wit", FILE_UPLOADED, 1},
+    {"the old endpoint was probed, the new one was not", BANK_PROBE, ".probe", false},
+    {"the witness is made", BANK_CREATE, ".wit", true},
+    {"the copy is made", BANK_CREATE, ".part", true},
+    {"staged", BANK_STAT, ".F", true},
+    {"renamed", BANK_RENAME, ".part", true},
+    {"proved", BANK_STAT, ".wit", true},
 };
 
 static const struct moment *moment; /* NULL: it has come. */
-static size_t probes_of_new;
+static size_t probes_of_new, creations_in_new;
 
 static bool is_moment(const struct bank_request *r)
 {
@@ -61,6 +60,7 @@ static enum world_verdict hold_moment(struct world *w, const struct world_leader
     (void)l;
     bool is_new = span_is(r->endpoint->staging_dir, "staging-2");
     probes_of_new += r->op == BANK_PROBE && is_new;
+    creations_in_new += r->op == BANK_CREATE && is_new;
     /* Nothing is sent to a directory that was not probed. */
     assert_true(!is_new || r->op != BANK_CREATE || probes_of_new > 0);
     if (!is_moment(r)) {
@@ -70,6 +70,8 @@ static enum world_verdict hold_moment(struct world *w, const struct world_leader
     return WORLD_HOLD;
 }
 
+/* The file is delivered once, to the place it was claimed under (the directories of
+ * its endpoint at that time), and nothing of it is left in either. */
 static void another_endpoint_under_way(void **state)
 {
     (void)state;
@@ -78,40 +80,58 @@ static void another_endpoint_under_way(void **state)
         struct world *w = world_with_file();
         moment = &moments[i];
         probes_of_new = 0;
+        creations_in_new = 0;
         w->on_request = hold_moment;
         (void)world_elect(w);
         world_run(w, SECOND_MS);
         assert_null(moment);
-        w->settings->endpoint.staging_dir = span_str("staging-2");
+        w->settings->endpoint.staging_dir = span_str(WORLD_STAGING_2_DIR);
         world_change_settings(w, 2);
         assert_int_equal(world_release(w), 1);
-        world_purge(w, BANK_STAGING); /* What it had is not in the new directory. */
         world_run(w, 10 * MINUTE_MS);
-        assert_int_equal(world_file_state(w, 1), moments[i].state);
-        size_t others;
-        assert_int_equal(world_delivered(w, 1, &others), moments[i].delivered);
-        assert_int_equal(others, 0);
+        assert_int_equal(world_file_state(w, 1), FILE_UPLOADED);
+        world_must_deliver_once(w, 1);
+        assert_int_equal(creations_in_new, moments[i].is_claimed ? 0 : 2);
+        world_run(w, 26 * 60 * MINUTE_MS); /* Behind verify_window. */
+        assert_int_equal(world_staged(w, ""), 0);
         world_free(w);
     }
 }
 
-/* The content of one staging directory is set aside while the settings name another. */
-static void hide_staging(struct world *w, bool hide)
+/* The put fails in the old place, and the next claim goes to the new one: what the
+ * first left is removed where it is. */
+static void what_a_claim_left_is_removed_where_it_is(void **state)
 {
-    const enum bank_place aside = (enum bank_place)99;
-    for (size_t i = 0; i < WORLD_FILES_MAX; i++) {
-        if (w->files[i].place == (hide ? BANK_STAGING : aside)) {
-            w->files[i].place = hide ? aside : BANK_STAGING;
-        }
-    }
+    (void)state;
+    static const struct moment put = {"", BANK_CREATE, ".part", true};
+    struct world *w = world_with_file();
+    moment = &put;
+    creations_in_new = 0;
+    w->on_request = hold_moment;
+    struct world_leader *first = world_elect(w);
+    world_run(w, SECOND_MS);
+    assert_null(moment);
+    w->settings->endpoint.staging_dir = span_str(WORLD_STAGING_2_DIR);
+    world_kill(first); /* With T and W of its attempt in the old place. */
+    assert_int_equal(world_release(w), 1);
+    world_apply_settings(w, 2);
+    assert_int_equal(world_staged(w, ".part"), 1);
+    (void)world_elect(w);
+    world_run(w, 10 * MINUTE_MS);
+    assert_int_equal(world_file_state(w, 1), FILE_UPLOADED);
+    world_must_deliver_once(w, 1);
+    assert_int_equal(creations_in_new, 2);
+    world_run(w, 26 * 60 * MINUTE_MS);
+    assert_int_equal(world_staged(w, ""), 0);
+    world_free(w);
 }
 
-/* A wrong staging directory is applied and taken back at once: T is missed in the
- * wrong one and W then found in the right one. Together that is no evidence. */
+/* A wrong staging directory is applied and taken back at once: the file does not
+ * follow, so there is nothing to miss in the wrong one. */
 static void a_wrong_endpoint_taken_back(void **state)
 {
     (void)state;
-    static const struct moment dead = {"", BANK_STAT, ".dead", 0, 0};
+    static const struct moment dead = {"", BANK_STAT, ".dead", true};
     if (!world_has_faults()) {
         skip();
     }
@@ -121,8 +141,7 @@ static void a_wrong_endpoint_taken_back(void **state)
     (void)world_elect(w);
     world_run(w, SECOND_MS);
     assert_null(w->current);
-    hide_staging(w, true);
-    w->settings->endpoint.staging_dir = span_str("staging-2");
+    w->settings->endpoint.staging_dir = span_str(WORLD_STAGING_2_DIR);
     world_apply_settings(w, 2);
     moment = &dead;
     w->on_request = hold_moment;
@@ -132,7 +151,6 @@ static void a_wrong_endpoint_taken_back(void **state)
     w->settings->endpoint.staging_dir = right;
     world_change_settings(w, 3);
     assert_int_equal(world_release(w), 1);
-    hide_staging(w, false);
     world_run(w, MINUTE_MS);
     assert_int_equal(world_file_state(w, 1), FILE_UPLOADED);
     world_must_deliver_once(w, 1);
@@ -363,6 +381,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(another_endpoint_under_way),
+        cmocka_unit_test(what_a_claim_left_is_removed_where_it_is),
         cmocka_unit_test(a_wrong_endpoint_taken_back),
         cmocka_unit_test(another_file_name_under_way),
         cmocka_unit_test(payments_of_a_removed_originator),
