@@ -35,6 +35,13 @@
 #define LOG_SIZE_SOFT_BYTES (64u << 20) /* Behind it a group's log is trimmed however few the entries. */
 #define HELD_MESSAGES_MAX 256           /* Of one group, waiting for term and vote to be durable. */
 #define APPEND_PIECES_MAX 4             /* AppendEntries sent for one of libraft's, when it is large. */
+/* A message may be ahead of us by this many terms, and entries, and is dropped above it
+ * (whoever believes a term of 2^64-1 never has an election again). A sound replica
+ * is never further ahead: even one election every 10 ms for a year, while we were away, are fewer
+ * terms, and nine million entries a second for a year fewer entries. Who lies in steps
+ * that are believed needs four billion messages for the terms to run out. */
+#define TERM_AHEAD_MAX (1ull << 32)
+#define INDEX_AHEAD_MAX (1ull << 48)
 #define ELECTION_TIMEOUT_MS 1200
 #define HEARTBEAT_MS 200
 /* Replicas of a group with news compare their states, if nobody waits for it. */

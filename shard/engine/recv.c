@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "proto/base/fault.h"
 #include "shard/engine/engine.h"
 #include "shard/engine/guards.h"
 
@@ -22,7 +23,7 @@ static void feed(struct group *g, struct raft_message *rm)
 static bool append_entries_is_sane(const struct message_append_entries *a)
 {
     uint64_t term = a->prev_log_term;
-    if (a->term == 0 || a->entries_count > APPEND_ENTRIES_MAX || a->prev_log_index > UINT64_MAX / 2 ||
+    if (a->term == 0 || a->entries_count > APPEND_ENTRIES_MAX ||
         (a->prev_log_index == 0) != (a->prev_log_term == 0) || a->prev_log_term > a->term) {
         return false;
     }
@@ -176,9 +177,71 @@ static void recv_snapshot_chunk(struct group *g, uint64_t from, const struct mes
     snapshot_recv_stop(g); /* Unless the installation has taken it. */
 }
 
+static bool is_far(uint64_t n, uint64_t ours, uint64_t most)
+{
+    return n > ours && n - ours > most;
+}
+
+/* Terms and indexes that nobody has reached (TERM_AHEAD_MAX): the term is adopted from
+ * any message, and an index becomes a promise about the log. */
+static bool is_absurd(const struct group *g, const struct message *m)
+{
+    uint64_t term = 0;
+    uint64_t index = 0;
+    uint64_t other = 0;
+    switch (m->kind) {
+    case MESSAGE_APPEND_ENTRIES:
+        term = m->append_entries.term;
+        index = m->append_entries.prev_log_index;
+        other = m->append_entries.leader_commit;
+        break;
+    case MESSAGE_APPEND_ENTRIES_RESULT:
+        term = m->append_entries_result.term;
+        index = m->append_entries_result.last_log_index;
+        other = m->append_entries_result.rejected;
+        break;
+    case MESSAGE_REQUEST_VOTE:
+        term = m->request_vote.term;
+        index = m->request_vote.last_log_index;
+        break;
+    case MESSAGE_REQUEST_VOTE_RESULT:
+        term = m->request_vote_result.term;
+        break;
+    case MESSAGE_TIMEOUT_NOW:
+        term = m->timeout_now.term;
+        index = m->timeout_now.last_log_index;
+        break;
+    case MESSAGE_SNAPSHOT_CHUNK:
+        term = m->snapshot_chunk.term;
+        index = m->snapshot_chunk.last_index;
+        break;
+    case MESSAGE_SNAPSHOT_ACK:
+        term = m->snapshot_ack.term;
+        break;
+    case MESSAGE_COMPARE:
+        term = m->compare.term;
+        index = m->compare.index;
+        break;
+    case MESSAGE_NONE:
+    case MESSAGE_HELLO:
+    case MESSAGE_NODE_STATUS:
+    case MESSAGE_FORWARD:
+    case MESSAGE_FORWARD_REPLY:
+    case MESSAGE_KINDS:
+        break;
+    }
+    return !FAULT_BUG("absurd-believed") &&
+           (is_far(term, g->raft.current_term, TERM_AHEAD_MAX) ||
+            is_far(index, g->last_index, INDEX_AHEAD_MAX) || is_far(other, g->last_index, INDEX_AHEAD_MAX));
+}
+
 void group_receive(struct group *g, uint64_t from, const struct message *m)
 {
     if (g->stopped || from == 0 || from == g->o.node || m->group != g->o.id) {
+        return;
+    }
+    if (is_absurd(g, m)) {
+        logger_line(LOG_WARN, &g->scope, "message.absurd", "kind=%d from=%" PRIu64, (int)m->kind, from);
         return;
     }
     switch (m->kind) {

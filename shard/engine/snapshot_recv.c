@@ -160,6 +160,11 @@ bool snapshot_recv_chunk(struct group *g, uint64_t from, const struct message_sn
         send_ack(g, from, c, UINT64_MAX);
         return false;
     }
+    /* A leader has sent entries that did not fit before it sends a snapshot, so it is
+     * known. Nobody else fills our disk, whatever term is claimed. */
+    if (!FAULT_BUG("snapshot-of-anybody") && (c->term != g->raft.current_term || role_leader(g) != from)) {
+        return false;
+    }
     if (has_all(g, c)) {
         send_ack(g, from, c, c->total_size);
         return false;
@@ -170,6 +175,13 @@ bool snapshot_recv_chunk(struct group *g, uint64_t from, const struct message_sn
         }
         if (c->offset != 0) {
             send_ack(g, from, c, 0);
+            return false;
+        }
+        /* It is written twice, to the spool and then as rows. */
+        if (g->o.kv->ops->free_bytes(g->o.kv->impl) / 2 < c->total_size) {
+            logger_line(LOG_WARN, &g->scope, "snapshot.refused",
+                        "from=%" PRIu64 " bytes=%" PRIu64 " why=\"no room for it\"", from, c->total_size);
+            send_ack(g, from, c, UINT64_MAX);
             return false;
         }
         stage_new(g, from, c);

@@ -191,6 +191,24 @@ static struct message_entry *forge_entries(struct sim *s, const struct message_a
     return found ? entries : NULL;
 }
 
+/* Believed, it is the last term or the last entry there can be. */
+static bool forge_absurd(struct message *m)
+{
+    const uint64_t last = UINT64_MAX - 1;
+    if (m->kind == MESSAGE_APPEND_ENTRIES) {
+        m->append_entries.term = last;
+    } else if (m->kind == MESSAGE_APPEND_ENTRIES_RESULT) {
+        m->append_entries_result.term = last;
+    } else if (m->kind == MESSAGE_REQUEST_VOTE) {
+        m->request_vote.term = last;
+    } else if (m->kind == MESSAGE_REQUEST_VOTE_RESULT) {
+        m->request_vote_result.term = last;
+    } else {
+        return false;
+    }
+    return true;
+}
+
 bool faults_forge(struct sim_host *h, const struct message *m, struct message *out)
 {
     struct sim *s = h->sim;
@@ -198,6 +216,9 @@ bool faults_forge(struct sim_host *h, const struct message *m, struct message *o
         return false;
     }
     *out = *m;
+    if (sim_below(s, 4) == 0) {
+        return forge_absurd(out);
+    }
     if (m->kind == MESSAGE_REQUEST_VOTE) { /* In another's name. */
         out->request_vote.candidate_id = 1 + (h->index + 1) % s->plan.nodes;
         return true;

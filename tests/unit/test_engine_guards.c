@@ -402,6 +402,7 @@ static void send_tiny_snapshot(struct rig *r, uint64_t transfer_id, uint64_t ind
                                                        .total_size = rows.n,
                                                        .checksum = be64_get(digest.b) + (damaged ? 1 : 0),
                                                        .data = span_bytes(&rows)};
+    rig_append(r, 2, 2, 1, 1, 1, NULL, 0); /* It leads. */
     rig_receive(r, 2, &m);
     bytes_release(&conf);
     bytes_release(&rows);
