@@ -426,11 +426,34 @@ static void lost_run(struct task *t)
 void lane_peer_up(struct lane *l, uint64_t peer)
 {
     l->linked[peer - 1] = true;
+    l->peer_leaves[peer - 1] = false;
+}
+
+void lane_peer_leaving(struct lane *l, uint64_t peer)
+{
+    l->peer_leaves[peer - 1] = true;
+}
+
+uint64_t lane_heir(const struct lane *l, const struct group_status *status)
+{
+    uint64_t heir = 0;
+    uint64_t furthest = 0;
+    for (size_t i = 0; i < status->replicas_count; i++) {
+        const struct group_replica *r = &status->replicas[i];
+        bool fits = r->node != l->self->id && r->is_voter && r->is_recent && l->linked[r->node - 1] &&
+                    !l->peer_leaves[r->node - 1];
+        if (fits && (heir == 0 || r->match_index > furthest)) {
+            heir = r->node;
+            furthest = r->match_index;
+        }
+    }
+    return heir;
 }
 
 void lane_peer_down(struct lane *l, uint64_t peer)
 {
     l->linked[peer - 1] = false;
+    l->peer_leaves[peer - 1] = false;
     guest_peer_lost(l, peer);
     for (size_t i = 0; i < l->lost_count; i++) {
         if (l->lost_peers[i] == peer) {
@@ -455,7 +478,7 @@ static void slot_prefer(struct lane_slot *s, uint64_t now)
 
     if (s->preferred == 0 || s->preferred == s->lane->self->id || s->led_since_ms == 0 ||
         now - s->led_since_ms < PREFERRED_AFTER_MS || !s->lane->linked[s->preferred - 1] ||
-        shard_is_near_cutoff(s->shard, why, sizeof why)) {
+        s->lane->peer_leaves[s->preferred - 1] || shard_is_near_cutoff(s->shard, why, sizeof why)) {
         return;
     }
     group_status(shard_group(s->shard), &status);

@@ -76,6 +76,7 @@ struct lane {
     size_t lost_next[NODES_MAX];
     size_t lost_count;
     bool linked[NODES_MAX];                      /* By id - 1. */
+    bool peer_leaves[NODES_MAX];                 /* It said so: it is given no leadership. */
     uint64_t each_second_ms;                     /* When store and preferred leaders were last looked at. */
     _Atomic uint32_t leaders, replicas, stopped; /* For other threads to read. */
     uint32_t level; /* Where the catalog stands, as this node knows it; 0: not known yet. */
@@ -104,6 +105,11 @@ struct lane_slot *lane_slot(struct lane *l, uint64_t group);
 void lane_message(struct lane *l, uint64_t from, const struct message *m);
 void lane_peer_up(struct lane *l, uint64_t peer);
 void lane_peer_down(struct lane *l, uint64_t peer);
+/* Until its connection breaks or comes up anew. */
+void lane_peer_leaving(struct lane *l, uint64_t peer);
+/* Of a group that this node leads, the replica to hand it to: linked, heard from,
+ * staying, and the furthest of these. 0: there is none. */
+uint64_t lane_heir(const struct lane *l, const struct group_status *status);
 /* Tick at the end of this turn, for what waits. */
 void lane_tick_soon(struct lane *l);
 

@@ -4,17 +4,24 @@
 
 #define LEAVE_HANDOVER_MS 3000 /* For leadership to move; then it stops anyway. */
 
-/* Asks to move what this lane leads; returns how many groups it still leads. */
-static size_t hand_over(struct group *g)
+/* Asks to move what this lane leads; returns how many groups it still waits for. One
+ * that nobody who stays can take is not waited for: passed on between nodes that all
+ * go down, it would keep each of them. */
+static size_t hand_over(const struct lane *l, struct group *g)
 {
     struct group_status status;
+    uint64_t heir;
     group_status(g, &status);
     if (!status.is_leader || status.stopped) {
         return 0;
     }
+    heir = lane_heir(l, &status);
+    if (heir == 0) {
+        return 0;
+    }
     if (status.transferee == 0) {
-        enum sg_err err = group_transfer(g, 0);
-        /* Not the leader any more or nobody to hand over to: seen next time. */
+        enum sg_err err = group_transfer(g, heir);
+        /* Not the leader any more: seen next time. */
         (void)err;
     }
     return 1;
@@ -25,11 +32,11 @@ static size_t hand_over_all(struct lane *l)
     size_t led = 0;
     for (size_t i = 0; i < l->slots_count; i++) {
         if (l->slots[i]->shard != NULL) {
-            led += hand_over(shard_group(l->slots[i]->shard));
+            led += hand_over(l, shard_group(l->slots[i]->shard));
         }
     }
     if (l->guest != NULL) {
-        led += hand_over(l->guest);
+        led += hand_over(l, l->guest);
     }
     return led;
 }

@@ -68,6 +68,7 @@ void node_leave(struct node *n)
     }
     logger_line(LOG_INFO, &scope, "node.leaving", "state=%s", node_state_name(n->state));
     n->state = NODE_LEAVING;
+    members_tick(n); /* So that nobody hands leadership to this node meanwhile. */
     for (size_t i = 0; i < n->options.lanes_count; i++) {
         n->left_notes[i] = (struct left_note){.node = n, .lane = &n->lanes[i]};
         n->left_notes[i].task.run = leave_run;

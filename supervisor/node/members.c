@@ -150,6 +150,9 @@ void members_status(struct node *n, uint64_t from, const struct message_node_sta
     if (!m->has_status) {
         tell(n, from); /* It has just become a member, and what was said before passed it by. */
     }
+    if (status->leaving && !(m->has_status && m->status.leaving)) {
+        node_lanes_tell(n, from, lane_peer_leaving);
+    }
     m->status = *status;
     (void)node_clean_text(span_cstr(status->version, m->version, sizeof m->version));
     m->status.version = span_str(m->version);

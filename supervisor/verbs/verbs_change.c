@@ -285,11 +285,13 @@ static void transfer_try(struct task *t)
         loop_now_ms(c->lane->loop) < c->exec.started_ms + ELECTION_TIMEOUT_MS && !c->lane->leaving_stopped;
     struct group_status status;
     const char *obstacle;
+    uint64_t to; /* 0: nobody fits, and the group says why. */
     enum sg_err err;
 
     group_status(g, &status);
     obstacle = status.is_leader ? transfer_obstacle(c, &status) : NULL;
-    err = obstacle != NULL ? SG_BUSY : group_transfer(g, c->exec.number);
+    to = c->exec.number != 0 ? c->exec.number : lane_heir(c->lane, &status);
+    err = obstacle != NULL ? SG_BUSY : group_transfer(g, to);
     if (err == SG_OK || (err == SG_BUSY && waits)) {
         c->task.run = err == SG_OK ? transfer_poll : transfer_try;
         loop_after(c->lane->loop, &c->task, TRANSFER_POLL_MS);

@@ -110,4 +110,21 @@ def test_each_figure_comes_from_who_knows_it():
         check(all("'shardgate " in a["text"] for a in status["attention"]), f"no command in {status['attention']}")
 
 
+def test_all_end_together():
+    numbers = [routing_number(i) for i in range(MANY)]
+    with Cluster() as c:
+        for aba in numbers:
+            Bank(c, aba)
+        c.start()
+        c.apply(settings(*numbers))
+        begun = time.monotonic()
+        for node in c.nodes:
+            node.terminate()
+        for node in c.nodes:
+            node.wait_end()
+        took = time.monotonic() - begun
+        check(took < 1, f"three nodes with {MANY} shards took {took:.2f} s to end together")
+        print(f"        SIGTERM to all three, {MANY} shards: {took * 1000:.0f} ms")
+
+
 main()

@@ -88,11 +88,47 @@ static void apply_is_whole_or_not_at_all(void **state)
     node_world_free(w);
 }
 
+/* All at once: leadership is not passed round between nodes that go down. */
+static void three_leave_together_at_once(void **state)
+{
+    (void)state;
+    struct node_world *w = node_check_serving(2);
+    node_leave(node_world_node(w, 0));
+    node_leave(node_world_node(w, 1));
+    assert_true(node_world_leave(w, 2, 300));
+    assert_true(node_world_leave(w, 1, 100));
+    assert_true(node_world_leave(w, 0, 100));
+    node_world_free(w);
+}
+
+/* Two leave: the third is asked to lead, and neither of the two. */
+static void a_node_that_leaves_is_given_no_leadership(void **state)
+{
+    (void)state;
+    struct node_world *w = node_check_serving(1);
+    size_t leader = node_world_leader(w, ABA_A, 1);
+    size_t going = (leader + 1) % 3, staying = (leader + 2) % 3;
+    struct lane *l = node_world_slot(w, leader, ABA_A)->lane;
+    struct group_status status;
+    group_status(shard_group(node_world_slot(w, leader, ABA_A)->shard), &status);
+    assert_int_not_equal(lane_heir(l, &status), 0);
+    node_leave(node_world_node(w, going)); /* Tells the others before it does anything else. */
+    node_world_advance(w, 5);
+    assert_true(l->peer_leaves[going]);
+    assert_int_equal(lane_heir(l, &status), staying + 1);
+    assert_true(node_world_leave(w, leader, 1000));
+    assert_int_equal(node_world_leader(w, ABA_A, 1), staying);
+    assert_true(node_world_leave(w, going, 1000));
+    node_world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(status_without_a_quorum_is_short),
         cmocka_unit_test(a_node_that_is_back_is_known_at_once),
+        cmocka_unit_test(three_leave_together_at_once),
+        cmocka_unit_test(a_node_that_leaves_is_given_no_leadership),
         cmocka_unit_test(apply_is_whole_or_not_at_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
