@@ -173,6 +173,7 @@ static const struct wire_field forward_fields[] = {
     {1, WIRE_U64, FORWARD_AT(request_id), 0, UINT64_MAX},
     {2, WIRE_U32, FORWARD_AT(hops), 0, UINT32_MAX},
     {3, WIRE_SPAN, FORWARD_AT(request), 0, REQUEST_SIZE_MAX_BYTES},
+    {4, WIRE_U32, FORWARD_AT(timeout_ms), 0, UINT32_MAX},
 };
 TABLE(forward, message_forward, .is_valid = NULL);
 

@@ -134,6 +134,7 @@ struct message_forward {
     uint64_t request_id; /* Of the sending node. */
     uint32_t hops;
     struct span request; /* proto/client.h */
+    uint32_t timeout_ms; /* What is left of the request's own; 0: all of it. */
 };
 
 struct message_forward_reply {

@@ -8,6 +8,7 @@
 #include "supervisor/node/node_impl.h"
 
 #define PARK_RETRY_MS 20
+#define FORWARD_HEADSTART_MS 100
 #define SILENT_LEADER_MS \
     1000 /* Without an answer for so long, while another node leads: it is not waited for. */
 #define SHORT_REPLY_BYTES 1024 /* A reply that only says "not me" is shorter. */
@@ -70,13 +71,27 @@ static void call_expire(struct call *c)
 
 /* --- To another node ------------------------------------------------------------------ */
 
+/* The other node gives up a little before this one, so that it can say what it knows. */
+static uint32_t left_for_another(const struct call *c)
+{
+    uint64_t left = c->sent_ms < c->deadline_ms ? c->deadline_ms - c->sent_ms : 1;
+    uint64_t headstart = left / 5 < FORWARD_HEADSTART_MS ? left / 5 : FORWARD_HEADSTART_MS;
+    return (uint32_t)(left - headstart);
+}
+
 static void forward(struct call *c, uint64_t to)
 {
     struct message m = {.kind = MESSAGE_FORWARD, .group = c->request.routing_number.n};
 
     if (c->hops >= FORWARD_HOPS_MAX) {
         c->last_err = SG_NOTLEADER;
-        call_fail(c, SG_NOTLEADER, "the leader moved while the request was looking for it");
+        if (c->started) {
+            call_fail(c, SG_UNKNOWN,
+                      "the leader moved while the request was looking for it, and an earlier try "
+                      "got no answer: it may or may not have happened");
+        } else {
+            call_fail(c, SG_NOTLEADER, "the leader moved while the request was looking for it");
+        }
         return;
     }
     c->request_id = route_of(c)->next_request_id * LANES_MAX + c->lane->number;
@@ -85,6 +100,7 @@ static void forward(struct call *c, uint64_t to)
     c->sent_ms = loop_now_ms(c->lane->loop);
     m.forward.request_id = c->request_id;
     m.forward.hops = c->hops + 1;
+    m.forward.timeout_ms = left_for_another(c);
     m.forward.request = span_bytes(&c->raw);
     transport_send(&c->lane->transport, to, &m);
     c->next = route_of(c)->forwarded;
@@ -120,8 +136,8 @@ static bool reply_is_diverted(struct call *c, struct span encoded)
     if (err != SG_OK) {
         call_retry(c, SG_UNKNOWN, "the leader's answer could not be read");
     } else if (r.err == SG_NOTLEADER || r.err == SG_UNAVAILABLE || r.err == SG_STOPPED ||
-               (c->started && c->verb->facts.repeat == VERB_FOLDS &&
-                (r.err == SG_BUSY || r.err == SG_REFUSED))) {
+               (c->started &&
+                (r.err == SG_BUSY || (r.err == SG_REFUSED && c->verb->facts.repeat == VERB_FOLDS)))) {
         /* Nothing was done by this try; an earlier one may have. */
         call_retry(c, r.err, span_cstr(r.text, text, sizeof text));
     } else {
@@ -430,12 +446,14 @@ static uint32_t timeout_of(const struct request *r)
     return ms < REQUEST_TIMEOUT_MAX_MS ? ms : REQUEST_TIMEOUT_MAX_MS;
 }
 
-static void request_take(struct node *n, struct span request, uint32_t hops,
+/* limit_ms: what is left of the request's time, by the node that passed it on; 0: all. */
+static void request_take(struct node *n, struct span request, uint32_t hops, uint32_t limit_ms,
                          void (*reply)(void *token, struct bytes *reply), void *token)
 {
     bool fits = has_room(n, request.n);
     struct call *c = call_new(n, hops, reply, token);
     const char *why = "";
+    uint32_t timeout_ms;
     enum sg_err err;
 
     if (!fits) {
@@ -450,14 +468,16 @@ static void request_take(struct node *n, struct span request, uint32_t hops,
         call_fail(c, err, "the request cannot be understood: %s", why);
         return;
     }
-    c->deadline_ms = loop_now_ms(n->lanes[0].loop) + timeout_of(&c->request);
+    timeout_ms = timeout_of(&c->request);
+    timeout_ms = limit_ms != 0 && limit_ms < timeout_ms ? limit_ms : timeout_ms;
+    c->deadline_ms = loop_now_ms(n->lanes[0].loop) + timeout_ms;
     call_dispatch(c);
 }
 
 void node_request(struct node *n, struct span request, void (*reply)(void *token, struct bytes *reply),
                   void *token)
 {
-    request_take(n, request, 0, reply, token);
+    request_take(n, request, 0, 0, reply, token);
 }
 
 struct forward_token {
@@ -482,5 +502,5 @@ void route_forward(struct node *n, uint64_t from, const struct message_forward *
 {
     struct forward_token *t = mem_zalloc(1, sizeof *t);
     *t = (struct forward_token){.node = n, .from = from, .request_id = f->request_id};
-    request_take(n, f->request, f->hops, forward_answer, t);
+    request_take(n, f->request, f->hops, f->timeout_ms, forward_answer, t);
 }

@@ -54,7 +54,7 @@ static const struct message messages[] = {
     {.kind = MESSAGE_NODE_STATUS,
      .node_status =
          {1795446000000, 1, 2, 3, true, TEXT("0.1.0"), {1, 3, TEXT("0.3.0"), {NULL, 0}, 4, {NULL, 0}}, 5, 2}},
-    {.kind = MESSAGE_FORWARD, .group = 231380104, .forward = {1, 2, TEXT("request")}},
+    {.kind = MESSAGE_FORWARD, .group = 231380104, .forward = {1, 2, TEXT("request"), 700}},
     {.kind = MESSAGE_FORWARD_REPLY, .forward_reply = {1, TEXT("reply")}},
     {.kind = MESSAGE_COMPARE, .group = 1, .compare = {COMPARE_ANSWER, 1, 2, 3, UINT64_MAX, true}},
 };
