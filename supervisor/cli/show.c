@@ -73,6 +73,16 @@ static void show_text(const struct layout *l, const json_t *document, bool heads
     bytes_release(&out);
 }
 
+static bool show_sentence(const struct cli *c, const json_t *document)
+{
+    struct bytes out = BYTES_NONE;
+    bool is_change = cli_sentence(c, document, &out);
+
+    cli_write(span_bytes(&out));
+    bytes_release(&out);
+    return is_change;
+}
+
 void cli_show(const struct cli *c, const json_t *document)
 {
     const struct layout *l = c->verb->layout == NULL ? &layout_record : c->verb->layout;
@@ -85,7 +95,9 @@ void cli_show(const struct cli *c, const json_t *document)
         show_lines(l, document);
         break;
     case OUTPUT_TEXT:
-        show_text(l, document, !c->is_continued);
+        if (!show_sentence(c, document)) {
+            show_text(l, document, !c->is_continued);
+        }
         break;
     }
 }

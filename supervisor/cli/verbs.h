@@ -73,6 +73,10 @@ enum cli_exit run_help(struct cli *c);   /* help.c */
 enum cli_exit run_version(struct cli *c);
 enum cli_exit run_completion(struct cli *c);
 
+/* What the verb's change did, as a sentence with its line end; false: it is no
+ * change, and its answer is shown by its fields (sentence.c). */
+bool cli_sentence(const struct cli *c, const json_t *document, struct bytes *out);
+
 /* How to use one verb, or (NULL) what verbs there are; appended. */
 void help_text(const struct cli_verb *v, struct bytes *out);
 

@@ -174,10 +174,61 @@ static void causes_are_told_once(void **state)
     assert_int_equal(strcspn(f->errors, "\n") + 1, strlen(f->errors));
 }
 
+/* --- What a change did -------------------------------------------------------------------- */
+
+static void a_change_is_told_in_a_sentence(void **state)
+{
+    static const struct {
+        enum request_kind kind;
+        const char *json;
+        const char *line[CLI_RUN_WORDS];
+        const char *said;
+    } rows[] = {
+        {REQUEST_WINDOWS_CLOSE,
+         "{\"outcome\":\"done\",\"index\":9,\"file\":0,\"window\":\"M1\",\"text\":\"\"}",
+         {"windows", "close", "231380104", NULL},
+         "window M1 is closed: its files appear in 'shardgate files list 231380104'\n"},
+        {REQUEST_CANCEL,
+         "{\"outcome\":\"done\",\"index\":9,\"window\":\"\",\"text\":\"cancelled already, at log index 7\"}",
+         {"transfers", "cancel", "a", "--shard", "231380104", NULL},
+         "transfer a is cancelled: it goes into no file (cancelled already, at log index 7)\n"},
+        {REQUEST_FILES_CANCEL,
+         "{\"outcome\":\"done\",\"index\":9,\"file\":1,\"text\":\"\"}",
+         {"files", "cancel", "1", "--shard", "231380104", NULL},
+         "file 1 will not go to the bank; if a copy was staged it is taken back first: 'shardgate files show "
+         "1 "
+         "--shard 231380104'\n"},
+        {REQUEST_FILES_RESOLVE,
+         "{\"outcome\":\"done\",\"index\":9,\"file\":1,\"text\":\"\"}",
+         {"files", "resolve", "1", "--shard", "231380104", "--as", "uploaded", "--reason", "seen", NULL},
+         "the hold of file 1 ends as uploaded; if a copy was staged it is taken back first: 'shardgate files "
+         "show 1 --shard 231380104'\n"},
+        {REQUEST_LEADER_TRANSFER,
+         "{\"leader\":\"n2\",\"term\":3,\"outcome\":\"TRANSFERRED\",\"took_ms\":2}",
+         {"leader", "transfer", "231380104", NULL},
+         "leadership of 231380104 moved to n2 (TRANSFERRED, term 3, 2 ms)\n"},
+        {REQUEST_LEADER_TRANSFER,
+         "{\"leader\":\"n1\",\"term\":3,\"outcome\":\"REFUSED_NEAR_CUTOFF\",\"took_ms\":0,\"why\":\"ND is "
+         "near\"}",
+         {"leader", "transfer", "231380104", NULL},
+         "leadership of 231380104 stayed with n1 (REFUSED_NEAR_CUTOFF, term 3, 0 ms): ND is near\n"},
+    };
+    struct cli_run *f = *state;
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        f->json[rows[i].kind] = rows[i].json;
+        (void)cli_run(f, rows[i].line);
+        assert_string_equal(f->output, rows[i].said);
+    }
+    assert_int_equal(cli_run(f, (const char *const[]){"windows", "close", "231380104", "-o", "json", NULL}),
+                     CLI_DONE);
+    assert_non_null(strstr(f->output, "\"outcome\": \"done\"")); /* Scripts have the fields. */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(events_are_the_newest, cli_run_make, cli_run_drop),
+        cmocka_unit_test_setup_teardown(a_change_is_told_in_a_sentence, cli_run_make, cli_run_drop),
         cmocka_unit_test_setup_teardown(the_time_is_that_of_the_command, cli_run_make, cli_run_drop),
         cmocka_unit_test_setup_teardown(causes_are_told_once, cli_run_make, cli_run_drop),
     };
