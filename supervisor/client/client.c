@@ -19,6 +19,8 @@
 #define BACKOFF_LAST_MS 250
 #define ATTEMPT_MIN_MS 500    /* A silent node is left for another one after this or a third of the time. */
 #define NODE_HEADSTART_MS 200 /* The node gives up before we do, so that we hear why. */
+#define SILENCE_MS 500        /* Without an answer for so long: is the node there? */
+#define PING_MS 300           /* It says so within this. */
 #define LAST_TRY_MS 250       /* With less time left (or an eighth), a try would end without an answer. */
 #define EXPLAIN_MS 200
 #define TEXT_SIZE 512
@@ -136,7 +138,7 @@ static void on_changed(void *impl)
 struct waiter {
     struct connection_call call;
     struct client *client;
-    struct bell over;
+    struct bell *over;
     bool is_over;
     enum sg_err err;
     struct bytes data;
@@ -150,13 +152,52 @@ static void on_done(struct connection_call *call, enum sg_err err, struct span r
     lock(w->client);
     w->err = err;
     w->is_over = true;
-    bell_ring(&w->over);
+    bell_ring(w->over);
     unlock(w->client);
+}
+
+/* Under the lock: is there anybody at this node? Gives up when w is over meanwhile. */
+static bool is_there(struct client *c, struct node *n, const struct waiter *w)
+{
+    const struct request request = {.kind = REQUEST_PING, .timeout_ms = PING_MS};
+    struct waiter ping = {.call = {.done = on_done}, .client = c, .over = w->over};
+    struct bytes data = BYTES_NONE;
+    request_encode(&request, &data);
+    unlock(c);
+    connection_send(n->connection, &ping.call, span_bytes(&data), PING_MS);
+    lock(c);
+    while (!ping.is_over) {
+        if (w->is_over) {
+            connection_abandon(n->connection, &ping.call);
+        }
+        (void)bell_wait(w->over, &c->lock, MONITOR_FOR_EVER);
+    }
+    bytes_release(&ping.data);
+    bytes_release(&data);
+    return ping.err == SG_OK;
+}
+
+/* Under the lock: until the answer came. A node that answers nothing at all, not even
+ * whether it is there, is left (SG_TIMEOUT) for another one: a process that is stopped
+ * keeps its connections. One that is there and slow is waited for: to ask others as
+ * well would make it slower. */
+static void wait_watching(struct effort *e, struct node *n, struct waiter *w)
+{
+    while (!w->is_over) {
+        uint64_t until_ms = monitor_now_ms() + SILENCE_MS;
+        while (!w->is_over && bell_wait(w->over, &e->client->lock, until_ms)) {
+        }
+        if (!w->is_over && !is_there(e->client, n, w) && !w->is_over) {
+            connection_abandon(n->connection, &w->call);
+            return;
+        }
+    }
 }
 
 static enum sg_err exchange(struct effort *e, struct node *n, uint32_t timeout_ms, struct span *reply)
 {
-    struct waiter w = {.call = {.done = on_done}, .client = e->client};
+    struct bell over;
+    struct waiter w = {.call = {.done = on_done}, .client = e->client, .over = &over};
     struct request request = *e->request;
     struct bytes data = BYTES_NONE;
     request.timeout_ms =
@@ -166,14 +207,17 @@ static enum sg_err exchange(struct effort *e, struct node *n, uint32_t timeout_m
         bytes_release(&data);
         return SG_TOOBIG;
     }
-    bell_init(&w.over);
+    bell_init(&over);
     connection_send(n->connection, &w.call, span_bytes(&data), timeout_ms);
     lock(e->client);
+    if (e->repeatable && e->client->nodes_count > 1) {
+        wait_watching(e, n, &w);
+    }
     while (!w.is_over) {
-        (void)bell_wait(&w.over, &e->client->lock, MONITOR_FOR_EVER);
+        (void)bell_wait(&over, &e->client->lock, MONITOR_FOR_EVER);
     }
     unlock(e->client);
-    bell_release(&w.over);
+    bell_release(&over);
     *reply = arena_dup(e->arena, span_bytes(&w.data));
     bytes_release(&w.data);
     bytes_release(&data);

@@ -401,6 +401,13 @@ static void aio_free(nng_aio *aio)
     }
 }
 
+void connection_abandon(struct connection *c, struct connection_call *call)
+{
+    (void)pthread_mutex_lock(&c->lock);
+    call->deadline_ms = 0;
+    (void)pthread_mutex_unlock(&c->lock);
+}
+
 void connection_free(struct connection *c)
 {
     lock(c);

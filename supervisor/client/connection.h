@@ -43,6 +43,9 @@ bool connection_is_up(struct connection *c);
  * called before this returns. Any thread, any number at a time. */
 void connection_send(struct connection *c, struct connection_call *call, struct span request,
                      uint32_t timeout_ms);
+/* Its time is over now: done() comes with SG_TIMEOUT within CONNECTION_TICK_MS, unless
+ * it has come. */
+void connection_abandon(struct connection *c, struct connection_call *call);
 /* Ends the calls in flight with SG_STOPPED and waits for their done(). */
 void connection_free(struct connection *c);
 

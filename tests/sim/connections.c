@@ -189,6 +189,19 @@ void connection_send(struct connection *c, struct connection_call *call, struct 
     e->drop = flight_drop;
 }
 
+void connection_abandon(struct connection *c, struct connection_call *call)
+{
+    for (struct flight *f = c->flights; f != NULL; f = f->next) {
+        if (f->call == call) {
+            if (f->timer != NULL) {
+                sim_cancel(world, f->timer);
+            }
+            f->timer = sim_at(world, NULL, 1000 * (uint64_t)CONNECTION_TICK_MS, time_over, f);
+            return;
+        }
+    }
+}
+
 bool connection_is_up(struct connection *c)
 {
     return c->is_up;

@@ -15,6 +15,7 @@
 
 #include "proto/base/mem.h"
 #include "shardgate/client.h"
+#include "supervisor/client/monitor.h"
 #include "supervisor/client/client.h"
 #include "tests/support/fake_node.h"
 
@@ -250,7 +251,50 @@ static void test_a_silent_node_is_left_for_another(void **state)
         assert_int_equal(call(c, REQUEST_STATUS, 3000, text), SG_OK);
     }
     assert_int_equal(nodes[1].requests, 6);
-    assert_true(nodes[0].requests <= 3); /* One error is enough to prefer the other. */
+    assert_true(nodes[0].requests <= 6); /* One error is enough to prefer the other; pings are in it. */
+    client_free(c);
+    fake_node_close(&nodes[0]);
+    fake_node_close(&nodes[1]);
+}
+
+/* Answers whether it is there, and keeps all else. */
+static enum fake_answer answer_pings(struct fake_node *n, const struct request *request, struct reply *reply,
+                                     struct arena *a)
+{
+    (void)fake_node_echo(n, request, reply, a);
+    return request->kind == REQUEST_PING ? ANSWER : ANSWER_KEEP;
+}
+
+/* A process that is stopped keeps its connections: it is left within a second, though
+ * the call has ten. One that is there is waited for. */
+static void test_a_stopped_node_is_left_soon(void **state)
+{
+    (void)state;
+    char text[500];
+    struct script keep = {.left = 0, .otherwise = ANSWER_KEEP};
+    struct fake_node nodes[2] = {{.answer = answer_script, .impl = &keep}};
+    fake_node_open(&nodes[0], NULL);
+    fake_node_open(&nodes[1], NULL);
+    struct client *c = client_of(nodes, 2);
+    uint64_t longest = 0;
+    for (int i = 0; i < 4; i++) {
+        uint64_t begun = monitor_now_ms();
+        assert_int_equal(call(c, REQUEST_STATUS, 10000, text), SG_OK);
+        longest = monitor_now_ms() - begun > longest ? monitor_now_ms() - begun : longest;
+    }
+    assert_in_range(longest, 500, 2000);
+    client_free(c);
+    fake_node_close(&nodes[0]);
+
+    nodes[0] = (struct fake_node){.answer = answer_pings};
+    fake_node_open(&nodes[0], NULL);
+    c = client_of(nodes, 2);
+    for (int i = 0; i < 2; i++) {
+        uint64_t begun = monitor_now_ms();
+        assert_int_equal(call(c, REQUEST_STATUS, 6000, text), SG_OK);
+        longest = monitor_now_ms() - begun;
+    }
+    assert_true(nodes[0].requests >= 2 || nodes[1].requests >= 5); /* One of both was asked first. */
     client_free(c);
     fake_node_close(&nodes[0]);
     fake_node_close(&nodes[1]);
@@ -511,6 +555,7 @@ int main(void)
         cmocka_unit_test(test_calls_are_spread_over_equal_nodes),
         cmocka_unit_test(test_after_a_break_only_the_safe_is_repeated),
         cmocka_unit_test(test_a_silent_node_is_left_for_another),
+        cmocka_unit_test(test_a_stopped_node_is_left_soon),
         cmocka_unit_test(test_many_threads_share_a_client),
         cmocka_unit_test(test_bad_addresses_are_named),
         cmocka_unit_test(test_submit_sorts_by_shard_and_splits),
