@@ -167,6 +167,13 @@ enum sg_err command_decode(struct span data, struct arena *a, struct command *ou
     return wire_decode(&command_message, data, WIRE_EXACT, a, out, NULL);
 }
 
+enum command_kind command_kind_ahead(struct span data)
+{
+    /* Field 1, the level, then field 2, both of one byte. */
+    bool is_there = data.n >= 4 && data.p[0] == 0x08 && data.p[1] < 0x80 && data.p[2] == 0x10;
+    return is_there && data.p[3] < COMMAND_KINDS ? (enum command_kind)data.p[3] : COMMAND_NONE;
+}
+
 /* --- Result ------------------------------------------------------------------ */
 
 #define RESULT_AT(member) offsetof(struct command_result, member)

@@ -128,6 +128,9 @@ void command_encode(const struct command *c, struct bytes *out);
  * the arena. Transfers are decoded, not judged. */
 MUST_USE enum sg_err command_decode(struct span data, struct arena *a, struct command *out);
 
+/* The kind at the front of an encoded command, before anything is judged; COMMAND_NONE: none. */
+enum command_kind command_kind_ahead(struct span data);
+
 /* The result of one applied command, made by apply, read by the proposer. */
 struct command_result {
     enum sg_err err; /* SG_OK, or why the command was refused. */

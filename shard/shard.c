@@ -1,18 +1,22 @@
 #include "shard/shard.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "proto/base/fault.h"
 #include "proto/base/mem.h"
 #include "shard/duties/duties.h"
+#include "shard/keeper.h"
 
 struct shard {
     struct shard_options options;
     struct group *group; /* NULL while opening. */
     bool stopped;
     struct duties duties;
+    struct keeper *keeper;
+    _Atomic bool sealed;           /* Since the keeper was told; set by the writer. */
     struct shard_command *refused; /* Not proposed: done() is due. */
     struct shard_command **refused_tail;
     struct task answer;
@@ -24,9 +28,12 @@ struct shard {
 static enum sg_err machine_apply(void *impl, struct rows *rows, uint64_t index, uint64_t term,
                                  struct span command, struct bytes *result)
 {
-    const struct shard *s = impl; /* On the writer: its options never change. */
+    struct shard *s = impl; /* On the writer: its options never change. */
     if (s->options.level_max != 0) {
         rows->level_max = s->options.level_max;
+    }
+    if (command_kind_ahead(command) == COMMAND_SEAL) {
+        atomic_store(&s->sealed, true);
     }
     return state_apply(rows, index, term, command, result);
 }
@@ -35,8 +42,21 @@ static enum sg_err machine_apply(void *impl, struct rows *rows, uint64_t index, 
  * everything that is applied was proposed here. */
 static void machine_applied(void *impl, uint64_t index)
 {
-    (void)impl;
+    struct shard *s = impl;
     (void)index;
+    if (!s->stopped && atomic_exchange(&s->sealed, false)) {
+        keeper_look(s->keeper);
+    }
+}
+
+/* Its files, too. */
+static void machine_installed(void *impl, uint64_t index)
+{
+    struct shard *s = impl;
+    (void)index;
+    if (!s->stopped) {
+        keeper_look(s->keeper);
+    }
 }
 
 static void tell_changed(struct shard *s)
@@ -74,7 +94,7 @@ static void machine_confirmed(void *impl, uint64_t index)
 static const struct machine_ops machine_ops = {
     .apply = machine_apply,
     .applied = machine_applied,
-    .installed = machine_applied,
+    .installed = machine_installed,
     .role = machine_role,
     .confirmed = machine_confirmed,
     .failed = machine_failed,
@@ -134,6 +154,14 @@ static struct shard *shard_new(const struct shard_options *o)
         .names_impl = o->impl,
     };
     duties_init(&s->duties, &env);
+    s->keeper = keeper_new(&(struct keeper_options){
+        .loop = o->group.loop,
+        .kv = o->group.kv,
+        .writer = o->group.writer,
+        .group = o->group.id,
+        .damaged = damaged,
+        .impl = s,
+    });
     return s;
 }
 
@@ -151,14 +179,24 @@ enum sg_err shard_open(const struct shard_options *options, struct shard **out, 
     if (err != SG_OK) {
         goto err_after_new;
     }
+    if (!FAULT_BUG("kept-not-resumed")) {
+        keeper_look(s->keeper); /* Sealed before this process. */
+    }
     *out = s;
     return SG_OK;
 
 err_after_new:
+    keeper_stop(s->keeper);
+    keeper_free(s->keeper);
     duties_release(&s->duties);
     mem_free(s);
     CHECK(err != SG_OK);
     return err;
+}
+
+uint64_t shard_files_missing(const struct shard *s)
+{
+    return keeper_missing(s->keeper);
 }
 
 uint32_t shard_level(const struct shard *s)
@@ -180,13 +218,14 @@ void shard_stop(struct shard *s)
 {
     s->stopped = true;
     duties_stop(&s->duties);
+    keeper_stop(s->keeper);
     group_stop(s->group);
 }
 
 bool shard_is_idle(const struct shard *s)
 {
-    return s->commands_count == 0 && s->refused == NULL && duties_are_idle(&s->duties) &&
-           group_is_idle(s->group);
+    return s->commands_count == 0 && s->refused == NULL && keeper_is_idle(s->keeper) &&
+           duties_are_idle(&s->duties) && group_is_idle(s->group);
 }
 
 void shard_free(struct shard *s)
@@ -194,6 +233,7 @@ void shard_free(struct shard *s)
     CHECK(s->stopped);
     CHECK(shard_is_idle(s));
     group_free(s->group);
+    keeper_free(s->keeper);
     duties_release(&s->duties);
     mem_free(s);
 }

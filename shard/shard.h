@@ -43,6 +43,8 @@ MUST_USE enum sg_err shard_open(const struct shard_options *options, struct shar
                                 size_t why_size);
 /* Its group, for messages and the replicas' care; the shard keeps it. */
 struct group *shard_group(struct shard *s);
+/* Sealed files whose bytes this replica has not stored yet (keeper.h). */
+uint64_t shard_files_missing(const struct shard *s);
 /* Of a ready leader: the level in force; else 0. */
 uint32_t shard_level(const struct shard *s);
 /* The catalog's settings or level may have changed: the leader brings them into the log. */

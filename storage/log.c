@@ -5,6 +5,7 @@
  *   KV_META  'h' group(8)       ->  term(8) voted_for(8)
  *   KV_META  'm' group(8)       ->  index(8) term(8) conf_index(8) conf
  *   KV_META  'n' name           ->  value
+ *   KV_META  'f' ...            see kept.c
  */
 #include "storage/log.h"
 

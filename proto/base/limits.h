@@ -78,6 +78,7 @@
 #define RECORD_SIZE_MAX_BYTES (4u << 20)
 #define STORE_MAP_SIZE_BYTES (64ull << 30) /* Sparse; per lane. */
 #define STORE_READERS_MAX 256
+#define KEEPER_RETRY_MS 5000                      /* No room for the bytes of a file, or no reader free. */
 #define STORE_FREE_SPACE_MIN_BYTES (256ull << 20) /* New work is refused below it. */
 #define WRITER_LAZY_MS 3 /* A transaction of lazy jobs waits this long for company. */
 #define WRITER_BATCH_JOBS_MAX 4096

@@ -7,6 +7,7 @@
 #include "shard/ach/validate.h"
 #include "shard/state/member.h"
 #include "shard/state/store.h"
+#include "storage/kept.h"
 
 #define WHY_SIZE 256
 
@@ -155,4 +156,35 @@ enum sg_err state_file_rebuild(struct rows *r, uint64_t file, struct bytes *out,
     }
     arena_release(&arena);
     return err;
+}
+
+/* false: nothing, or not what was sealed; out is empty. */
+static bool is_kept(struct rows *r, const struct file_row *file, struct bytes *out)
+{
+    struct span kept;
+    bytes_clear(out);
+    if (kept_get(r->kv, r->txn, r->group, file->seal.file, &kept) != SG_OK ||
+        kept.n != file->seal.size_bytes) {
+        return false;
+    }
+    struct sha256 sha256 = sha256_of(kept);
+    if (!span_eq(span_of(&sha256, SHA256_SIZE), span_of(&file->seal.sha256, SHA256_SIZE))) {
+        return false;
+    }
+    bytes_set(out, kept);
+    return true;
+}
+
+enum sg_err state_file_bytes(struct rows *r, uint64_t file, struct bytes *out, char *why, size_t why_size)
+{
+    struct arena arena = ARENA_INIT;
+    struct file_row row;
+    (void)snprintf(why, why_size, "%s", "");
+    enum sg_err err = store_get_file(r, file, &arena, &row);
+    bool kept = err == SG_OK && is_kept(r, &row, out);
+    arena_release(&arena);
+    if (err != SG_OK || kept) {
+        return err;
+    }
+    return state_file_rebuild(r, file, out, why, why_size);
 }

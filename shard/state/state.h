@@ -125,6 +125,10 @@ MUST_USE enum sg_err state_attempts_all(struct rows *r, uint64_t file, struct ar
  * SG_CONFLICT: they differ (why says how): never upload such a file. */
 MUST_USE enum sg_err state_file_rebuild(struct rows *r, uint64_t file, struct bytes *out, char *why,
                                         size_t why_size);
+/* The same bytes as this replica keeps them (storage/kept.h), compared with the sealed
+ * SHA-256; rebuilt where it does not, or what it keeps is damaged. */
+MUST_USE enum sg_err state_file_bytes(struct rows *r, uint64_t file, struct bytes *out, char *why,
+                                      size_t why_size);
 
 /* Before what time no further file of a closed window may be sealed: its close,
  * and the sealing of the shard's last file. */

@@ -397,7 +397,7 @@ static void rebuild_run(struct work *work)
     if (b->err != SG_OK) {
         return;
     }
-    b->err = state_file_rebuild(&r.rows, b->file, &b->data, b->why, sizeof b->why);
+    b->err = state_file_bytes(&r.rows, b->file, &b->data, b->why, sizeof b->why);
     if (b->err == SG_CORRUPT) {
         (void)snprintf(b->why, sizeof b->why, "%s", kv_damage());
     }

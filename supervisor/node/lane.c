@@ -510,13 +510,16 @@ static void lane_tick(struct task *t)
         }
         pace_tick(l);
         uint32_t lowest = 0;
+        uint64_t missing = 0;
         for (size_t i = 0; !l->leaving && i < l->slots_count; i++) {
             struct lane_slot *s = l->slots[i];
             uint32_t level = s->led_since_ms != 0 ? shard_level(s->shard) : 0;
             lowest = level != 0 && (lowest == 0 || level < lowest) ? level : lowest;
+            missing += s->shard != NULL ? shard_files_missing(s->shard) : 0;
             slot_prefer(s, now);
         }
         atomic_store(&l->level_lowest, lowest);
+        atomic_store(&l->files_missing, missing);
     }
     if (l->leaving) {
         lane_leave_step(l);

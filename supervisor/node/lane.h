@@ -81,6 +81,7 @@ struct lane {
     _Atomic uint32_t leaders, replicas, stopped; /* For other threads to read. */
     uint32_t level; /* Where the catalog stands, as this node knows it; 0: not known yet. */
     char level_program[NAME_SIZE_MAX + 1]; /* The first that speaks it. */
+    _Atomic uint64_t files_missing;        /* Sealed, and their bytes not stored yet. */
     _Atomic uint32_t level_lowest;         /* Of the shards led here; 0: none. For other threads to read. */
     /* Going down: handing over, then stopping, then left. */
     bool leaving, leaving_stopped, left;

@@ -58,6 +58,8 @@ void members_own_counts(const struct node *n, struct message_node_status *status
         status->leaders += atomic_load(&n->lanes[i].leaders);
         status->replicas += atomic_load(&n->lanes[i].replicas);
         status->stopped_groups += atomic_load(&n->lanes[i].stopped);
+        uint64_t missing = status->files_missing + atomic_load(&n->lanes[i].files_missing);
+        status->files_missing = missing < UINT32_MAX ? (uint32_t)missing : UINT32_MAX;
         uint32_t lowest = atomic_load(&n->lanes[i].level_lowest);
         if (lowest != 0 && (status->level_lowest == 0 || lowest < status->level_lowest)) {
             status->level_lowest = lowest;

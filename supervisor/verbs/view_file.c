@@ -169,7 +169,7 @@ bool view_file_bytes(struct view *v, struct span file, struct bytes *out)
     if (number == 0) {
         return false;
     }
-    err = state_file_rebuild(v->rows, number, out, why, sizeof why);
+    err = state_file_bytes(v->rows, number, out, why, sizeof why);
     return err == SG_OK || view_fail(v, err, "file %llu: %s", (unsigned long long)number, why);
 }
 
@@ -196,7 +196,7 @@ json_t *view_file_verify(struct view *v, struct span file)
     if (!file_find(v, file, &a, &row)) {
         goto out;
     }
-    err = state_file_rebuild(v->rows, row.seal.file, &data, why, sizeof why);
+    err = state_file_bytes(v->rows, row.seal.file, &data, why, sizeof why);
     if (err != SG_OK && err != SG_CONFLICT) {
         (void)view_fail(v, err, "file %llu cannot be rebuilt: %s", (unsigned long long)row.seal.file, why);
         goto out;
@@ -209,7 +209,8 @@ json_t *view_file_verify(struct view *v, struct span file)
         goto out;
     }
     checks = json_array();
-    check_line(checks, "rebuilt from this replica's rows: size, SHA-256 and totals as sealed", rebuilt, why);
+    check_line(checks, "this replica's bytes, kept or built from its rows: size and SHA-256 as sealed",
+               rebuilt, why);
     if (rebuilt) {
         why[0] = '\0';
         parsed = ach_verify(span_bytes(&data), !settings.calendar.federal_reserve, &totals, why,

@@ -50,7 +50,7 @@ def all_go_on(c):
     """No replica of any program has stopped."""
     for node in c.running():
         for n in c.ask("nodes", "list", to=[node])["nodes"]:
-            same(n["stopped"], 0, f"stopped replicas of {n['name']}, by {node.name}")
+            check(not n["stopped"], f"stopped replicas of {n['name']}, by {node.name}")  # None: not heard yet.
     for aba in (A, B):
         c.hashes_equal(aba)
 

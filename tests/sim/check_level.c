@@ -44,6 +44,15 @@ static bool replica_level(struct sim_host *h, unsigned number, char *why, size_t
                        (uint64_t)g->raft.current_term);
         return false;
     }
+    if (number > 0) {
+        uint64_t group = check_group_id(number);
+        uint64_t missing = shard_files_missing(lane_slot(node_lane_of(h->node, group), group)->shard);
+        if (missing > 0) {
+            (void)snprintf(why, why_size, "%s does not keep %" PRIu64 " files of group %" PRIu64, h->name,
+                           missing, group);
+            return false;
+        }
+    }
     return true;
 }
 

@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include "shard/state/keys.h"
+#include "storage/kept.h"
 #include "supervisor/node/node_impl.h"
 #include "supervisor/node/upgrade.h"
 #include "tests/support/node_check.h"
@@ -239,6 +241,103 @@ static void a_node_of_another_build_is_told(void **state)
     node_world_free(w);
 }
 
+/* --- Files ------------------------------------------------------------------------------ */
+
+static enum sg_err kept_of(struct node_world *w, size_t node, uint64_t file)
+{
+    struct node *n = node_world_node(w, node);
+    struct kv *kv = node_lane_of(n, ABA_A)->kv;
+    struct kv_txn *txn;
+    struct span bytes;
+    assert_int_equal(kv_begin(kv, false, &txn), SG_OK);
+    enum sg_err err = kept_get(kv, txn, ABA_A, file, &bytes);
+    assert_true(err != SG_OK || (bytes.n >= 940 && bytes.p[0] == '1'));
+    kv_abort(kv, txn);
+    return err;
+}
+
+static uint64_t missing_of(struct node_world *w, size_t node)
+{
+    return shard_files_missing(node_world_slot(w, node, ABA_A)->shard);
+}
+
+static void seal_one(struct node_world *w, const char *id)
+{
+    node_check_ok(node_check_submit(w, 0, id, ABA_A));
+    node_check_ok(node_world_verb(w, 0, REQUEST_WINDOWS_CLOSE, ABA_A, (const char *const[]){NULL}));
+    node_world_advance(w, 3000);
+}
+
+static void every_replica_keeps_every_file(void **state)
+{
+    (void)state;
+    struct node_world *w = node_check_serving(2);
+    seal_one(w, "a");
+    node_world_kill(w, 2);
+    seal_one(w, "b");
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(kept_of(w, i, 1), SG_OK);
+        assert_int_equal(kept_of(w, i, 2), SG_OK);
+        assert_true(missing_of(w, i) == 0);
+    }
+    assert_int_equal(node_world_start(w, 2), SG_OK);
+    node_world_advance(w, 4000);
+    assert_int_equal(kept_of(w, 2, 1), SG_OK);
+    assert_int_equal(kept_of(w, 2, 2), SG_OK); /* Sealed while it was away. */
+    assert_true(missing_of(w, 2) == 0);
+    node_world_free(w);
+}
+
+/* By the bytes of a transfer's row: sealed ones that are others now. */
+static bool change_a_transfer(struct node_world *w, size_t node)
+{
+    struct node *n = node_world_node(w, node);
+    struct lane *l = node_lane_of(n, ABA_A);
+    uint8_t prefix[9];
+    struct kv_txn *txn;
+    struct kv_cursor c;
+    struct bytes value = BYTES_NONE, key = BYTES_NONE;
+    be64_put(prefix, ABA_A);
+    prefix[8] = TABLE_TRANSFERS;
+    assert_int_equal(kv_begin(l->kv, true, &txn), SG_OK);
+    kv_cursor_init(&c, l->kv, txn, KV_STATE, span_of(prefix, sizeof(prefix)));
+    bool found = kv_next(&c) == SG_OK;
+    if (found) {
+        bytes_set(&value, c.value);
+        bytes_set(&key, c.key);
+        for (size_t i = 0; i + 4 < value.n; i++) {
+            if (memcmp(value.p + i, "JANE", 4) == 0) {
+                value.p[i] = 'K';
+            }
+        }
+        assert_int_equal(kv_put(l->kv, txn, KV_STATE, span_bytes(&key), span_bytes(&value)), SG_OK);
+    }
+    kv_cursor_release(&c);
+    assert_int_equal(kv_commit(l->kv, txn), SG_OK);
+    bytes_release(&value);
+    bytes_release(&key);
+    return found;
+}
+
+static void a_replica_with_another_file_stops(void **state)
+{
+    (void)state;
+    struct node_world *w = node_check_serving(1);
+    size_t leader = node_world_leader(w, ABA_A, 5000);
+    size_t other = (leader + 1) % 3;
+    node_check_ok(node_check_submit(w, leader, "a", ABA_A));
+    node_world_advance(w, 1000);
+    assert_true(change_a_transfer(w, other));
+    node_check_ok(node_world_verb(w, leader, REQUEST_WINDOWS_CLOSE, ABA_A, (const char *const[]){NULL}));
+    node_world_advance(w, 3000);
+    const struct lane_slot *s = node_world_slot(w, other, ABA_A);
+    assert_non_null(strstr(s->why, "file 1 cannot be made as it was sealed"));
+    assert_int_equal(kept_of(w, leader, 1), SG_OK);
+    assert_int_equal(kept_of(w, other, 1), SG_NOTFOUND);
+    node_check_ok(node_check_submit(w, leader, "b", ABA_A));
+    node_world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -249,6 +348,8 @@ int main(void)
         cmocka_unit_test(goes_up_by_itself_in_time),
         cmocka_unit_test(an_old_program_stops_and_says_why),
         cmocka_unit_test(a_node_of_another_build_is_told),
+        cmocka_unit_test(every_replica_keeps_every_file),
+        cmocka_unit_test(a_replica_with_another_file_stops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
