@@ -7,7 +7,7 @@
 
 #define FIELD_MESSAGES 15
 
-_Static_assert((int)MESSAGE_COMPARE + 1 == (int)SHARDGATE__V1__MESSAGE__BODY_COMPARE,
+_Static_assert((int)MESSAGE_READ + 1 == (int)SHARDGATE__V1__MESSAGE__BODY_READ,
                "a body's number is its kind plus one");
 
 #define TABLE(name, type, ...)                                                                         \
@@ -195,6 +195,14 @@ static const struct wire_field compare_fields[] = {
 };
 TABLE(compare, message_compare, .is_input = true);
 
+#define READ_AT(member) offsetof(struct message_read, member)
+static const struct wire_field read_fields[] = {
+    {1, WIRE_U64, READ_AT(term), 0, UINT64_MAX},
+    {2, WIRE_U64, READ_AT(round), 0, UINT64_MAX},
+    {3, WIRE_BOOL, READ_AT(is_answer), 0, 1},
+};
+TABLE(read, message_read, .is_valid = NULL);
+
 #define MESSAGE_AT(member) offsetof(struct message, member)
 #define BODY(which, name)                                                                         \
     {                                                                                             \
@@ -214,6 +222,7 @@ static const struct wire_field message_fields[] = {
     BODY(MESSAGE_FORWARD, forward),
     BODY(MESSAGE_FORWARD_REPLY, forward_reply),
     BODY(MESSAGE_COMPARE, compare),
+    BODY(MESSAGE_READ, read),
 };
 TABLE(message, message, .is_input = true);
 

@@ -34,6 +34,7 @@ enum message_kind {
     MESSAGE_FORWARD,     /* A client's request on its way to a leader. */
     MESSAGE_FORWARD_REPLY,
     MESSAGE_COMPARE, /* Are the rows of two replicas equal? */
+    MESSAGE_READ,    /* Is the sender's term still the receiver's? */
     MESSAGE_KINDS
 };
 
@@ -159,6 +160,13 @@ struct message_compare {
     bool counted;   /* Of an answer: the sender's rows are what its own set hash says. */
 };
 
+/* A round of a leader before it answers from its rows. A receiver of the same term
+ * sends it back. */
+struct message_read {
+    uint64_t term, round;
+    bool is_answer;
+};
+
 struct message {
     enum message_kind kind;
     uint64_t group; /* 0: the catalog, or none for node messages. */
@@ -175,6 +183,7 @@ struct message {
         struct message_forward forward;
         struct message_forward_reply forward_reply;
         struct message_compare compare;
+        struct message_read read;
     };
 };
 

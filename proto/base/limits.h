@@ -53,6 +53,7 @@
 #define SCRUB_RETRY_MS 200
 #define SCRUB_ASIDE_MAX_BYTES (1u << 20) /* Changes while one slice is read. */
 #define PROPOSALS_MAX 64                 /* Of one group, not yet applied. */
+#define READS_MAX 4096                   /* Of one group, waiting for a majority. */
 #define SNAPSHOT_CHUNK_BYTES (256u << 10)
 #define SNAPSHOT_CHUNKS_INFLIGHT 4
 #define SNAPSHOT_SENDERS_MAX 2         /* At once on one node. */

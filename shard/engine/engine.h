@@ -121,9 +121,19 @@ struct scrub {
     uint64_t passes;    /* That found the rows sound. */
 };
 
+/* read.c: in the order in which they came. */
+struct reads {
+    struct group_read *head, *tail;
+    size_t count;
+    uint64_t round; /* The newest one; of all terms, so that old answers are too low. */
+    bool is_new;    /* Some wait for the round that this turn's end begins. */
+    struct task timer;
+};
+
 struct peer {
     uint64_t node;
-    uint64_t heard_ms; /* Loop time of its last AppendEntries result; 0: never. */
+    uint64_t read_round; /* It was of our term when it heard of this one. */
+    uint64_t heard_ms;   /* Loop time of its last AppendEntries result; 0: never. */
     struct compared compared;
     struct snapshot_sender *sender;
 };
@@ -197,6 +207,7 @@ struct group {
 
     struct compare compare;
     struct scrub scrub;
+    struct reads reads;
 
     /* Role. */
     uint64_t ready_index; /* Applied up to here, a leader may act (I-8). */
@@ -280,6 +291,15 @@ void send_hold(struct group *g, uint64_t peer, const struct message *m);
 /* Send, in order, what the gate lets through. */
 void send_held(struct group *g);
 void send_drop(struct group *g);
+
+/* --- read.c --------------------------------------------------------------- */
+
+/* At the end of a turn: a round for the reads that it brought. */
+void read_ask(struct group *g);
+void read_receive(struct group *g, uint64_t from, const struct message_read *m);
+/* End those whose round a majority answered, or that have lost their leader. */
+void read_tell(struct group *g);
+void read_timer_run(struct task *task);
 
 /* --- scrub.c -------------------------------------------------------------- */
 

@@ -16,7 +16,7 @@ void group_stop(struct group *g)
     }
     g->stopped = true;
     turn_stop(g);
-    if (g->lost.head != NULL) {
+    if (g->lost.head != NULL || g->reads.head != NULL) {
         group_later(g);
     }
 }
@@ -37,6 +37,7 @@ void group_free(struct group *g)
     CHECK(group_is_idle(g));
     CHECK(g->waiting.head == NULL);
     CHECK(g->lost.head == NULL);
+    CHECK(g->reads.head == NULL);
     raft_close(&g->raft, NULL);
     conf_truncate(g, 0);
     cache_release(&g->cache);
@@ -107,6 +108,7 @@ static struct group *group_new(const struct group_options *o)
     g->timer.run = timer_run;
     g->turn.run = turn_run;
     g->compare.timer.run = compare_timer_run;
+    g->reads.timer.run = read_timer_run;
     init_raft(g);
     return g;
 }

@@ -95,6 +95,24 @@ struct proposal {
  * not come. */
 MUST_USE enum sg_err group_propose(struct group *g, struct proposal *p);
 
+/* A question that this leader may answer from its rows when done(SG_OK) comes: they
+ * show then whatever anybody was told before group_read() was called, and a majority
+ * has said since that nobody leads behind its back. Caller-allocated, the caller's
+ * again in done(), which is called exactly once, never before group_read() returns. */
+struct group_read {
+    /* SG_OK: read now; what is durable here shows it (applied_index).
+     * SG_NOTLEADER: leadership was lost: ask the next one.
+     * SG_STOPPED. */
+    void (*done)(struct group_read *r, enum sg_err err);
+    uint64_t term, round, index; /* The engine's. */
+    struct group_read *next;
+};
+
+/* SG_OK: done() will come; one round of messages answers all reads of a turn, and it is
+ * asked for again until a majority hears it, so set a time limit of your own.
+ * SG_NOTLEADER, SG_BUSY (READS_MAX), SG_STOPPED: not taken. */
+MUST_USE enum sg_err group_read(struct group *g, struct group_read *r);
+
 /* Ask for leadership to move to node (0: the replica that is furthest). It
  * happened when the role changes; it failed when group_status().transferee is 0
  * again and this node still leads. SG_NOTLEADER, SG_INVALID (not a voter),

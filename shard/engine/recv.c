@@ -218,6 +218,9 @@ static bool is_absurd(const struct group *g, const struct message *m)
     case MESSAGE_SNAPSHOT_ACK:
         term = m->snapshot_ack.term;
         break;
+    case MESSAGE_READ:
+        term = m->read.term;
+        break;
     case MESSAGE_COMPARE:
         term = m->compare.term;
         index = m->compare.index;
@@ -269,6 +272,9 @@ void group_receive(struct group *g, uint64_t from, const struct message *m)
         break;
     case MESSAGE_SNAPSHOT_ACK:
         snapshot_send_ack(g, from, &m->snapshot_ack);
+        break;
+    case MESSAGE_READ:
+        read_receive(g, from, &m->read);
         break;
     case MESSAGE_COMPARE:
         if (compare_receive(g, from, &m->compare)) {

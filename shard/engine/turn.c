@@ -275,6 +275,9 @@ static void tell(struct group *g, uint64_t installed)
         p->result = SPAN_NONE;
         p->done(p, g->stopped ? SG_STOPPED : SG_UNKNOWN);
     }
+    if (g->reads.head != NULL) {
+        read_tell(g);
+    }
     struct role now = role_now(g);
     bool has_failed = g->failed != SG_OK && !g->failed_told;
     if ((!g->stopped || has_failed) &&
@@ -298,6 +301,7 @@ void turn_stop(struct group *g)
 {
     loop_cancel(g->o.loop, &g->timer);
     loop_cancel(g->o.loop, &g->compare.timer);
+    loop_cancel(g->o.loop, &g->reads.timer);
     scrub_stop(g);
     send_drop(g);
     persist_drop(g);
@@ -318,6 +322,7 @@ void turn_run(struct task *task)
         installed = step_what_is_due(g);
     }
     if (!g->stopped) {
+        read_ask(g);
         store_and_send(g);
     }
     if (!g->stopped) {

@@ -335,6 +335,7 @@ static struct lane *message_lane(struct node *n, uint64_t from, const struct mes
     case MESSAGE_SNAPSHOT_CHUNK:
     case MESSAGE_SNAPSHOT_ACK:
     case MESSAGE_COMPARE:
+    case MESSAGE_READ:
         return node_lane_of(n, m->group);
     case MESSAGE_HELLO:
     case MESSAGE_NONE:

@@ -73,6 +73,7 @@ static void frames(void)
         {.kind = MESSAGE_FORWARD, .group = 231380104, .forward = {1, 2, span_str("request")}},
         {.kind = MESSAGE_FORWARD_REPLY, .forward_reply = {1, span_str("reply")}},
         {.kind = MESSAGE_COMPARE, .group = 1, .compare = {COMPARE_QUESTION, 1, 2, 3, 4, false}},
+        {.kind = MESSAGE_READ, .group = 1, .read = {1, 2, false}},
     };
     const struct frame head = {.version = FRAME_VERSION, .cluster = span_str("demo"), .from = 1, .to = 2};
     struct bytes all = BYTES_NONE;

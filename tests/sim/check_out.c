@@ -63,6 +63,9 @@ static void message_look(struct sim_host *h, uint64_t to, const struct message *
     case MESSAGE_COMPARE:
         says_durable(h, m->group, m->compare.term, 0, 0);
         break;
+    case MESSAGE_READ:
+        says_durable(h, m->group, m->read.term, 0, 0);
+        break;
     case MESSAGE_NONE:
     case MESSAGE_SNAPSHOT_CHUNK:
     case MESSAGE_SNAPSHOT_ACK:

@@ -57,6 +57,7 @@ static const struct message messages[] = {
     {.kind = MESSAGE_FORWARD, .group = 231380104, .forward = {1, 2, TEXT("request"), 700}},
     {.kind = MESSAGE_FORWARD_REPLY, .forward_reply = {1, TEXT("reply")}},
     {.kind = MESSAGE_COMPARE, .group = 1, .compare = {COMPARE_ANSWER, 1, 2, 3, UINT64_MAX, true}},
+    {.kind = MESSAGE_READ, .group = 231380104, .read = {3, UINT64_MAX, true}},
 };
 #define MESSAGES_COUNT (sizeof(messages) / sizeof(messages[0]))
 
@@ -198,6 +199,11 @@ static void assert_message_equal(const struct message *a, const struct message *
         assert_true(a->compare.index_term == b->compare.index_term);
         assert_true(a->compare.state == b->compare.state);
         assert_int_equal(a->compare.counted, b->compare.counted);
+        return;
+    case MESSAGE_READ:
+        assert_true(a->read.term == b->read.term);
+        assert_true(a->read.round == b->read.round);
+        assert_int_equal(a->read.is_answer, b->read.is_answer);
         return;
     case MESSAGE_HELLO:
         assert_hello_equal(&a->hello, &b->hello);
