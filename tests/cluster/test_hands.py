@@ -7,7 +7,7 @@ import subprocess
 import time
 
 from bank import Bank
-from harness import A, Cluster, check, main, program, routing_number, same, settings, until
+from harness import A, Cluster, check, main, program, routing_number, same, settings, transfer, until
 
 MANY = 40
 
@@ -125,6 +125,28 @@ def test_all_end_together():
         took = time.monotonic() - begun
         check(took < 1, f"three nodes with {MANY} shards took {took:.2f} s to end together")
         print(f"        SIGTERM to all three, {MANY} shards: {took * 1000:.0f} ms")
+
+
+def test_a_stopped_leader_is_waited_for_once():
+    """A process that is stopped keeps its connections: neither its client nor the
+    other nodes hear that it is gone."""
+    with Cluster() as c:
+        Bank(c, A)
+        c.start()
+        c.apply(settings(A))
+        longest = 0
+        for _ in range(3):
+            leader = c.leader(A)
+            others = c.others(leader)
+            leader.pause()
+            begun = time.monotonic()
+            result = c.submit([transfer(A)], to=[leader, *others])[0]
+            longest = max(longest, time.monotonic() - begun)
+            leader.resume()
+            same(result["outcome"], "accepted", "outcome with a stopped leader")
+            c.hashes_equal(A)
+        check(longest < 3.5, f"a client waited {longest:.2f} s for a stopped leader")
+        print(f"        a leader stopped, the client asks all three: {longest * 1000:.0f} ms at most")
 
 
 main()
