@@ -8,7 +8,10 @@
 #include <lmdb.h>
 
 #include "proto/base/logger.h"
+#include "proto/base/limits.h"
 #include "proto/base/mem.h"
+
+#define FREE_PAGES_DBI 0 /* LMDB keeps its free pages in a table of its own. */
 
 #define READER_CHECK_BEGINS 1024
 #define IDLE_READERS 16 /* Kept at most. */
@@ -348,8 +351,33 @@ uint64_t lmdb_store_used_bytes(void *impl)
     return ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize;
 }
 
-/* What the device or the map has left, whichever is less. An unreadable device
- * has nothing left: new work is refused, which is safe. */
+/* Pages within the file that nothing uses: LMDB writes there first, and gives none
+ * back to the device. Of records of page numbers that begin with their count. */
+static uint64_t reusable_bytes(struct lmdb_store *s)
+{
+    MDB_txn *txn;
+    MDB_cursor *cursor;
+    MDB_stat stat;
+    MDB_val key, value;
+    uint64_t pages = 0;
+    if (mdb_env_stat(s->env, &stat) != 0 || mdb_txn_begin(s->env, NULL, MDB_RDONLY, &txn) != 0) {
+        return 0;
+    }
+    if (mdb_cursor_open(txn, FREE_PAGES_DBI, &cursor) == 0) {
+        while (mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == 0) {
+            size_t count = 0;
+            memcpy(&count, value.mv_data, value.mv_size < sizeof count ? 0 : sizeof count);
+            pages += count;
+        }
+        mdb_cursor_close(cursor);
+    }
+    mdb_txn_abort(txn);
+    return pages * stat.ms_psize;
+}
+
+/* What the device or the map has left, whichever is less, and what is free within the
+ * file (looked at only when that decides). An unreadable device has nothing left: new
+ * work is refused, which is safe. */
 static uint64_t lmdb_free_bytes(void *impl)
 {
     struct lmdb_store *s = impl;
@@ -361,7 +389,8 @@ static uint64_t lmdb_free_bytes(void *impl)
     uint64_t on_device = (uint64_t)device.f_bavail * device.f_frsize;
     uint64_t used = lmdb_store_used_bytes(s);
     uint64_t in_map = info.me_mapsize > used ? info.me_mapsize - used : 0;
-    return on_device < in_map ? on_device : in_map;
+    uint64_t room = on_device < in_map ? on_device : in_map;
+    return room < STORE_FREE_SPACE_MIN_BYTES ? room + reusable_bytes(s) : room;
 }
 
 struct lmdb_readers *lmdb_readers_new(void)

@@ -77,7 +77,9 @@
 /* --- Store -------------------------------------------------------------- */
 #define KEY_SIZE_MAX_BYTES 500
 #define RECORD_SIZE_MAX_BYTES (4u << 20)
-#define STORE_MAP_SIZE_BYTES (64ull << 30) /* Sparse; per lane. */
+#define STORE_MAP_SIZE_BYTES (64ull << 30) /* Sparse; per lane. Node configuration: map_size. */
+#define STORE_MAP_SIZE_MIN_BYTES (1ull << 30)
+#define STORE_MAP_SIZE_MAX_BYTES (1ull << 44)
 #define STORE_READERS_MAX 256
 #define KEEPER_RETRY_MS 5000                      /* No room for the bytes of a file, or no reader free. */
 #define STORE_FREE_SPACE_MIN_BYTES (256ull << 20) /* New work is refused below it. */

@@ -156,6 +156,21 @@ static bool read_clients(struct yaml_reader *r, const struct yaml_node *root, st
     return true;
 }
 
+static bool read_map_size(struct yaml_reader *r, const struct yaml_node *root, uint64_t *out)
+{
+    const struct yaml_node *n = yaml_get(root, "map_size");
+
+    *out = STORE_MAP_SIZE_BYTES;
+    if (!yaml_size(r, root, "map_size", out)) {
+        return false;
+    }
+    if (*out < STORE_MAP_SIZE_MIN_BYTES || *out > STORE_MAP_SIZE_MAX_BYTES) {
+        return yaml_fail(r, n->line,
+                         "map_size: from 1GiB to 16384GiB (it is room, and takes none by itself)");
+    }
+    return true;
+}
+
 static bool read_numbers(struct yaml_reader *r, const struct yaml_node *root, struct node_config *out)
 {
     uint64_t lanes = 1;
@@ -166,7 +181,7 @@ static bool read_numbers(struct yaml_reader *r, const struct yaml_node *root, st
     if (!yaml_number(r, root, "lanes", 1, LANES_MAX, &lanes) ||
         !yaml_number(r, root, "trailing_entries", TRAILING_ENTRIES_MIN, 1u << 20, &out->trailing_entries) ||
         !yaml_duration(r, root, "election_timeout", &election) ||
-        !yaml_duration(r, root, "heartbeat", &heartbeat)) {
+        !yaml_duration(r, root, "heartbeat", &heartbeat) || !read_map_size(r, root, &out->map_size_bytes)) {
         return false;
     }
     if (heartbeat < 10 || heartbeat * 4 > election || election > 60000) {
@@ -185,9 +200,9 @@ static bool read_numbers(struct yaml_reader *r, const struct yaml_node *root, st
 static bool read_config(struct yaml_reader *r, const struct yaml_node *root, struct node_config *out)
 {
     static const char *const known[] = {
-        "cluster",   "node",  "data_dir",    "peer", "client",           "http",
-        "nodes",     "lanes", "secrets_dir", "tls",  "trailing_entries", "election_timeout",
-        "heartbeat", NULL};
+        "cluster",   "node",     "data_dir",    "peer", "client",           "http",
+        "nodes",     "lanes",    "secrets_dir", "tls",  "trailing_entries", "election_timeout",
+        "heartbeat", "map_size", NULL};
     static const char *const missing[] = {"http", "tls"};
 
     if (!yaml_keys(r, root, "node configuration", known)) {

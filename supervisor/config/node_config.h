@@ -24,6 +24,8 @@ struct node_config {
     uint64_t trailing_entries;    /* Key trailing_entries; default TRAILING_ENTRIES_DEFAULT. */
     unsigned election_timeout_ms; /* Key election_timeout ("1200ms", "2s"); default in limits.h. */
     unsigned heartbeat_ms;        /* Key heartbeat. */
+    uint64_t
+        map_size_bytes; /* Key map_size ("64GiB"): what a lane's store may grow to; default in limits.h. */
 };
 
 /* SG_NOTFOUND, SG_IO (the file), SG_INVALID: why is one sentence with file and

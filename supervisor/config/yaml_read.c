@@ -249,6 +249,19 @@ bool yaml_rate(struct yaml_reader *r, const struct yaml_node *map, const char *k
     return true;
 }
 
+bool yaml_size(struct yaml_reader *r, const struct yaml_node *map, const char *key, uint64_t *out_bytes)
+{
+    static const struct unit units[] = {
+        {"B", 1}, {"KiB", 1024}, {"MiB", 1048576}, {"GiB", 1073741824}, {NULL, 0}};
+    const struct yaml_node *n = scalar(r, map, key, false);
+
+    if (n == NULL) {
+        return !r->failed;
+    }
+    return with_unit(n->text, units, out_bytes) ||
+           yaml_fail(r, n->line, "%s: a size such as 64GiB or 512MiB is expected", key);
+}
+
 bool yaml_choice(struct yaml_reader *r, const struct yaml_node *map, const char *key,
                  const char *const *words, int *out)
 {

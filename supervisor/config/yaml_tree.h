@@ -60,6 +60,8 @@ bool yaml_clock(struct yaml_reader *r, const struct yaml_node *map, const char *
 bool yaml_duration(struct yaml_reader *r, const struct yaml_node *map, const char *key, int64_t *out_ms);
 /* "256KiB/s", "1MiB/s", "5000B/s", "none" (0). Not "0B/s". */
 bool yaml_rate(struct yaml_reader *r, const struct yaml_node *map, const char *key, uint64_t *out_bytes);
+/* "64GiB", "512MiB", a number of bytes with B. */
+bool yaml_size(struct yaml_reader *r, const struct yaml_node *map, const char *key, uint64_t *out_bytes);
 /* One of words (NULL-ended) into its position plus one. */
 bool yaml_choice(struct yaml_reader *r, const struct yaml_node *map, const char *key,
                  const char *const *words, int *out);

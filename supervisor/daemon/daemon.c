@@ -158,7 +158,7 @@ static bool lane_make(struct daemon *d, unsigned i)
     char dir[PATH_SIZE];
     char name[16];
     char why[512];
-    struct lmdb_options options = {.dir = dir, .name = name};
+    struct lmdb_options options = {.dir = dir, .name = name, .map_size_bytes = d->config->map_size_bytes};
 
     l->daemon = d;
     (void)snprintf(name, sizeof name, "lane-%u", i);

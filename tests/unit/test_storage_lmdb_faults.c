@@ -112,6 +112,32 @@ static void test_a_full_store_refuses_and_keeps_what_it_has(void **state)
     kv_close(&f->kv);
 }
 
+/* Pages that rows gave back stay in the file, and there is room in them. */
+static void test_pages_free_within_are_room(void **state)
+{
+    struct test_lmdb *f = *state;
+    struct lmdb_options options = {.dir = f->store, .name = "lane-0", .map_size_bytes = 1u << 20};
+    struct kv_txn *txn;
+    unsigned err = SG_OK;
+    assert_int_equal(lmdb_kv_open(&options, &f->kv, f->why, sizeof(f->why)), SG_OK);
+    unsigned count = fill(&f->kv, &err);
+    kv_close(&f->kv);
+    options.map_size_bytes += 256u << 10; /* To delete takes pages, too. */
+    assert_int_equal(lmdb_kv_open(&options, &f->kv, f->why, sizeof(f->why)), SG_OK);
+    uint64_t used = f->kv.ops->used_bytes(f->kv.impl);
+    assert_true(f->kv.ops->free_bytes(f->kv.impl) <= 300u << 10);
+    assert_int_equal(kv_begin(&f->kv, true, &txn), SG_OK);
+    for (unsigned i = 0; i < count; i++) {
+        char key[16];
+        (void)snprintf(key, sizeof(key), "%08u", i);
+        assert_int_equal(kv_del(&f->kv, txn, KV_STATE, span_str(key)), SG_OK);
+    }
+    assert_int_equal(kv_commit(&f->kv, txn), SG_OK);
+    assert_true(f->kv.ops->used_bytes(f->kv.impl) >= used); /* The file keeps them. */
+    assert_true(f->kv.ops->free_bytes(f->kv.impl) > 800u << 10);
+    kv_close(&f->kv);
+}
+
 static void test_every_commit_is_flushed(void **state)
 {
     struct test_lmdb *f = *state;
@@ -433,6 +459,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_full_store_refuses_and_keeps_what_it_has, test_lmdb_make,
                                         test_lmdb_drop),
+        cmocka_unit_test_setup_teardown(test_pages_free_within_are_room, test_lmdb_make, test_lmdb_drop),
         cmocka_unit_test_setup_teardown(test_every_commit_is_flushed, test_lmdb_make, test_lmdb_drop),
         cmocka_unit_test(test_a_failed_flush_is_final),
         cmocka_unit_test(test_a_store_that_is_gone_commits_nothing),

@@ -153,18 +153,21 @@ static void loads_a_node(void **state)
     assert_string_equal(c.founders[1].client, "tcp://127.0.0.1:7421");
     assert_int_equal(c.lanes, 1);
     assert_int_equal(c.trailing_entries, TRAILING_ENTRIES_DEFAULT);
+    assert_true(c.map_size_bytes == STORE_MAP_SIZE_BYTES);
     assert_int_equal(c.election_timeout_ms, ELECTION_TIMEOUT_MS);
     assert_int_equal(c.heartbeat_ms, HEARTBEAT_MS);
     assert_int_equal(
         load_text(NODE_HEAD
                   "peer: ipc:///tmp/p\nclient: [tcp://a:1, \"ipc:///tmp/c\"]\n" NODE_NODES
-                  "lanes: 4\nsecrets_dir: s\ntrailing_entries: 300\nelection_timeout: 2s\nheartbeat: 250ms\n",
+                  "lanes: 4\nsecrets_dir: s\ntrailing_entries: 300\nelection_timeout: 2s\nheartbeat: 250ms\n"
+                  "map_size: 128GiB\n",
                   &c, why, sizeof why),
         SG_OK);
     assert_int_equal(c.clients_count, 2);
     assert_string_equal(c.clients[1], "ipc:///tmp/c");
     assert_int_equal(c.lanes, 4);
     assert_int_equal(c.trailing_entries, 300);
+    assert_true(c.map_size_bytes == 128ull << 30);
     assert_int_equal(c.election_timeout_ms, 2000);
     assert_int_equal(c.heartbeat_ms, 250);
     assert_string_equal(c.secrets_dir, "s");
@@ -216,6 +219,8 @@ static void says_what_is_wrong_with_a_node(void **state)
         {"lanes that are no number", NODE_HEAD NODE_PORTS NODE_NODES "lanes: 1x\n", 9, "a number from"},
         {"a number that overflows", NODE_HEAD NODE_PORTS NODE_NODES "lanes: 99999999999999999999999\n", 9,
          "a number from"},
+        {"a map of no unit", NODE_HEAD NODE_PORTS NODE_NODES "map_size: 64\n", 9, "64GiB"},
+        {"a map that is too small", NODE_HEAD NODE_PORTS NODE_NODES "map_size: 512MiB\n", 9, "from 1GiB"},
         {"too few trailing entries", NODE_HEAD NODE_PORTS NODE_NODES "trailing_entries: 10\n", 9, "from 256"},
         {"a time without a unit", NODE_HEAD NODE_PORTS NODE_NODES "heartbeat: 250\n", 9, "a time such as"},
         {"a time that overflows", NODE_HEAD NODE_PORTS NODE_NODES "heartbeat: 999999999999999999h\n", 9,
