@@ -76,6 +76,8 @@ struct machine_ops {
     void (*role)(void *impl, bool is_leader, uint64_t term, uint64_t leader);
     /* More is known to be equal on a majority (group_confirm()). May be NULL. */
     void (*confirmed)(void *impl, uint64_t index);
+    /* Of a leader: that replica has lost its rows and gets ours. May be NULL. */
+    void (*helps)(void *impl, uint64_t node);
     /* The group stopped for good on this node (damaged record, broken engine). */
     void (*failed)(void *impl, enum sg_err err, const char *why);
 };

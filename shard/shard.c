@@ -91,12 +91,28 @@ static void machine_confirmed(void *impl, uint64_t index)
     duties_confirmed(&s->duties);
 }
 
+/* A damaged disk is a matter for a person, though nothing is left to do for the money. */
+static void machine_helps(void *impl, uint64_t node)
+{
+    struct shard *s = impl;
+    char text[160];
+    if (!s->duties.env.is_ready) {
+        return;
+    }
+    (void)snprintf(text, sizeof text,
+                   "the replica on node number %" PRIu64
+                   " had wrong rows and gets the leader's: look at that node's disk and log",
+                   node);
+    duty_alert(&s->duties.env, 0, text);
+}
+
 static const struct machine_ops machine_ops = {
     .apply = machine_apply,
     .applied = machine_applied,
     .installed = machine_installed,
     .role = machine_role,
     .confirmed = machine_confirmed,
+    .helps = machine_helps,
     .failed = machine_failed,
 };
 

@@ -16,6 +16,7 @@
 #define DAMAGE_TEXT_SIZE (2 * (KEY_SIZE_MAX_BYTES + 1) + 256)
 
 static _Thread_local char damage_text[DAMAGE_TEXT_SIZE];
+static _Thread_local enum kv_table damage_table = KV_TABLES;
 
 static const char *const table_names[KV_TABLES] = {
     [KV_META] = "meta",
@@ -35,6 +36,7 @@ enum sg_err kv_corrupt(struct kv *kv, enum kv_table table, struct span key, cons
     struct span shown = span_of(key.p, key.n <= KEY_SIZE_MAX_BYTES ? key.n : KEY_SIZE_MAX_BYTES);
     (void)snprintf(damage_text, sizeof(damage_text), "store=%s table=%s key=%s reason=\"%s\"", kv->name,
                    kv_table_name(table), hex_text(shown, hex), why);
+    damage_table = table;
     logger_line(LOG_ERROR, NULL, "store.damaged_record", "%s", damage_text);
     return SG_CORRUPT;
 }
@@ -52,6 +54,11 @@ enum sg_err kv_newer(const char *fmt, ...)
 const char *kv_damage(void)
 {
     return damage_text;
+}
+
+enum kv_table kv_damage_table(void)
+{
+    return damage_table;
 }
 
 void kv_fail(struct kv *kv)

@@ -111,6 +111,8 @@ enum sg_err kv_newer(const char *fmt, ...) PRINTF_LIKE(1, 2);
  * log line: store, table, key in hexadecimal, why. "" when there was none. Valid
  * until the next one on this thread. */
 const char *kv_damage(void);
+/* The table that it was in; KV_TABLES when there was none. */
+enum kv_table kv_damage_table(void);
 
 /* A walk over the pairs whose keys start with a prefix, in order.
  *

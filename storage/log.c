@@ -4,6 +4,7 @@
  *   KV_LOG   group(8) index(8)  ->  term(8) type(1) data
  *   KV_META  'h' group(8)       ->  term(8) voted_for(8)
  *   KV_META  'm' group(8)       ->  index(8) term(8) conf_index(8) conf
+ *   KV_META  'd' group(8)       ->  applied(8) why
  *   KV_META  'n' name           ->  value
  *   KV_META  'f' ...            see kept.c
  */
@@ -261,6 +262,42 @@ enum sg_err log_mark_put(struct kv *kv, struct kv_txn *txn, uint64_t group, cons
     enum sg_err err = kv_put(kv, txn, KV_META, meta_key(key, 'm', group), span_bytes(&value));
     bytes_release(&value);
     return err;
+}
+
+enum sg_err log_distrust_get(struct kv *kv, struct kv_txn *txn, uint64_t group, uint64_t *applied,
+                             struct span *why)
+{
+    uint8_t buffer[META_KEY_SIZE];
+    struct span key = meta_key(buffer, 'd', group);
+    struct span value = SPAN_NONE;
+    enum sg_err err = kv_get(kv, txn, KV_META, key, &value);
+    if (err != SG_OK) {
+        return err;
+    }
+    if (value.n < 8) {
+        return kv_corrupt(kv, KV_META, key, "no distrust's size");
+    }
+    *applied = be64_get(value.p);
+    *why = span_of(value.p + 8, value.n - 8);
+    return SG_OK;
+}
+
+enum sg_err log_distrust_put(struct kv *kv, struct kv_txn *txn, uint64_t group, uint64_t applied,
+                             struct span why)
+{
+    uint8_t key[META_KEY_SIZE];
+    struct bytes value = BYTES_NONE;
+    be64_put(bytes_extend(&value, 8), applied);
+    bytes_append_span(&value, why);
+    enum sg_err err = kv_put(kv, txn, KV_META, meta_key(key, 'd', group), span_bytes(&value));
+    bytes_release(&value);
+    return err;
+}
+
+enum sg_err log_distrust_del(struct kv *kv, struct kv_txn *txn, uint64_t group)
+{
+    uint8_t key[META_KEY_SIZE];
+    return kv_del(kv, txn, KV_META, meta_key(key, 'd', group));
 }
 
 enum sg_err log_groups(struct kv *kv, struct kv_txn *txn, struct bytes *out)

@@ -69,6 +69,16 @@ MUST_USE enum sg_err log_mark_get(struct kv *kv, struct kv_txn *txn, uint64_t gr
 MUST_USE enum sg_err log_mark_put(struct kv *kv, struct kv_txn *txn, uint64_t group,
                                   const struct log_mark *mark);
 
+/* The state rows of the group are not to be read any more: found wrong when applied
+ * was the applied index, and to be replaced. why is for people; borrowed from the
+ * transaction when read. SG_NOTFOUND: they are good, as far as is known. */
+MUST_USE enum sg_err log_distrust_get(struct kv *kv, struct kv_txn *txn, uint64_t group, uint64_t *applied,
+                                      struct span *why);
+MUST_USE enum sg_err log_distrust_put(struct kv *kv, struct kv_txn *txn, uint64_t group, uint64_t applied,
+                                      struct span why);
+/* They were replaced. */
+MUST_USE enum sg_err log_distrust_del(struct kv *kv, struct kv_txn *txn, uint64_t group);
+
 /* Every group that has a hard state here, in order, also a damaged one (its
  * log_hard_state_get() then says so). Grows out (an array of uint64_t in
  * out->p, out->n in bytes). */

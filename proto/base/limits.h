@@ -52,6 +52,8 @@
 #define SCRUB_PAUSE_MS 20 /* with this between two. */
 #define SCRUB_RETRY_MS 200
 #define SCRUB_ASIDE_MAX_BYTES (1u << 20) /* Changes while one slice is read. */
+#define REBUILD_AGAIN_MS 10000           /* Rows that are wrong again so soon: this long it doesn't ask. */
+#define REBUILD_ASK_MS 500               /* A replica without good rows asks its leader for them. */
 #define PROPOSALS_MAX 64                 /* Of one group, not yet applied. */
 #define READS_MAX 4096                   /* Of one group, waiting for a majority. */
 #define SNAPSHOT_CHUNK_BYTES (256u << 10)

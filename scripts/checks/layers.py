@@ -25,7 +25,7 @@ NOT_WITHIN = {
 # Files of one directory from the bottom up: each calls only those before it, so that
 # no two of them have to be understood together.
 ORDERED = {
-    "shard/engine": """heap cache trail guards applied_row base conf persist send read scrub compare apply snapshot_take snapshot_send
+    "shard/engine": """heap cache trail guards applied_row base conf persist send read scrub compare rebuild apply snapshot_take snapshot_send
         snapshot_recv timer turn recv propose member load group""".split(),
 }
 

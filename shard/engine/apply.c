@@ -240,7 +240,8 @@ void apply_start(struct group *g)
     struct apply_item items[APPLY_ENTRIES_MAX];
     size_t size = 0;
     size_t n = 0;
-    if (g->applying != NULL || g->installing != NULL || g->raft.snapshot.installing || g->ran >= g->commit) {
+    if (g->rebuild.is_on || g->applying != NULL || g->installing != NULL || g->raft.snapshot.installing ||
+        g->ran >= g->commit) {
         return;
     }
     for (; n < APPLY_ENTRIES_MAX && g->ran + n < g->commit; n++) {
@@ -255,6 +256,7 @@ void apply_start(struct group *g)
     }
     struct apply_job *job = mem_zalloc(1, sizeof(*job) + n * sizeof(struct apply_item));
     job->base.g = g;
+    job->base.needs_rows = true;
     job->base.job.run = apply_run;
     job->base.job.ran = apply_ran;
     job->base.job.done = apply_done;

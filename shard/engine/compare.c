@@ -82,7 +82,7 @@ void compare_forget(struct group *g)
 
 static void odd(struct group *g, uint64_t index)
 {
-    group_fail(g, SG_CORRUPT, "its rows differ from those of the majority (index %" PRIu64 ")", index);
+    group_rows_lost(g, "its rows differ from those of the majority (index %" PRIu64 ")", index);
 }
 
 /* --- The follower --------------------------------------------------------------------- */
@@ -99,6 +99,9 @@ static bool learn_commit(struct group *g, const struct message_compare *q)
 
 static bool recv_question(struct group *g, uint64_t from, const struct message_compare *q)
 {
+    if (g->rebuild.is_on) {
+        return false;
+    }
     if (q->index <= g->ran) {
         answer(g, from, q->index);
         return false;
@@ -121,7 +124,7 @@ static void recv_differs(struct group *g, const struct message_compare *m)
 
 static bool leads(const struct group *g)
 {
-    return !g->stopped && g->raft.state == RAFT_LEADER;
+    return !g->stopped && !g->rebuild.is_on && g->raft.state == RAFT_LEADER;
 }
 
 /* What another term's leader found out is another leader's. */
@@ -284,6 +287,7 @@ static void recv_answer(struct group *g, uint64_t from, const struct message_com
     if (own->state == m->state) {
         c->same_index = m->index > c->same_index ? m->index : c->same_index;
         c->differs = false;
+        p->rebuilding = false;
         update_confirmed(g);
     } else {
         if (!c->differs) {

@@ -34,7 +34,8 @@ _Static_assert(RAFT_VERSION_NUMBER == 2201, "memory ownership and guards are tho
 struct group_job {
     struct writer_job job;
     struct group *g;
-    bool refused; /* run() did nothing: the group is damaged. */
+    bool refused;    /* run() did nothing: the group, or the rows it needs, are damaged. */
+    bool needs_rows; /* It works on the state rows: damage to them ends it, and not the group. */
 };
 
 /* Term and vote, a truncation and entries: what the steps of one turn want
@@ -130,11 +131,26 @@ struct reads {
     struct task timer;
 };
 
+/* rebuild.c: the rows are not to be believed, and the leader's are wanted. */
+struct rebuild {
+    bool is_on;
+    bool is_begun;      /* The turn has let go of what used the rows. */
+    bool is_due;        /* Ask, or give leadership away. */
+    bool is_installing; /* New ones are here, or with the writer. */
+    char *why;
+    uint64_t since_ms;
+    struct task timer;
+    uint64_t count;    /* Done so far, */
+    uint64_t ended_ms; /* the last one then. */
+    uint64_t helped;   /* Of a leader: the owner is to hear that this node gets our rows; 0: no. */
+};
+
 struct peer {
     uint64_t node;
     uint64_t read_round; /* It was of our term when it heard of this one. */
     uint64_t heard_ms;   /* Loop time of its last AppendEntries result; 0: never. */
     struct compared compared;
+    bool rebuilding; /* It wants our rows, and has not told of a state like ours since. */
     struct snapshot_sender *sender;
 };
 
@@ -208,6 +224,7 @@ struct group {
     struct compare compare;
     struct scrub scrub;
     struct reads reads;
+    struct rebuild rebuild;
 
     /* Role. */
     uint64_t ready_index; /* Applied up to here, a leader may act (I-8). */
@@ -227,6 +244,8 @@ struct group {
 
     /* Of the writer's thread; the loop reads damage after a done(). */
     uint64_t set_known_at, set_known; /* The set hash after applying this entry; at 0: not known. */
+    bool rows_damaged;                /* Or not to be believed: until they are replaced. */
+    char *rows_damage;                /* NULL: nobody met a damaged record. */
     bool damaged;                     /* Or of a later program: damage_err tells. */
     enum sg_err damage_err;
     char *damage;
@@ -239,6 +258,9 @@ void group_later(struct group *g);
 /* Stop for good: a damaged record or a broken engine. Only the first counts. The
  * turn that follows lets go of all that is under way. */
 void group_fail(struct group *g, enum sg_err err, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* The rows are wrong: believe them no more, and get the leader's (rebuild.c). Nothing
+ * happens when that is under way. The turn that follows lets go of what used them. */
+void group_rows_lost(struct group *g, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Submit a job; run and done must be set in base.job. */
 void group_job_submit(struct group *g, struct group_job *job, size_t size_bytes);
 /* At the start of run(): is the group damaged? Then return SG_OK. */
@@ -255,6 +277,8 @@ void proposal_push(struct proposal_list *list, struct proposal *p);
 struct proposal *proposal_pop(struct proposal_list *list);
 uint64_t role_leader(const struct group *g);
 bool role_is_ready(const struct group *g);
+/* The voter that is furthest; of equals one that was heard lately. 0: none. */
+uint64_t role_successor(struct group *g);
 struct role role_now(const struct group *g);
 
 /* --- conf.c --------------------------------------------------------------- */
@@ -327,6 +351,20 @@ bool compare_receive(struct group *g, uint64_t from, const struct message_compar
 void compare_look(struct group *g);
 void compare_timer_run(struct task *task);
 
+/* --- rebuild.c ------------------------------------------------------------ */
+
+/* Once, after START; why: they were wrong when the group was loaded, or NULL. */
+void rebuild_open(struct group *g, const char *why);
+/* Within a turn, when the rows were lost. */
+void rebuild_begin(struct group *g);
+void rebuild_stop(struct group *g);
+/* Ask the leader for its rows. */
+void rebuild_ask(struct group *g);
+/* May rows of this index and term take the place of ours, under our log? */
+bool rebuild_fits(const struct group *g, uint64_t index, uint64_t term);
+/* New rows are there. */
+void rebuild_end(struct group *g);
+
 /* --- apply.c, applied_row.c ----------------------------------------------- */
 
 /* What is committed to the machine, if nothing is on its way there. */
@@ -348,6 +386,8 @@ void snapshot_take_end(struct group *g);
 void snapshot_trim(struct group *g);
 /* libraft wants peer to have a snapshot. */
 void snapshot_send_start(struct group *g, uint64_t peer);
+/* The peer wants our rows, of index or later, and keeps its log. */
+void snapshot_send_rows(struct group *g, uint64_t peer, uint64_t index);
 void snapshot_send_ack(struct group *g, uint64_t from, const struct message_snapshot_ack *ack);
 /* The peer answered an AppendEntries: is its installation over? */
 void snapshot_send_heard(struct group *g, struct peer *p);
@@ -364,6 +404,9 @@ void snapshot_recv_submit(struct group *g);
 /* The PERSISTED_SNAPSHOT event for an installation that is durable; false: there is
  * none. From here on the group's own numbers are the snapshot's. */
 bool snapshot_recv_event(struct group *g, struct event *e);
+/* Rows that were installed under the log as it is, of which libraft hears nothing, are
+ * durable: they are ours from here on. false: there are none. */
+bool snapshot_recv_rows(struct group *g);
 /* Behind that step. */
 void snapshot_recv_end(struct group *g);
 /* Nothing more of the snapshot that is being received. */

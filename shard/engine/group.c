@@ -23,7 +23,16 @@ void group_stop(struct group *g)
 
 void group_damaged(struct group *g, enum sg_err err, const char *why)
 {
-    group_fail(g, err, "%s", why);
+    if (err == SG_CORRUPT) {
+        group_rows_lost(g, "%s", why);
+    } else {
+        group_fail(g, err, "%s", why);
+    }
+}
+
+void group_distrust(struct group *g, const char *reason)
+{
+    group_rows_lost(g, "an operator distrusts its rows: %s", reason);
 }
 
 bool group_is_idle(const struct group *g)
@@ -43,6 +52,8 @@ void group_free(struct group *g)
     cache_release(&g->cache);
     mem_free(g->why);
     mem_free(g->damage);
+    mem_free(g->rows_damage);
+    mem_free(g->rebuild.why);
     mem_free(g);
 }
 
@@ -162,6 +173,7 @@ enum sg_err group_open(const struct group_options *options, struct group **out, 
         (void)snprintf(why, why_size, "%s", g->why);
         goto err_after_load;
     }
+    rebuild_open(g, stored.distrust);
     load_release(&stored);
     timer_open(g);
     scrub_open(g);
@@ -199,6 +211,7 @@ static void status_replica(const struct group *g, const struct raft_server *serv
         if (leads && p->node == server->id) {
             out->is_recent = p->heard_ms != 0 && p->heard_ms + g->o.election_timeout_ms > now;
             out->installing = p->sender != NULL;
+            out->is_rebuilding = p->rebuilding;
         }
     }
 }
@@ -215,7 +228,9 @@ void group_status(const struct group *g, struct group_status *out)
         .is_ready = role_is_ready(g),
         .is_changing = g->raft.configuration_uncommitted_index != 0 || member_is_catching_up(g),
         .stopped = g->stopped,
-        .why = g->why == NULL ? "" : g->why,
+        .why = g->why != NULL           ? g->why
+               : g->rebuild.why != NULL ? g->rebuild.why
+                                        : "",
         .first_index = trail_first(&g->raft),
         .last_index = g->last_index,
         .commit_index = g->commit,
@@ -225,6 +240,8 @@ void group_status(const struct group *g, struct group_status *out)
         .digest = g->digest,
         .set = g->set,
         .elections = g->elections,
+        .is_rebuilding = g->rebuild.is_on,
+        .rebuilds = g->rebuild.count,
         .snapshots_sent = g->snapshots_sent,
         .snapshots_installed = g->snapshots_installed,
     };

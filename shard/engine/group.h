@@ -161,6 +161,7 @@ struct group_replica {
     uint64_t match_index; /* Known to the leader only; else 0. */
     bool is_recent;       /* Heard within an election timeout (leader only). */
     bool installing;      /* A snapshot is on its way to it (leader only). */
+    bool is_rebuilding;   /* Its rows were wrong, and it gets ours (leader only). */
 };
 
 struct group_status {
@@ -178,6 +179,8 @@ struct group_status {
     size_t replicas_count;
     uint64_t elections, snapshots_sent, snapshots_installed;
     uint64_t confirmed_index; /* Of a leader: a majority has its rows up to here (I-17). */
+    bool is_rebuilding;       /* This replica's rows are wrong: see why. The leader's are on their way. */
+    uint64_t rebuilds;        /* Done since it was opened. */
     bool is_undecided;        /* Of a leader: replicas differ, and no majority says who is right. */
 };
 void group_status(const struct group *g, struct group_status *out);
@@ -192,10 +195,15 @@ uint64_t group_ran(const struct group *g);
  * each time that more is known. Of a replica that does not lead: 0. */
 uint64_t group_confirm(struct group *g, uint64_t index);
 
-/* The owner found a damaged record (SG_CORRUPT) among the group's rows, or one of a
- * later program (SG_UNSUPPORTED): the group stops for good, as over a record the
- * engine found, so that another replica leads. */
+/* The owner found a damaged record (SG_CORRUPT) among the group's rows: this replica
+ * believes none of them any more and gets the leader's, as when the engine finds one;
+ * another replica leads meanwhile. Or one of a later program (SG_UNSUPPORTED): the
+ * group stops for good. */
 void group_damaged(struct group *g, enum sg_err err, const char *why);
+
+/* A person says that this replica's rows are not to be believed: it gets the
+ * leader's. Of a leader, whoever leads next. */
+void group_distrust(struct group *g, const char *reason);
 
 /* Stop timers and take no more events; proposals end with SG_STOPPED. */
 void group_stop(struct group *g);

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "proto/base/mem.h"
 #include "shard/engine/guards.h"
 
 struct loader {
@@ -64,17 +65,58 @@ static enum sg_err load_bounds(struct loader *l)
     return SG_OK;
 }
 
+/* The applied row can't be read, so nothing that it vouches for can. All that is
+ * known is that the rows were applied up to the snapshot mark at least. */
+static void distrust(struct loader *l, const char *why)
+{
+    l->s->applied = l->s->mark.index;
+    l->s->distrust = mem_strdup(why);
+}
+
+/* Before the first entry is applied there is no applied row, nor any other. */
+static enum sg_err judge_missing(struct loader *l, struct rows *rows)
+{
+    struct kv_cursor c;
+    rows_cursor(rows, &c, SPAN_NONE);
+    enum sg_err err = kv_next(&c);
+    kv_cursor_release(&c);
+    if (err != SG_OK && err != SG_NOTFOUND && err != SG_CORRUPT) {
+        return err;
+    }
+    if (err != SG_NOTFOUND || l->s->bounds.first != 1 || l->s->mark.index != 0) {
+        distrust(l, "the applied row is missing");
+    }
+    return SG_NOTFOUND;
+}
+
 static enum sg_err load_applied(struct loader *l)
 {
     struct stored *s = l->s;
     struct applied_row row;
     struct rows rows;
+    struct span why;
+    enum sg_err err = log_distrust_get(l->g->o.kv, l->txn, l->g->o.id, &s->applied, &why);
+    if (err == SG_OK) {
+        char text[256];
+        s->distrust = mem_strdup(span_cstr(why, text, sizeof(text)));
+        return s->applied < s->mark.index || s->applied > s->bounds.last
+                   ? corrupt(l, "the applied index is outside the log", s->applied)
+                   : SG_OK;
+    }
+    if (err != SG_NOTFOUND) {
+        return err;
+    }
     rows_init(&rows, l->g->o.kv, l->txn, l->g->o.id);
-    enum sg_err err = applied_row_get(&rows, &row);
+    err = applied_row_get(&rows, &row);
+    if (err == SG_NOTFOUND) {
+        err = judge_missing(l, &rows);
+    } else if (err == SG_CORRUPT) {
+        distrust(l, kv_damage());
+        err = SG_NOTFOUND;
+    }
     rows_release(&rows);
     if (err == SG_NOTFOUND) {
-        return s->bounds.first == 1 && s->mark.index == 0 ? SG_OK
-                                                          : corrupt(l, "the applied row is missing", 0);
+        return SG_OK;
     }
     if (err != SG_OK) {
         return err;
@@ -198,6 +240,7 @@ enum sg_err load_stored(struct group *g, struct stored *s, char *why, size_t why
 void load_release(struct stored *s)
 {
     raft_free(s->entries);
+    mem_free(s->distrust);
     bytes_release(&s->mark_conf);
     *s = (struct stored){0};
 }

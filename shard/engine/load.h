@@ -14,6 +14,7 @@ struct stored {
     struct digest digest;
     uint64_t set;
     bool has_set;
+    char *distrust;             /* Why the rows are not to be believed; NULL: they are. */
     struct raft_entry *entries; /* Of libraft's heap; terms, types, and changes behind the mark. */
     size_t entries_count;
 };

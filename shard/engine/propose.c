@@ -5,7 +5,7 @@ static enum sg_err may_propose(struct group *g, const struct proposal *p)
     if (g->stopped) {
         return SG_STOPPED;
     }
-    if (g->raft.state != RAFT_LEADER || raft_transferee(&g->raft) != 0) {
+    if (g->raft.state != RAFT_LEADER || raft_transferee(&g->raft) != 0 || g->rebuild.is_on) {
         return SG_NOTLEADER;
     }
     if (p->command.n > ENTRY_SIZE_MAX_BYTES) {
@@ -41,28 +41,6 @@ enum sg_err group_propose(struct group *g, struct proposal *p)
     return SG_OK;
 }
 
-/* The voter that is furthest; of equals one that was heard lately. */
-static uint64_t choose_transferee(struct group *g)
-{
-    uint64_t best = 0;
-    uint64_t best_match = 0;
-    uint64_t best_heard = 0;
-    for (unsigned i = 0; i < g->raft.configuration.n; i++) {
-        const struct raft_server *server = &g->raft.configuration.servers[i];
-        raft_index match = 0;
-        const struct peer *p = server->id == g->o.node ? NULL : group_peer(g, server->id);
-        if (p == NULL || server->role != RAFT_VOTER || raft_match_index(&g->raft, server->id, &match) != 0) {
-            continue;
-        }
-        if (best == 0 || match > best_match || (match == best_match && p->heard_ms > best_heard)) {
-            best = server->id;
-            best_match = match;
-            best_heard = p->heard_ms;
-        }
-    }
-    return best;
-}
-
 enum sg_err group_transfer(struct group *g, uint64_t node)
 {
     struct event e = {.raft.type = RAFT_TRANSFER};
@@ -75,7 +53,7 @@ enum sg_err group_transfer(struct group *g, uint64_t node)
     if (raft_transferee(&g->raft) != 0) {
         return SG_BUSY;
     }
-    node = node == 0 ? choose_transferee(g) : node;
+    node = node == 0 ? role_successor(g) : node;
     if (node == 0) {
         return SG_INVALID;
     }

@@ -277,6 +277,10 @@ void group_receive(struct group *g, uint64_t from, const struct message *m)
         read_receive(g, from, &m->read);
         break;
     case MESSAGE_COMPARE:
+        if (m->compare.kind == COMPARE_ROWS_WANTED && m->compare.term == g->raft.current_term &&
+            g->raft.state == RAFT_LEADER) {
+            snapshot_send_rows(g, from, m->compare.index);
+        }
         if (compare_receive(g, from, &m->compare)) {
             turn_tell_committed(g, m->compare.index);
             group_later(g);

@@ -148,7 +148,7 @@ void scrub_timer_run(struct task *task)
     if (g->stopped || s->slice != NULL) {
         return;
     }
-    if (g->installing != NULL || g->raft.snapshot.installing || g->applied == 0) {
+    if (g->rebuild.is_on || g->installing != NULL || g->raft.snapshot.installing || g->applied == 0) {
         s->is_active = false;
         again_after(g, every_ms(g));
         return;
@@ -203,8 +203,7 @@ static void pass_judge(struct group *g)
         g->scrub.passes++;
         return;
     }
-    group_fail(g, SG_CORRUPT,
-               "rows are missing or too many: they are not those that its set hash stands for");
+    group_rows_lost(g, "rows are missing or too many: they are not those that its set hash stands for");
 }
 
 static void slice_accept(struct group *g)
@@ -243,7 +242,7 @@ static void slice_look(struct group *g)
         char *damage = slice->damage;
         slice->damage = NULL;
         slice_drop(g, every_ms(g));
-        group_fail(g, SG_CORRUPT, "%s", damage);
+        group_rows_lost(g, "%s", damage);
         mem_free(damage);
     } else if (slice->err != SG_OK || slice->at < s->not_before || s->is_overrun || !s->is_active) {
         slice_drop(g, SCRUB_RETRY_MS);

@@ -28,6 +28,7 @@ struct install_job {
     struct digest digest;
     uint64_t set; /* By the applied row, if has_set. */
     bool has_set;
+    bool rows_only;   /* The log and its mark stay (rebuild.c). */
     struct bytes row; /* One row while it is copied. */
     bool is_submitted;
     bool is_durable; /* And not yet told to libraft. */
@@ -147,13 +148,31 @@ static bool stage_append(struct group *g, uint64_t from, const struct message_sn
     return true;
 }
 
+static void rows_gather(struct group *g);
+
+/* All is there for a replica whose rows are lost. true: libraft is not to hear of it:
+ * they come under the log as it is, or are of no use. Ahead of the log they are a
+ * snapshot like any other. */
+static bool is_for_rows(struct group *g)
+{
+    const struct snapshot_head *head = &g->stage->head;
+    if (!g->rebuild.is_on || head->index > g->last_index) {
+        return false;
+    }
+    if (rebuild_fits(g, head->index, head->term)) {
+        rows_gather(g);
+    }
+    snapshot_recv_stop(g);
+    return true;
+}
+
 bool snapshot_recv_chunk(struct group *g, uint64_t from, const struct message_snapshot_chunk *c)
 {
     if (!chunk_is_sane(c)) {
         logger_line(LOG_WARN, &g->scope, "message.malformed", "kind=snapshot_chunk from=%" PRIu64, from);
         return false;
     }
-    if (!guard_g7_may_install(&g->raft)) {
+    if (!guard_g7_may_install(&g->raft) || g->rebuild.is_installing) {
         return false; /* The sender's timer, or libraft, comes back to it. */
     }
     if (c->term < g->raft.current_term || (c->term == g->raft.current_term && g->raft.state == RAFT_LEADER)) {
@@ -165,7 +184,7 @@ bool snapshot_recv_chunk(struct group *g, uint64_t from, const struct message_sn
     if (!FAULT_BUG("snapshot-of-anybody") && (c->term != g->raft.current_term || role_leader(g) != from)) {
         return false;
     }
-    if (has_all(g, c)) {
+    if (!g->rebuild.is_on && has_all(g, c)) {
         send_ack(g, from, c, c->total_size);
         return false;
     }
@@ -190,7 +209,7 @@ bool snapshot_recv_chunk(struct group *g, uint64_t from, const struct message_sn
         send_ack(g, from, c, g->stage->received);
         return false;
     }
-    return stage_append(g, from, c);
+    return stage_append(g, from, c) && !is_for_rows(g);
 }
 
 /* --- The installation, on the writer ------------------------------------------------ */
@@ -312,6 +331,12 @@ static enum sg_err install_write(struct install_job *job, struct kv *kv, struct 
     uint64_t group = job->base.g->o.id;
     enum sg_err err = delete_rows(job, kv, txn);
     if (err == SG_OK) {
+        err = log_distrust_del(kv, txn, group);
+    }
+    if (err == SG_OK && job->rows_only) {
+        return put_rows(job, kv, txn);
+    }
+    if (err == SG_OK) {
         err = delete_log(job, kv, txn);
     }
     if (err == SG_OK) {
@@ -333,7 +358,14 @@ static enum sg_err install_run(struct writer_job *writer_job, struct kv *kv, str
         return SG_OK;
     }
     FAULT_POINT("engine.before-install");
-    return group_job_result(&job->base, install_write(job, kv, txn));
+    enum sg_err err = install_write(job, kv, txn);
+    if (err == SG_OK) {
+        struct group *g = job->base.g;
+        g->rows_damaged = false;
+        mem_free(g->rows_damage);
+        g->rows_damage = NULL;
+    }
+    return group_job_result(&job->base, err);
 }
 
 static void install_job_free(struct install_job *job)
@@ -354,10 +386,34 @@ static void install_done(struct writer_job *writer_job, enum sg_err err)
         group_later(g);
     } else {
         g->installing = NULL;
+        g->rebuild.is_installing = false;
         raft_configuration_close(&job->metadata.configuration);
         install_job_free(job);
     }
     group_job_end(g);
+}
+
+static struct install_job *install_job_new(struct group *g)
+{
+    struct snapshot_stage *stage = g->stage;
+    struct install_job *job = mem_zalloc(1, sizeof(*job));
+    CHECK(g->installing == NULL);
+    job->base.g = g;
+    job->base.job.run = install_run;
+    job->base.job.done = install_done;
+    job->head = stage->head;
+    job->spool = stage->spool;
+    stage->head.conf = BYTES_NONE;
+    stage->spool = NULL;
+    g->installing = job;
+    return job;
+}
+
+static void rows_gather(struct group *g)
+{
+    install_job_new(g)->rows_only = true;
+    g->rebuild.is_installing = true;
+    group_later(g);
 }
 
 /* libraft's log is the snapshot from the step on, and so is what the group knows of its log. */
@@ -365,22 +421,13 @@ void snapshot_recv_gather(struct group *g, const struct raft_update *u)
 {
     struct snapshot_stage *stage = g->stage;
     CHECK(stage != NULL);
-    CHECK(g->installing == NULL);
     CHECK(u->snapshot.metadata.index == stage->head.index);
-    struct install_job *job = mem_zalloc(1, sizeof(*job));
-    job->base.g = g;
-    job->base.job.run = install_run;
-    job->base.job.done = install_done;
-    job->head = stage->head;
-    job->spool = stage->spool;
+    struct install_job *job = install_job_new(g);
     job->metadata = u->snapshot.metadata;
-    stage->head.conf = BYTES_NONE;
-    stage->spool = NULL;
     persist_forget(g);
     cache_clear(&g->cache);
     conf_truncate(g, 0);
     g->last_index = job->head.index;
-    g->installing = job;
 }
 
 void snapshot_recv_submit(struct group *g)
@@ -393,12 +440,9 @@ void snapshot_recv_submit(struct group *g)
     }
 }
 
-bool snapshot_recv_event(struct group *g, struct event *e)
+/* The rows are those of the snapshot. */
+static void take_rows(struct group *g, const struct install_job *job)
 {
-    struct install_job *job = g->installing;
-    if (job == NULL || !job->is_durable) {
-        return false;
-    }
     g->applied = job->head.index;
     g->ran = g->applied;
     g->digest = job->digest;
@@ -408,6 +452,27 @@ bool snapshot_recv_event(struct group *g, struct event *e)
     scrub_forget(g);
     compare_note(g, g->applied, compare_state(&job->digest, job->set));
     g->commit = g->commit < g->applied ? g->applied : g->commit;
+    rebuild_end(g);
+}
+
+bool snapshot_recv_rows(struct group *g)
+{
+    struct install_job *job = g->installing;
+    if (job == NULL || !job->rows_only || !job->is_durable) {
+        return false;
+    }
+    take_rows(g, job);
+    snapshot_recv_end(g);
+    return true;
+}
+
+bool snapshot_recv_event(struct group *g, struct event *e)
+{
+    struct install_job *job = g->installing;
+    if (job == NULL || !job->is_durable) {
+        return false;
+    }
+    take_rows(g, job);
     g->mark_index = job->head.index;
     g->trimmed = job->head.index;
     g->log_bytes = 0;

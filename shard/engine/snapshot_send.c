@@ -12,9 +12,10 @@ struct snapshot_sender {
     uint64_t node;
     uint64_t term;
     uint64_t transfer_id;
-    bool reading; /* On WORKER_READ. */
-    bool ended;   /* Free it when the reading is over. */
-    bool counted; /* In *snapshot_senders. */
+    bool reading;   /* On WORKER_READ. */
+    bool rows_only; /* For a replica that keeps its log: it has the index already. */
+    bool ended;     /* Free it when the reading is over. */
+    bool counted;   /* In *snapshot_senders. */
     struct spool *spool;
     enum sg_err err; /* Of the reading. */
     char *damage;
@@ -231,7 +232,7 @@ static void sender_read_done(struct work *work)
     } else if (g->stopped) {
         sender_end(s);
     } else if (s->err == SG_CORRUPT) {
-        group_fail(g, SG_CORRUPT, "%s", s->damage);
+        group_rows_lost(g, "%s", s->damage);
         sender_end(s);
     } else if (s->err != SG_OK) {
         logger_line(LOG_WARN, &g->scope, "snapshot.abandoned", "to=%llu err=%s", (unsigned long long)s->node,
@@ -256,15 +257,16 @@ static bool take_place(struct group *g)
     return false;
 }
 
-void snapshot_send_start(struct group *g, uint64_t node)
+static bool start(struct group *g, uint64_t node, bool rows_only)
 {
     struct peer *p = group_peer(g, node);
-    if (p == NULL || p->sender != NULL || !take_place(g)) {
-        return; /* libraft asks again. */
+    if (p == NULL || p->sender != NULL || g->rebuild.is_on || !take_place(g)) {
+        return false; /* libraft, or the peer, asks again. */
     }
     struct snapshot_sender *s = mem_zalloc(1, sizeof(*s));
     s->g = g;
     s->node = node;
+    s->rows_only = rows_only;
     s->term = g->raft.current_term;
     s->transfer_id = loop_random(g->o.loop);
     s->spool = spool_new(g->o.spool_dir);
@@ -276,6 +278,28 @@ void snapshot_send_start(struct group *g, uint64_t node)
     p->sender = s;
     g->jobs_count++;
     loop_elsewhere(g->o.loop, WORKER_READ, &s->work);
+    return true;
+}
+
+void snapshot_send_start(struct group *g, uint64_t node)
+{
+    (void)start(g, node, false);
+}
+
+void snapshot_send_rows(struct group *g, uint64_t node, uint64_t index)
+{
+    bool is_replica = false;
+    for (unsigned i = 0; i < g->raft.configuration.n; i++) {
+        is_replica = is_replica || g->raft.configuration.servers[i].id == node;
+    }
+    if (!is_replica || g->rebuild.is_on || group_peer(g, node) == NULL) {
+        return;
+    }
+    group_peer(g, node)->rebuilding = true;
+    if (g->applied >= index && start(g, node, true)) {
+        g->rebuild.helped = node;
+        group_later(g);
+    }
 }
 
 static void delivered(struct snapshot_sender *s)
@@ -284,6 +308,10 @@ static void delivered(struct snapshot_sender *s)
     g->snapshots_sent++;
     logger_line(LOG_INFO, &g->scope, "snapshot.sent", "to=%llu index=%llu", (unsigned long long)s->node,
                 (unsigned long long)s->head.index);
+    if (s->rows_only) {
+        sender_end(s);
+        return;
+    }
     release_spool(s);
     /* Stays as a mark that the peer is busy with it. */
     loop_after(g->o.loop, &s->timer, SNAPSHOT_INSTALL_WAIT_MS);
@@ -321,7 +349,8 @@ void snapshot_send_ack(struct group *g, uint64_t from, const struct message_snap
 void snapshot_send_heard(struct group *g, struct peer *p)
 {
     raft_index match = 0;
-    if (p->sender == NULL || p->sender->reading || raft_match_index(&g->raft, p->node, &match) != 0) {
+    if (p->sender == NULL || p->sender->reading || p->sender->rows_only ||
+        raft_match_index(&g->raft, p->node, &match) != 0) {
         return;
     }
     if (match >= p->sender->head.index) {

@@ -108,12 +108,13 @@ void snapshot_take_maybe(struct group *g)
     } else if (behind > 0 && g->log_bytes > LOG_SIZE_SOFT_BYTES) {
         trailing = g->o.inflight_entries;
     }
-    if (trailing == 0 || g->marking != NULL || g->installing != NULL || g->raft.snapshot.installing ||
-        raft_commit_index(&g->raft) < g->applied) {
+    if (trailing == 0 || g->rebuild.is_on || g->marking != NULL || g->installing != NULL ||
+        g->raft.snapshot.installing || raft_commit_index(&g->raft) < g->applied) {
         return;
     }
     struct mark_job *job = mem_zalloc(1, sizeof(*job));
     job->base.g = g;
+    job->base.needs_rows = true;
     job->base.job.run = mark_run;
     job->base.job.done = mark_done;
     job->trailing = trailing;

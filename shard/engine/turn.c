@@ -245,6 +245,9 @@ static uint64_t step_what_is_due(struct group *g)
         }
         snapshot_take_end(g);
     }
+    if (!g->stopped && snapshot_recv_rows(g)) {
+        installed = g->applied;
+    }
     if (!g->stopped && g->installing != NULL) {
         struct event e = {0};
         if (snapshot_recv_event(g, &e)) {
@@ -258,6 +261,35 @@ static uint64_t step_what_is_due(struct group *g)
         (void)turn_step(g, &e);
     }
     return installed;
+}
+
+static void lose_proposals(struct group *g)
+{
+    while (g->waiting.head != NULL) {
+        proposal_push(&g->lost, proposal_pop(&g->waiting));
+    }
+}
+
+/* A replica without rows that it believes: lets go of what used them, then asks for
+ * the leader's, or gives leadership away. */
+static void rebuild(struct group *g)
+{
+    if (!g->rebuild.is_begun) {
+        rebuild_begin(g);
+        lose_proposals(g);
+        snapshot_send_stop_all(g);
+    }
+    if (!g->rebuild.is_due) {
+        return;
+    }
+    g->rebuild.is_due = false;
+    if (g->raft.state != RAFT_LEADER) {
+        rebuild_ask(g);
+    } else if (raft_transferee(&g->raft) == 0 && role_successor(g) != 0) {
+        struct event e = {.raft.type = RAFT_TRANSFER};
+        e.raft.transfer.server_id = role_successor(g);
+        (void)turn_step(g, &e); /* Refused: the timer comes again. */
+    }
 }
 
 /* The owner's callbacks: each may propose, which makes another turn, or stop the group. */
@@ -291,6 +323,13 @@ static void tell(struct group *g, uint64_t installed)
             m->ops->confirmed(m->impl, g->compare.confirmed);
         }
     }
+    if (!g->stopped && g->rebuild.helped != 0) {
+        uint64_t node = g->rebuild.helped;
+        g->rebuild.helped = 0;
+        if (m->ops->helps != NULL) {
+            m->ops->helps(m->impl, node);
+        }
+    }
     if (has_failed) {
         g->failed_told = true;
         m->ops->failed(m->impl, g->failed, g->why);
@@ -303,11 +342,10 @@ void turn_stop(struct group *g)
     loop_cancel(g->o.loop, &g->compare.timer);
     loop_cancel(g->o.loop, &g->reads.timer);
     scrub_stop(g);
+    rebuild_stop(g);
     send_drop(g);
     persist_drop(g);
-    while (g->waiting.head != NULL) {
-        proposal_push(&g->lost, proposal_pop(&g->waiting));
-    }
+    lose_proposals(g);
     snapshot_send_stop_all(g);
     snapshot_recv_drop(g);
     snapshot_take_end(g);
@@ -320,6 +358,9 @@ void turn_run(struct task *task)
     g->jobs_count++; /* A callback must not find the group idle and free it. */
     if (!g->stopped) {
         installed = step_what_is_due(g);
+    }
+    if (!g->stopped && g->rebuild.is_on) {
+        rebuild(g);
     }
     if (!g->stopped) {
         read_ask(g);

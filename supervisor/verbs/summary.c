@@ -142,6 +142,11 @@ static void fill_live(struct shard_summary *out, struct lane_slot *s)
     out->commit_index = st.group.commit_index;
     out->applied_index = st.group.applied_index;
     out->next_close_ms = st.next_close_ms;
+    if (st.group.is_rebuilding && out->why[0] == '\0') {
+        out->is_rebuilding = true;
+        (void)snprintf(out->why, sizeof out->why, "this replica had wrong rows and gets its leader's: %s",
+                       st.group.why);
+    }
     fill_uploads(out, &st);
 }
 
@@ -150,6 +155,9 @@ static void fill_rows(struct shard_summary *out, struct rows *rows, int64_t now_
 {
     struct counters_row counters;
 
+    if (out->is_rebuilding) {
+        return; /* Nothing of them is to be believed. */
+    }
     rows->group = out->group;
     fill_files(out, rows, now_ms);
     if (state_counters(rows, &counters) == SG_OK) {

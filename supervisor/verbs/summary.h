@@ -10,7 +10,8 @@ struct shard_summary {
     uint64_t pending_count;
     struct cents pending_debit, pending_credit;
     int64_t next_close_ms;
-    char why[256]; /* Why it is stopped or not open. */
+    char why[256];      /* Why it is stopped or not open, or rebuilds its rows. */
+    bool is_rebuilding; /* It gets its leader's rows, as its own were wrong. */
     /* Files on hold or overdue, uploads that fail again and again. */
     struct shard_trouble {
         const char *kind; /* "upload", "overdue" or "capacity". */

@@ -372,9 +372,10 @@ static void shards_done(struct call *c, const struct summary *s)
                                     (json_int_t)one->pending_count, "pending_debit_cents",
                                     (json_int_t)one->pending_debit.n, "pending_credit_cents",
                                     (json_int_t)one->pending_credit.n, "state",
-                                    one->why[0] != '\0' ? "stopped"
-                                    : one->leader == 0  ? "no-leader"
-                                                        : "ok",
+                                    one->is_rebuilding    ? "rebuilding"
+                                    : one->why[0] != '\0' ? "stopped"
+                                    : one->leader == 0    ? "no-leader"
+                                                          : "ok",
                                     "why", view_text(span_str(one->why)), "next_close",
                                     view_time(one->next_close_ms)));
     }

@@ -94,10 +94,27 @@ static void read_run(struct work *w)
     bytes_release(&answer.data);
 }
 
+/* A question may be the first to touch a damaged row. This replica then believes none
+ * of its rows any more, as if apply had met it, and whoever leads next answers. */
+static bool is_passed_on(struct call *c, const struct view *v)
+{
+    struct lane_slot *s = lane_slot(c->lane, c->request.routing_number.n);
+    if (v->err != SG_CORRUPT || c->request.kind == REQUEST_LOG_DUMP || s == NULL || s->shard == NULL) {
+        return false;
+    }
+    group_damaged(shard_group(s->shard), SG_CORRUPT, v->why);
+    call_retry(c, SG_NOTLEADER, v->why);
+    return true;
+}
+
 static void read_done(struct work *w)
 {
     struct shard_read *f = CONTAINER_OF(w, struct shard_read, work);
-    call_reply_made(f->call, &f->reply);
+    if (is_passed_on(f->call, &f->v.view)) {
+        bytes_release(&f->reply);
+    } else {
+        call_reply_made(f->call, &f->reply);
+    }
     mem_free(f);
 }
 

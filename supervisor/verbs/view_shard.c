@@ -182,9 +182,10 @@ static json_t *replicas_json(const struct view *v, const struct group_status *g)
                                                   : "standby",
                                     "match_index", known ? view_number(match) : json_null(), "lag",
                                     known ? view_number(g->last_index - match) : json_null(), "state",
-                                    r->installing ? "installing"
-                                    : known       ? "ok"
-                                                  : "unreachable"));
+                                    r->is_rebuilding ? "rebuilding"
+                                    : r->installing  ? "installing"
+                                    : known          ? "ok"
+                                                     : "unreachable"));
     }
     return list;
 }

@@ -83,6 +83,9 @@ static void applied_look(struct sim_host *h, unsigned number, struct group *g, s
     struct truth *t = &h->sim->checker->truth[number];
     uint64_t digest;
 
+    if (g->rebuild.is_on) {
+        return; /* It says nothing of its rows, and nothing of how far they go. */
+    }
     if (g->applied < r->applied) {
         sim_fail(h->sim, "I-2", "%s goes back from applied %" PRIu64 " to %" PRIu64, h->name, r->applied,
                  g->applied);

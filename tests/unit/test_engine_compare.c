@@ -97,7 +97,7 @@ static void the_odd_follower_is_told(void **state)
     uint64_t index = rig_status(r).applied_index;
     rig_forget_sent(r);
     tell(r, 3, COMPARE_ANSWER, index, own_state(r) + 1);
-    assert_false(rig_status(r).stopped); /* One against one: nobody can say. */
+    assert_false(rig_status(r).is_rebuilding); /* One against one: nobody can say. */
     assert_true(rig_status(r).is_undecided);
     rig_forget_sent(r);
     tell(r, 2, COMPARE_ANSWER, index, own_state(r));
@@ -106,21 +106,21 @@ static void the_odd_follower_is_told(void **state)
     assert_int_equal(m->compare.kind, COMPARE_DIFFERS);
     assert_true(m->compare.index == index);
     assert_true(m->compare.state == own_state(r));
-    assert_false(rig_status(r).stopped);
+    assert_false(rig_status(r).is_rebuilding);
     rig_free(r);
 }
 
-static void a_leader_against_two_stops(void **state)
+static void a_leader_against_two_rebuilds(void **state)
 {
     (void)state;
     struct rig *r = leader();
     uint64_t index = rig_status(r).applied_index;
     tell(r, 2, COMPARE_ANSWER, index, own_state(r) + 1);
     tell(r, 3, COMPARE_ANSWER, index, own_state(r) + 2); /* Nobody agrees with anybody. */
-    assert_false(rig_status(r).stopped);
+    assert_false(rig_status(r).is_rebuilding);
     tell(r, 3, COMPARE_ANSWER, index, own_state(r) + 1);
-    assert_true(rig_status(r).stopped);
-    assert_int_equal(r->failed, SG_CORRUPT);
+    assert_true(rig_status(r).is_rebuilding);
+    assert_false(rig_status(r).is_ready);
     rig_free(r);
 }
 
@@ -177,7 +177,7 @@ static void a_question_about_another_log_commits_nothing(void **state)
     rig_free(r);
 }
 
-static void the_odd_one_stops_when_told(void **state)
+static void the_odd_one_rebuilds_when_told(void **state)
 {
     (void)state;
     struct rig *r = rig_new(3);
@@ -187,10 +187,10 @@ static void the_odd_one_stops_when_told(void **state)
     uint64_t index = rig_status(r).applied_index;
     assert_true(index == 3);
     tell(r, 2, COMPARE_DIFFERS, index, own_state(r)); /* It does not. */
-    assert_false(rig_status(r).stopped);
+    assert_false(rig_status(r).is_rebuilding);
     tell(r, 2, COMPARE_DIFFERS, index, own_state(r) + 1);
-    assert_true(rig_status(r).stopped);
-    assert_int_equal(r->failed, SG_CORRUPT);
+    assert_true(rig_status(r).is_rebuilding);
+    assert_false(rig_status(r).is_ready);
     rig_free(r);
 }
 
@@ -201,11 +201,11 @@ int main(void)
         cmocka_unit_test(a_question_is_repeated),
         cmocka_unit_test(nobody_asks_when_all_is_known),
         cmocka_unit_test(the_odd_follower_is_told),
-        cmocka_unit_test(a_leader_against_two_stops),
+        cmocka_unit_test(a_leader_against_two_rebuilds),
         cmocka_unit_test(answers_of_another_term_are_dropped),
         cmocka_unit_test(a_question_brings_the_commit),
         cmocka_unit_test(a_question_about_another_log_commits_nothing),
-        cmocka_unit_test(the_odd_one_stops_when_told),
+        cmocka_unit_test(the_odd_one_rebuilds_when_told),
     };
     hash_init();
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -106,12 +106,7 @@ static void a_damaged_replica_passes_requests_on(void **state)
     size_t leader = node_world_leader(w, ABA_A, 1);
     node_check_ok(node_check_submit(w, 0, "a", ABA_A));
     struct lane_slot *s = node_world_slot(w, leader, ABA_A);
-    for (size_t n = 0; s->why[0] == '\0' && n < 4000; n++) {
-        /* All rows of all groups rot; what reads one stops. */
-        if (!mem_kv_flip_bit_at(node_world_disk(w, leader, 0), KV_STATE, n, 3)) {
-            break;
-        }
-    }
+    group_damaged(shard_group(s->shard), SG_UNSUPPORTED, "a record of a later program");
     assert_non_null(node_check_submit(w, leader, "b", ABA_A));
     node_world_advance(w, 3000);
     assert_string_not_equal(s->why, "");
@@ -129,6 +124,42 @@ static void a_damaged_replica_passes_requests_on(void **state)
         assert_true(
             node_check_has(r->json, i == leader ? "\"kind\":\"shard\"" : "of its replicas are stopped"));
     }
+    node_world_free(w);
+}
+
+/* All rows of all groups of the leader's node rot. Another replica leads at once, the
+ * node gets the rows anew, and nobody has to do anything. */
+static void damaged_rows_are_rebuilt(void **state)
+{
+    (void)state;
+    struct node_world *w = node_check_serving(1);
+    size_t leader = node_world_leader(w, ABA_A, 1);
+    node_check_ok(node_check_submit(w, 0, "a", ABA_A));
+    struct lane_slot *s = node_world_slot(w, leader, ABA_A);
+    size_t n = 0;
+    while (mem_kv_flip_bit_at(node_world_disk(w, leader, 0), KV_STATE, n, 3)) {
+        n++;
+    }
+    assert_true(n > 5);
+    assert_non_null(node_check_submit(w, leader, "b", ABA_A));
+    struct group_status before;
+    group_status(shard_group(s->shard), &before);
+    assert_true(before.is_rebuilding || before.rebuilds > 0);
+    node_world_advance(w, 5000);
+    struct group_status mine;
+    struct group_status others;
+    group_status(shard_group(s->shard), &mine);
+    group_status(shard_group(node_world_slot(w, (leader + 1) % 3, ABA_A)->shard), &others);
+    assert_string_equal(mine.why, "");
+    assert_false(mine.is_rebuilding);
+    assert_int_equal(mine.rebuilds, 1);
+    assert_int_equal(mine.applied_index, others.applied_index);
+    assert_memory_equal(&mine.digest, &others.digest, sizeof mine.digest);
+    assert_true(mine.set == others.set);
+    const struct reply *r = node_check_submit(w, leader, "a", ABA_A);
+    assert_int_equal(r->results[0].outcome, OUTCOME_FOLDED);
+    r = node_world_verb(w, leader, REQUEST_EVENTS, ABA_A, NULL);
+    assert_true(node_check_has(r->json, "had wrong rows")); /* People are told. */
     node_world_free(w);
 }
 
@@ -176,8 +207,12 @@ static void an_unreadable_catalog_is_not_an_empty_one(void **state)
     assert_non_null(node_world_apply(w, leader, SHARDS_AB));
     node_world_advance(w, 1000);
     mem_kv_set_fault(node_world_disk(w, leader, 0), NULL, NULL);
-    node_world_advance(w, 10000);
-    assert_true(node_world_node(w, leader)->catalog_failed);
+    node_world_advance(w, 2000 + REBUILD_AGAIN_MS);
+    struct group_status s;
+    group_status(node_world_node(w, leader)->catalog, &s);
+    assert_true(s.rebuilds > 0); /* It got the others' rows, */
+    assert_true(s.rebuilds < 3); /* and when those were unreadable, too, not at once again. */
+    assert_false(s.is_rebuilding);
     const struct reply *r = node_check_submit(w, leader, "a", ABA_A);
     node_check_ok(r);
     assert_int_equal(r->results[0].outcome, OUTCOME_ACCEPTED);
@@ -545,6 +580,7 @@ int main(void)
         cmocka_unit_test(parked_calls_go_on),
         cmocka_unit_test(a_minority_says_so_in_time),
         cmocka_unit_test(a_damaged_replica_passes_requests_on),
+        cmocka_unit_test(damaged_rows_are_rebuilt),
         cmocka_unit_test(a_leader_without_room_takes_nothing),
         cmocka_unit_test(an_unreadable_catalog_is_not_an_empty_one),
         cmocka_unit_test(repeats_what_may_be_repeated),
