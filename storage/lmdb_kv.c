@@ -1,4 +1,5 @@
 #include "storage/lmdb_store.h"
+#include "storage/lmdb_trap.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 
 #include <lmdb.h>
 
+#include "proto/base/limits.h"
 #include "proto/base/logger.h"
 #include "proto/base/limits.h"
 #include "proto/base/mem.h"
@@ -14,6 +16,7 @@
 #define FREE_PAGES_DBI 0 /* LMDB keeps its free pages in a table of its own. */
 
 #define READER_CHECK_BEGINS 1024
+#define CHECKSUM_ROOM 8 /* kv.c puts it behind a value. */
 #define IDLE_READERS 16 /* Kept at most. */
 
 struct table_cursor {
@@ -66,6 +69,21 @@ static struct span span_of_val(MDB_val v)
     return span_of(v.mv_data, v.mv_size);
 }
 
+/* A damaged page may tell of any size and place: too much is damage, and what leads
+ * out of the store traps here rather than in the reader. */
+static bool is_whole(MDB_val v)
+{
+    if (v.mv_size > RECORD_SIZE_MAX_BYTES + CHECKSUM_ROOM) {
+        return false;
+    }
+    const volatile uint8_t *bytes = v.mv_data;
+    if (v.mv_size > 0) {
+        (void)bytes[0];
+        (void)bytes[v.mv_size - 1];
+    }
+    return true;
+}
+
 /* A killed reader keeps its slot, and with it every page freed since. */
 static void check_readers(struct lmdb_store *s)
 {
@@ -87,7 +105,9 @@ static enum sg_err begin_write(struct lmdb_store *s, struct kv_txn **out)
     }
     struct kv_txn *txn = mem_zalloc(1, sizeof(*txn));
     txn->write = true;
+    lmdb_trap_begin(s->name, "begin", KV_TABLES, SPAN_NONE);
     int rc = mdb_txn_begin(s->env, NULL, 0, &txn->txn);
+    lmdb_trap_end();
     if (rc != 0) {
         mem_free(txn);
         atomic_store(&s->is_writing, false);
@@ -217,7 +237,9 @@ static enum sg_err lmdb_commit(void *impl, struct kv_txn *txn)
     struct lmdb_store *s = impl;
     CHECK(txn->write);
     atomic_fetch_sub(&s->open_count, 1);
+    lmdb_trap_begin(s->name, "commit", KV_TABLES, SPAN_NONE);
     int rc = mdb_txn_commit(txn->txn);
+    lmdb_trap_end();
     end_write(s, txn);
     return rc == 0 ? commit_result(s) : write_error(s, "commit", rc);
 }
@@ -228,7 +250,10 @@ static enum sg_err lmdb_get(void *impl, struct kv_txn *txn, enum kv_table table,
     struct lmdb_store *s = impl;
     MDB_val k = val_of(key);
     MDB_val v;
+    lmdb_trap_begin(s->name, "get", table, key);
     int rc = mdb_get(txn->txn, s->tables[table], &k, &v);
+    rc = rc == 0 && !is_whole(v) ? MDB_CORRUPTED : rc;
+    lmdb_trap_end();
     if (rc != 0) {
         return read_error(s, "get", rc);
     }
@@ -255,7 +280,9 @@ static enum sg_err lmdb_put(void *impl, struct kv_txn *txn, enum kv_table table,
     drop_cursor(txn, table);
     MDB_val k = val_of(key);
     MDB_val v = val_of(value);
+    lmdb_trap_begin(s->name, "put", table, key);
     int rc = mdb_put(txn->txn, s->tables[table], &k, &v, 0);
+    lmdb_trap_end();
     return rc == 0 ? SG_OK : write_error(s, "put", rc);
 }
 
@@ -265,7 +292,9 @@ static enum sg_err lmdb_del(void *impl, struct kv_txn *txn, enum kv_table table,
     CHECK(txn->write);
     drop_cursor(txn, table);
     MDB_val k = val_of(key);
+    lmdb_trap_begin(s->name, "del", table, key);
     int rc = mdb_del(txn->txn, s->tables[table], &k, NULL);
+    lmdb_trap_end();
     return rc == 0 || rc == MDB_NOTFOUND ? SG_OK : write_error(s, "del", rc);
 }
 
@@ -327,10 +356,15 @@ static enum sg_err lmdb_seek(void *impl, struct kv_txn *txn, enum kv_table table
     struct table_cursor *c = &txn->cursors[table];
     MDB_val k;
     MDB_val v;
+    lmdb_trap_begin(s->name, "seek", table, key);
     int rc = ready_cursor(s, txn, table);
     if (rc == 0) {
         rc = backwards ? seek_backwards(c, key, &k, &v) : seek_forwards(c, key, &k, &v);
     }
+    if (rc == 0 && (!is_whole(k) || !is_whole(v))) {
+        rc = MDB_CORRUPTED;
+    }
+    lmdb_trap_end();
     c->is_placed = rc == 0;
     if (rc != 0) {
         return read_error(s, "seek", rc);

@@ -14,6 +14,7 @@
 #include "proto/base/logger.h"
 #include "proto/base/mem.h"
 #include "storage/lmdb_store.h"
+#include "storage/lmdb_trap.h"
 
 #define LOCK_NAME "writer.lock"
 #define DATA_NAME "data.mdb" /* LMDB's. */
@@ -104,7 +105,10 @@ static int open_env(struct lmdb_store *s, const struct lmdb_options *options)
     rc = rc != 0 ? rc : mdb_env_set_maxdbs(s->env, KV_TABLES);
     rc = rc != 0 ? rc : mdb_env_set_mapsize(s->env, map_size);
     unsigned flags = MDB_NOTLS | (options->read_only ? (unsigned)MDB_RDONLY : 0);
-    return rc != 0 ? rc : mdb_env_open(s->env, options->dir, flags, 0600);
+    lmdb_trap_begin(s->name, "open", KV_TABLES, SPAN_NONE);
+    rc = rc != 0 ? rc : mdb_env_open(s->env, options->dir, flags, 0600);
+    lmdb_trap_end();
+    return rc;
 }
 
 static int extend_short_file(struct lmdb_store *s)
