@@ -20,7 +20,7 @@ enum sg_err group_read(struct group *g, struct group_read *r)
     if (g->stopped) {
         return SG_STOPPED;
     }
-    if (g->raft.state != RAFT_LEADER || g->ready_index == 0) {
+    if (g->raft.state != RAFT_LEADER || g->ready_index == 0 || g->rebuild.is_on) {
         return SG_NOTLEADER;
     }
     if (q->count >= READS_MAX) {
