@@ -31,6 +31,7 @@
 #define LEVEL_ATTEMPT_PLACE 2u  /* An attempt knows the settings it was claimed under. */
 #define LEVEL_SETTINGS_TIME 2u  /* The counters say when the settings came into force. */
 #define LEVEL_COMPARE 2u        /* Replicas answer for their rows (I-17); applied rows hold the set hash. */
+#define LEVEL_READ 2u           /* Leaders ask a majority before they answer questions. */
 #define LEVEL_ACCOUNT_BLANKS 2u /* An account may be typed with blanks, which go. */
 #define LEVEL_ORIGIN_ZEROS 2u   /* An immediate origin of zeros, as some banks ask for it. */
 /* A file's dates are counted from the day of sealing, its batches are what their

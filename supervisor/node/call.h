@@ -52,6 +52,7 @@ struct call {
         struct shard_submit submit;
         struct shard_command command;
         struct proposal proposal;
+        struct group_read read;
         uint64_t number;
         uint64_t started_ms;
         struct arena arena; /* Of the present try. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "proto/base/mem.h"
+#include "proto/level.h"
 #include "supervisor/node/call.h"
 #include "supervisor/node/node_impl.h"
 
@@ -345,6 +346,34 @@ static void call_unknown(struct call *c)
               nearest.n != 0 ? aba_text(nearest, near) : "", nearest.n != 0 ? "?)" : "");
 }
 
+/* A catalog leader that was replaced while it was paused does not know what was applied
+ * meanwhile: a majority is asked first, and then the model looked at once more. */
+static void unknown_confirmed(struct group_read *r, enum sg_err err)
+{
+    struct call *c = CONTAINER_OF(r, struct call, exec.read);
+    if (err != SG_OK) {
+        call_retry(c, SG_NOTLEADER, "the catalog's leader moved");
+    } else if (catalog_model_shard(c->node->model, c->request.routing_number) != NULL) {
+        call_locate(c);
+    } else {
+        call_unknown(c);
+    }
+}
+
+static void call_confirm_unknown(struct call *c)
+{
+    struct node *n = c->node;
+    if (c->lane->level < LEVEL_READ) {
+        call_unknown(c);
+        return;
+    }
+    c->exec.read = (struct group_read){.done = unknown_confirmed};
+    enum sg_err err = group_read(n->catalog, &c->exec.read);
+    if (err != SG_OK) {
+        call_retry(c, err == SG_BUSY ? SG_BUSY : SG_NOTLEADER, "the catalog's leader is busy or moved");
+    }
+}
+
 /* On the lane of the shard, with the replicas known. */
 static void call_go(struct call *c)
 {
@@ -381,7 +410,7 @@ static void call_locate(struct call *c)
         c->replicas_count = s->replicas_count;
         call_go(c);
     } else if (n->catalog_ready) {
-        call_unknown(c);
+        call_confirm_unknown(c);
     } else if (n->catalog_failed) {
         call_guess(c);
     } else if (catalog_guide(c) != 0) {

@@ -5,6 +5,7 @@
 
 #include "proto/base/fault.h"
 #include "proto/base/mem.h"
+#include "proto/level.h"
 #include "supervisor/verbs/json.h"
 #include "supervisor/verbs/table.h"
 #include "supervisor/verbs/verbs.h"
@@ -164,10 +165,35 @@ static void read_when_flushed(struct task *t)
     }
 }
 
+static void read_confirmed(struct group_read *r, enum sg_err err)
+{
+    struct call *c = CONTAINER_OF(r, struct call, exec.read);
+    struct lane_slot *s = lane_slot(c->lane, c->request.routing_number.n);
+
+    if (err == SG_OK && s != NULL && s->shard != NULL) {
+        read_start(c, s);
+    } else {
+        call_retry(c, SG_NOTLEADER, "leadership moved while a majority was asked");
+    }
+}
+
+/* Of the leader, once a majority has said that it still is one: the answer shows all
+ * that anybody was told before the question came. Programs of a lower level send no
+ * rounds back; there, as at a replica, the rows are taken as they are here. */
 void verb_read(struct call *c, struct lane_slot *s)
 {
     struct group_status status;
 
+    if (c->verb->facts.where == VERB_LEADER && c->lane->level >= LEVEL_READ) {
+        c->exec.read = (struct group_read){.done = read_confirmed};
+        enum sg_err err = group_read(shard_group(s->shard), &c->exec.read);
+        if (err == SG_BUSY) {
+            call_fail(c, SG_BUSY, "%d questions wait for this shard already: try again later", READS_MAX);
+        } else if (err != SG_OK) {
+            call_retry(c, SG_NOTLEADER, "this node leads it no more");
+        }
+        return;
+    }
     group_status(shard_group(s->shard), &status);
     c->exec.number = status.ran_index;
     c->task.run = read_when_flushed;

@@ -414,6 +414,7 @@ static const char *invariant_words(const char *number)
         {"R-3", "a leader has every committed entry"},
         {"R-4", "a committed entry never changes"},
         {"R-5", "a replica's voters are those of the newest change in its log"},
+        {"R-6", "an answer shows what was told before the question"},
         {"L-1", "when all faults have healed everything due goes out"},
         {"L-4", "a call of the client library ends when its time is over"},
         {"L-3", "no loop turn asks more of the store, however much is in it"},

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "proto/base/fault.h"
 #include "tests/support/node_check.h"
 
 #define CLOSE_MS 1795476600000 /* 2026-11-23 23:30 UTC: the window ND. */
@@ -156,6 +157,45 @@ static void a_preferred_node_takes_leadership_back(void **state)
     }
 }
 
+/* Does a leader that hears nobody answer a question? */
+static bool answers_alone(enum request_kind kind, uint32_t aba)
+{
+    struct node_world *w = node_check_serving(1);
+    size_t leader = node_world_leader(w, aba == ABA_A ? ABA_A : 0, 5000);
+    const struct request r = {.kind = kind, .routing_number = {aba}, .timeout_ms = 30000};
+    node_world_advance(w, 2000);
+    for (size_t other = 0; other < 3; other++) {
+        if (other != leader) {
+            node_world_cut(w, leader, other, true);
+            node_world_cut(w, other, leader, true);
+        }
+    }
+    size_t call = node_world_send(w, leader, &r);
+    node_world_advance(w, HEARTBEAT_MS); /* It still takes itself for the leader. */
+    bool alone = node_world_answers(w, call) > 0;
+    for (size_t other = 0; other < 3; other++) {
+        node_world_cut(w, leader, other, false);
+        node_world_cut(w, other, leader, false);
+    }
+    node_world_advance(w, 15000);
+    assert_int_equal(node_world_answers(w, call), 1);
+    assert_int_equal(node_world_answer(w, call)->err, aba == ABA_A ? SG_OK : SG_NOTFOUND);
+    node_world_free(w);
+    return alone;
+}
+
+/* Nor does the catalog's say that there is no such shard. */
+static void no_leader_answers_alone(void **state)
+{
+    (void)state;
+    assert_false(answers_alone(REQUEST_WINDOWS_LIST, ABA_A));
+    assert_false(answers_alone(REQUEST_WINDOWS_LIST, 91000019));
+    fault_set_bugs("read-without-round");
+    assert_true(answers_alone(REQUEST_WINDOWS_LIST, ABA_A));
+    assert_true(answers_alone(REQUEST_WINDOWS_LIST, 91000019));
+    fault_set_bugs("");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -164,6 +204,7 @@ int main(void)
         cmocka_unit_test(leadership_stays_near_a_cutoff),
         cmocka_unit_test(leadership_stays_while_a_file_goes_to_the_bank),
         cmocka_unit_test(a_preferred_node_takes_leadership_back),
+        cmocka_unit_test(no_leader_answers_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
