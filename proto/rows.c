@@ -142,6 +142,18 @@ static const struct wire_field counters_fields[] = {
     {20, WIRE_I64, COUNTERS_AT(settings_ms), 0, INT64_MAX},
 };
 
+#define EVENT_FIELD_AT(member) offsetof(struct event_field, member)
+static const struct wire_field event_field_fields[] = {
+    {1, WIRE_SPAN, EVENT_FIELD_AT(name), 1, NAME_SIZE_MAX},
+    {2, WIRE_SPAN, EVENT_FIELD_AT(text), 0, REASON_SIZE_MAX},
+    {3, WIRE_U64, EVENT_FIELD_AT(number), 0, UINT64_MAX},
+};
+static const struct wire_message event_field_message = {
+    &shardgate__v1__event_field__descriptor,
+    WIRE_TABLE(event_field_fields),
+    .size = sizeof(struct event_field),
+};
+
 #define EVENT_AT(member) offsetof(struct event_row, member)
 static const struct wire_field event_fields[] = {
     {2, WIRE_U64, EVENT_AT(cursor), 1, UINT64_MAX},
@@ -150,6 +162,7 @@ static const struct wire_field event_fields[] = {
     {5, WIRE_SPAN, EVENT_AT(kind), 1, NAME_SIZE_MAX},
     {6, WIRE_SPAN, EVENT_AT(subject), 0, EVENT_SUBJECT_SIZE_MAX},
     {7, WIRE_SPAN, EVENT_AT(text), 0, EVENT_TEXT_SIZE_MAX},
+    {8, WIRE_MANY, EVENT_AT(fields), 0, EVENT_FIELDS_MAX, &event_field_message, EVENT_AT(fields_count)},
 };
 
 #define ATTEMPT_AT(member) offsetof(struct attempt_row, member)
@@ -175,7 +188,7 @@ static const uint8_t fold_last[] = {0, 4, 4};
 static const uint8_t window_last[] = {0, 19, 19};
 static const uint8_t file_last[] = {0, 16, 17};
 static const uint8_t counters_last[] = {0, 18, 20};
-static const uint8_t event_last[] = {0, 7, 7};
+static const uint8_t event_last[] = {0, 7, 8};
 static const uint8_t attempt_last[] = {0, 7, 8};
 CHECK_STATIC(sizeof(counters_last) == LEVEL_MAX + 1, "a number for each level");
 

@@ -106,13 +106,21 @@ struct counters_row {
     int64_t settings_ms; /* When settings_version came into force; 0: a program that did not note it. */
 };
 
+struct event_field {
+    struct span name; /* "entries", "reason" ... */
+    struct span text; /* One of the two. */
+    uint64_t number;
+};
+
 struct event_row {
     uint64_t cursor;
     uint64_t index;
     int64_t time_ms;
-    struct span kind;    /* "transfer.accepted" (one a command), "window.closed", "file.sealed", ... */
-    struct span subject; /* Transfer id, window, file name; may be empty. */
-    struct span text;    /* For people. */
+    struct span kind;           /* "transfer.accepted" (one a command), "window.closed", "file.sealed", ... */
+    struct span subject;        /* Transfer id, window, file name; may be empty. */
+    struct span text;           /* For people; of level 1. */
+    struct event_field *fields; /* From level 2 on: what the sentence is made of (shard/state/event.h). */
+    size_t fields_count;
 };
 
 void transfer_row_encode(const struct transfer_row *r, struct bytes *out);

@@ -172,6 +172,7 @@
 #define REASON_SIZE_MAX 256        /* Kept of what a person or a bank said. */
 #define EVENT_SUBJECT_SIZE_MAX 160 /* A transfer id, a window, a file name. */
 #define EVENT_TEXT_SIZE_MAX 512
+#define EVENT_FIELDS_MAX 8
 
 /* --- Uploads ------------------------------------------------------------ */
 #define BANK_WORKERS 16 /* Requests to banks at once on one node. */

@@ -36,22 +36,37 @@ enum sg_err apply_same(struct apply *a, const char *fmt, ...)
     return SG_OK;
 }
 
-enum sg_err apply_event(struct apply *a, const char *kind, struct span subject, const char *fmt, ...)
+/* Rows of level 1 hold the sentence. */
+static void fill_text(struct apply *a, struct event_row *event)
 {
-    char text[EVENT_TEXT_SIZE_MAX + 1];
-    va_list args;
-    va_start(args, fmt);
-    (void)vsnprintf(text, sizeof(text), fmt, args);
-    va_end(args);
+    struct bytes sentence = BYTES_NONE;
+    event_sentence(event, &sentence);
+    event->text = apply_text(a, span_bytes(&sentence), EVENT_TEXT_SIZE_MAX);
+    event->fields = NULL;
+    event->fields_count = 0;
+    bytes_release(&sentence);
+}
 
+enum sg_err apply_event(struct apply *a, const char *kind, struct span subject,
+                        const struct event_field *fields, size_t fields_count)
+{
+    struct event_field kept[EVENT_FIELDS_MAX];
+    CHECK(fields_count <= EVENT_FIELDS_MAX);
     struct event_row event = {
         .cursor = a->counters.next_event,
         .index = a->index,
         .time_ms = FAULT_BUG("apply-reads-clock") ? FAULT_CLOCK_NS() : a->command->time_ms,
         .kind = span_str(kind),
         .subject = apply_text(a, subject, EVENT_SUBJECT_SIZE_MAX),
-        .text = apply_text(a, span_str(text), EVENT_TEXT_SIZE_MAX),
+        .fields = kept,
     };
+    for (size_t i = 0; i < fields_count; i++) {
+        kept[event.fields_count] = fields[i];
+        kept[event.fields_count++].text = apply_text(a, fields[i].text, REASON_SIZE_MAX);
+    }
+    if (a->command->level < LEVEL_EVENT_FIELDS) {
+        fill_text(a, &event);
+    }
     struct state_key key = key_number(TABLE_EVENTS, event.cursor);
     a->counters.next_event++;
     a->has_effect = true;

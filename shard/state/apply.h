@@ -10,6 +10,7 @@
 #ifndef SHARD_STATE_APPLY_H
 #define SHARD_STATE_APPLY_H
 
+#include "shard/state/event.h"
 #include "shard/state/store.h"
 
 struct apply {
@@ -38,10 +39,10 @@ MUST_USE enum sg_err apply_file(struct apply *a);
 enum sg_err apply_refuse(struct apply *a, enum sg_err err, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* Nothing to do: it was so already. Returns SG_OK. */
 enum sg_err apply_same(struct apply *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
-/* Append to the events; marks the command as one with an effect. The text is cut
- * off at its limit. SG_IO. */
-MUST_USE enum sg_err apply_event(struct apply *a, const char *kind, struct span subject, const char *fmt, ...)
-    PRINTF_LIKE(4, 5);
+/* Append to the events; marks the command as one with an effect. Fields are those that
+ * the kind's sentence names (event.c); texts are cut off at REASON_SIZE_MAX. SG_IO. */
+MUST_USE enum sg_err apply_event(struct apply *a, const char *kind, struct span subject,
+                                 const struct event_field *fields, size_t fields_count);
 
 /* A text of a person as it is kept: printable ASCII, at most size_max bytes. */
 struct span apply_text(struct apply *a, struct span text, size_t size_max);

@@ -49,8 +49,7 @@ static enum sg_err cancel_pending(struct apply *a, struct transfer_row *row, con
         return err;
     }
     struct span reason = apply_text(a, a->command->cancel.reason, REASON_SIZE_MAX);
-    return apply_event(a, "transfer.cancelled", t->id, "cancelled before its window closed%s" SPAN_FMT,
-                       reason.n > 0 ? ": " : "", SPAN_ARG(reason));
+    return apply_event(a, "transfer.cancelled", t->id, EVENT_FIELDS(event_span("reason", reason)));
 }
 
 static enum sg_err judge_pending(struct apply *a, struct transfer_row *row)

@@ -18,5 +18,5 @@ enum sg_err apply_level(struct apply *a)
     }
     a->counters.level = to;
     return apply_event(a, "level.changed", span_str(aba_text((struct aba){(uint32_t)a->rows->group}, aba)),
-                       "level %u", to);
+                       EVENT_FIELDS(event_number("level", to)));
 }

@@ -335,20 +335,19 @@ static enum sg_err seal(struct apply *a, struct sealing *s)
         return err;
     }
     advance_counters(a, s->seal);
-    err = apply_event(a, "file.sealed", s->seal->name,
-                      "file %llu of window %s by " SPAN_FMT ": %u entries, debit %s, credit %s",
-                      (unsigned long long)s->seal->file, apply_window_text(a, &s->window.id),
-                      SPAN_ARG(s->seal->built_by), s->sum.entries, apply_cents_text(a, s->sum.debit),
-                      apply_cents_text(a, s->sum.credit));
+    err =
+        apply_event(a, "file.sealed", s->seal->name,
+                    EVENT_FIELDS(event_number("file", s->seal->file),
+                                 event_text("window", apply_window_text(a, &s->window.id)),
+                                 event_span("by", s->seal->built_by), event_number("entries", s->sum.entries),
+                                 event_cents("debit", s->sum.debit), event_cents("credit", s->sum.credit)));
     if (err != SG_OK || s->same_day_late_count == 0) {
         return err;
     }
     char day[DAY_TEXT_SIZE];
-    return apply_event(
-        a, "file.same_day_late", s->seal->name,
-        "%u entries are too late to go the same day: the file was sealed after the last same-day "
-        "deadline of %s, they are dated the next banking day",
-        s->same_day_late_count, day_text(s->seal->creation_day, day));
+    return apply_event(a, "file.same_day_late", s->seal->name,
+                       EVENT_FIELDS(event_number("entries", s->same_day_late_count),
+                                    event_text("day", day_text(s->seal->creation_day, day))));
 }
 
 enum sg_err apply_seal(struct apply *a)

@@ -27,7 +27,7 @@ static enum sg_err store_settings(struct apply *a, uint64_t version)
     a->counters.settings_version = version;
     a->counters.settings_ms = a->command->level >= LEVEL_SETTINGS_TIME ? a->command->time_ms : 0;
     return apply_event(a, "settings.changed", span_str(aba_text((struct aba){(uint32_t)a->rows->group}, aba)),
-                       "settings version %llu", (unsigned long long)version);
+                       EVENT_FIELDS(event_number("version", version)));
 }
 
 enum sg_err apply_settings(struct apply *a)

@@ -148,9 +148,9 @@ static enum sg_err submit_all(struct apply *a, struct submission *s)
     if (s->count == 0) {
         return SG_OK;
     }
-    return apply_event(a, "transfer.accepted", SPAN_NONE, "%llu transfers accepted: debit %s, credit %s",
-                       (unsigned long long)s->count, apply_cents_text(a, s->debit),
-                       apply_cents_text(a, s->credit));
+    return apply_event(a, "transfer.accepted", SPAN_NONE,
+                       EVENT_FIELDS(event_number("count", s->count), event_cents("debit", s->debit),
+                                    event_cents("credit", s->credit)));
 }
 
 enum sg_err apply_submit(struct apply *a)

@@ -19,11 +19,6 @@ static enum sg_err refuse_state(struct apply *a, const struct file_row *f, const
                         file_resolve_name(f->resolve));
 }
 
-static const char *node_text(struct apply *a)
-{
-    return arena_cstr(a->arena, apply_text(a, a->command->node, NAME_SIZE_MAX));
-}
-
 static enum sg_err get_attempt(struct apply *a, const struct file_row *f, uint64_t attempt,
                                struct attempt_row *out)
 {
@@ -75,7 +70,8 @@ static enum sg_err apply_claim(struct apply *a, struct file_row *f)
     if (err != SG_OK) {
         return err;
     }
-    return apply_event(a, "file.claimed", f->seal.name, "attempt %" PRIu64 " by %s", a->index, node_text(a));
+    return apply_event(a, "file.claimed", f->seal.name,
+                       EVENT_FIELDS(event_number("attempt", a->index), event_span("by", a->command->node)));
 }
 
 /* Why this STAGED must not count, or NULL. */
@@ -125,7 +121,8 @@ static enum sg_err apply_staged(struct apply *a, struct file_row *f)
     if (err != SG_OK) {
         return err;
     }
-    return apply_event(a, "file.staged", f->seal.name, "attempt %" PRIu64 " by %s", number, node_text(a));
+    return apply_event(a, "file.staged", f->seal.name,
+                       EVENT_FIELDS(event_number("attempt", number), event_span("by", a->command->node)));
 }
 
 /* What the evidence means for those who wanted something else. */
@@ -133,11 +130,11 @@ static const char *uploaded_note(const struct file_row *f)
 {
     switch (f->resolve) {
     case FILE_RESOLVE_UPLOADED:
-        return "; as the operator said";
+        return "as_said";
     case FILE_RESOLVE_ABANDONED:
-        return "; the evidence overrules the operator, who said abandoned";
+        return "overruled";
     case FILE_RESOLVE_NONE:
-        return f->cancel_wanted ? "; the cancel came too late" : "";
+        return f->cancel_wanted ? "cancel_late" : "plain";
     case FILE_RESOLVES:
         break;
     }
@@ -166,8 +163,9 @@ static enum sg_err apply_uploaded(struct apply *a, struct file_row *f)
     if (err != SG_OK) {
         return err;
     }
-    return apply_event(a, "file.uploaded", f->seal.name, "attempt %" PRIu64 " by %s%s", number, node_text(a),
-                       note);
+    return apply_event(a, "file.uploaded", f->seal.name,
+                       EVENT_FIELDS(event_number("attempt", number), event_span("by", a->command->node),
+                                    event_number(note, 1)));
 }
 
 /* --- The end of a file that never reached the bank --------------------------------- */
@@ -210,7 +208,7 @@ static enum sg_err cancel_members(struct apply *a, uint64_t file)
 }
 
 /* For good: the file will never be delivered and its transfers are cancelled.
- * note: added to the event. */
+ * note: a field of the event that says how; "plain": nothing to add. */
 static enum sg_err abandon_file(struct apply *a, struct file_row *f, const char *note)
 {
     f->staged_attempt = 0;
@@ -225,8 +223,8 @@ static enum sg_err abandon_file(struct apply *a, struct file_row *f, const char 
         return err;
     }
     return apply_event(a, "file.abandoned", f->seal.name,
-                       "not delivered, its %u transfers are cancelled%s" SPAN_FMT "%s",
-                       f->seal.totals.entries, f->reason.n > 0 ? ": " : "", SPAN_ARG(f->reason), note);
+                       EVENT_FIELDS(event_number("entries", f->seal.totals.entries),
+                                    event_span("reason", f->reason), event_number(note, 1)));
 }
 
 /* The operator has looked at the bank: what it has is not our copy. */
@@ -240,8 +238,8 @@ static enum sg_err resolve_uploaded(struct apply *a, struct file_row *f, const c
     if (err != SG_OK) {
         return err;
     }
-    return apply_event(a, "file.resolved", f->seal.name, "an operator found it at the bank%s" SPAN_FMT "%s",
-                       f->reason.n > 0 ? ": " : "", SPAN_ARG(f->reason), note);
+    return apply_event(a, "file.resolved", f->seal.name,
+                       EVENT_FIELDS(event_span("reason", f->reason), event_number(note, 1)));
 }
 
 /* The operator's word becomes the file's end. Only when no staged copy is left
@@ -263,7 +261,7 @@ static enum sg_err seal_again(struct apply *a, struct file_row *f, uint64_t numb
         return err;
     }
     return apply_event(a, "file.attempt_abandoned", f->seal.name,
-                       "attempt %" PRIu64 " was taken back, the file goes out with a new one", number);
+                       EVENT_FIELDS(event_number("attempt", number)));
 }
 
 static enum sg_err apply_abandoned(struct apply *a, struct file_row *f)
@@ -289,9 +287,9 @@ static enum sg_err apply_abandoned(struct apply *a, struct file_row *f)
         return err;
     }
     if (f->resolve != FILE_RESOLVE_NONE) {
-        return end_resolve(a, f, "; its staged copy was taken back");
+        return end_resolve(a, f, "taken_back");
     }
-    return f->cancel_wanted ? abandon_file(a, f, "") : seal_again(a, f, number);
+    return f->cancel_wanted ? abandon_file(a, f, "plain") : seal_again(a, f, number);
 }
 
 /* --- What people and doubt bring ---------------------------------------------------- */
@@ -314,7 +312,7 @@ static enum sg_err apply_hold(struct apply *a, struct file_row *f)
         if (!a->command->file.resolving || number != f->staged_attempt) {
             return refuse_state(a, f, "hold");
         }
-        return end_resolve(a, f, "; nothing is left in staging to tell");
+        return end_resolve(a, f, "staging_empty");
     }
     f->reason = apply_text(a, a->command->file.reason, REASON_SIZE_MAX);
     file_move(f, FILE_HOLD);
@@ -322,8 +320,7 @@ static enum sg_err apply_hold(struct apply *a, struct file_row *f)
     if (err != SG_OK) {
         return err;
     }
-    return apply_event(a, "file.hold", f->seal.name, "an operator must decide: " SPAN_FMT,
-                       SPAN_ARG(f->reason));
+    return apply_event(a, "file.hold", f->seal.name, EVENT_FIELDS(event_span("reason", f->reason)));
 }
 
 /* W, D and the rests of other attempts are removed, T stayed absent. */
@@ -359,8 +356,7 @@ static enum sg_err apply_verified(struct apply *a, struct file_row *f)
         return err;
     }
     return apply_event(a, "file.verified", f->seal.name,
-                       f->state == FILE_UPLOADED ? "the upload stood its test, the traces of it are removed"
-                                                 : "the traces of what was not delivered are removed");
+                       EVENT_FIELDS(event_number(file_state_name(f->state), 1)));
 }
 
 /* Step D: what is staged can only be taken back at the bank, by its leader. */
@@ -372,8 +368,7 @@ static enum sg_err want_cancel(struct apply *a, struct file_row *f)
     if (err != SG_OK) {
         return err;
     }
-    return apply_event(a, "file.cancel_wanted", f->seal.name, "staged already: taking it back%s" SPAN_FMT,
-                       f->reason.n > 0 ? ": " : "", SPAN_ARG(f->reason));
+    return apply_event(a, "file.cancel_wanted", f->seal.name, EVENT_FIELDS(event_span("reason", f->reason)));
 }
 
 static enum sg_err apply_file_cancel(struct apply *a, struct file_row *f)
@@ -383,7 +378,7 @@ static enum sg_err apply_file_cancel(struct apply *a, struct file_row *f)
     case FILE_SEALED:
     case FILE_CLAIMED:
         f->reason = apply_text(a, a->command->file.reason, REASON_SIZE_MAX);
-        return abandon_file(a, f, "");
+        return abandon_file(a, f, "plain");
     case FILE_STAGED:
         if (f->resolve == FILE_RESOLVE_UPLOADED) {
             return refuse_state(a, f, "cancel");
@@ -414,9 +409,9 @@ static enum sg_err begin_resolve(struct apply *a, struct file_row *f)
     if (err != SG_OK) {
         return err;
     }
+    const char *as = file_resolve_name(f->resolve);
     return apply_event(a, "file.resolving", f->seal.name,
-                       "as %s: its staged copy is taken back first%s" SPAN_FMT, file_resolve_name(f->resolve),
-                       f->reason.n > 0 ? ": " : "", SPAN_ARG(f->reason));
+                       EVENT_FIELDS(event_text("as", as), event_span("reason", f->reason)));
 }
 
 static enum sg_err apply_resolve(struct apply *a, struct file_row *f)
@@ -436,7 +431,7 @@ static enum sg_err apply_resolve(struct apply *a, struct file_row *f)
     f->resolve = as;
     f->reason = apply_text(a, a->command->file.reason, REASON_SIZE_MAX);
     if (f->staged_attempt == 0 || FAULT_BUG("resolve-at-once")) {
-        return end_resolve(a, f, "");
+        return end_resolve(a, f, "plain");
     }
     return begin_resolve(a, f);
 }
@@ -444,7 +439,7 @@ static enum sg_err apply_resolve(struct apply *a, struct file_row *f)
 static enum sg_err apply_alert(struct apply *a, struct span subject)
 {
     struct span reason = apply_text(a, a->command->file.reason, REASON_SIZE_MAX);
-    return apply_event(a, "alert", subject, SPAN_FMT, SPAN_ARG(reason));
+    return apply_event(a, "alert", subject, EVENT_FIELDS(event_span("reason", reason)));
 }
 
 static enum sg_err apply_to(struct apply *a, struct file_row *f)

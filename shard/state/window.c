@@ -90,23 +90,23 @@ enum sg_err apply_close(struct apply *a)
     }
     struct span reason = apply_text(a, c->close.reason, REASON_SIZE_MAX);
     return apply_event(a, "window.closed", span_str(apply_window_text(a, &row.id)),
-                       "closed%s%s%s with %llu transfers pending%s" SPAN_FMT, row.manual ? " by hand" : "",
-                       row.late ? " late" : "", row.hold ? ", its files on hold," : "",
-                       (unsigned long long)a->counters.pending_count, reason.n > 0 ? ": " : "",
-                       SPAN_ARG(reason));
+                       EVENT_FIELDS(event_number("manual", row.manual), event_number("late", row.late),
+                                    event_number("hold", row.hold),
+                                    event_number("pending", a->counters.pending_count),
+                                    event_span("reason", reason)));
 }
 
-static const char *missed_text(enum missed_outcome outcome)
+static const char *missed_field(enum missed_outcome outcome)
 {
     switch (outcome) {
     case MISSED_TO_NEXT:
-        return "its transfers go into the next window";
+        return "to_next";
     case MISSED_CLOSED_LATE:
-        return "it is closed late";
+        return "closed_late";
     case MISSED_HELD:
-        return "its files are held";
+        return "held";
     }
-    return "";
+    check_failed(__FILE__, __LINE__, "a decoded command has an outcome");
 }
 
 /* A row only when the window will never close: otherwise CLOSE makes it. */
@@ -140,7 +140,7 @@ enum sg_err apply_missed(struct apply *a)
         return err;
     }
     return apply_event(a, "window.missed", span_str(apply_window_text(a, id)),
-                       "nobody could close it in time: %s", missed_text(a->command->missed.outcome));
+                       EVENT_FIELDS(event_number(missed_field(a->command->missed.outcome), 1)));
 }
 
 static enum sg_err finish_window(struct apply *a, struct window_row *row)
@@ -154,9 +154,9 @@ static enum sg_err finish_window(struct apply *a, struct window_row *row)
         return err;
     }
     return apply_event(a, "window.sealed", span_str(apply_window_text(a, &row->id)),
-                       "%llu entries in %llu files: debit %s, credit %s", (unsigned long long)row->entries,
-                       (unsigned long long)row->files_count, apply_cents_text(a, row->debit),
-                       apply_cents_text(a, row->credit));
+                       EVENT_FIELDS(event_number("entries", row->entries),
+                                    event_number("files", row->files_count), event_cents("debit", row->debit),
+                                    event_cents("credit", row->credit)));
 }
 
 enum sg_err apply_window_done(struct apply *a)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "shard/engine/group.h"
+#include "shard/state/event.h"
 #include "storage/log.h"
 #include "supervisor/verbs/view_parts.h"
 
@@ -44,10 +45,13 @@ json_t *view_events(struct view *v, uint64_t after)
     }
     list = json_array();
     for (size_t i = 0; i < count; i++) {
+        struct bytes text = BYTES_NONE;
+        event_sentence(&rows[i], &text);
         view_append(list, json_pack("{s:I,s:I,s:o,s:o,s:o,s:o}", "cursor", (json_int_t)rows[i].cursor,
                                     "index", (json_int_t)rows[i].index, "time", view_time(rows[i].time_ms),
                                     "kind", view_text(rows[i].kind), "subject", view_text(rows[i].subject),
-                                    "text", view_text(rows[i].text)));
+                                    "text", view_text(span_bytes(&text))));
+        bytes_release(&text);
     }
     arena_release(&a);
     json_t *answer = view_page("events", list, page.next, page.more);

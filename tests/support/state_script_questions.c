@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shard/state/event.h"
 #include "tests/support/state_script.h"
 
 /* --- Questions -------------------------------------------------------------------------- */
@@ -208,7 +209,11 @@ static enum sg_err show_events(struct script *s, struct rows *rows)
         bytes_printf(&s->out, "%llu at %llu %s", (unsigned long long)list[i].cursor,
                      (unsigned long long)list[i].index, span_cstr(list[i].kind, text, sizeof(text)));
         bytes_printf(&s->out, " [%s]", span_cstr(list[i].subject, text, sizeof(text)));
-        bytes_printf(&s->out, " %s\n", span_cstr(list[i].text, text, sizeof(text)));
+        struct bytes sentence = BYTES_NONE;
+        event_sentence(&list[i], &sentence);
+        bytes_printf(&s->out, " %s%s\n", list[i].fields_count > 0 ? "(fields) " : "",
+                     span_cstr(span_bytes(&sentence), text, sizeof(text)));
+        bytes_release(&sentence);
     }
     return err;
 }

@@ -67,6 +67,10 @@ static struct file_row sample_file(void)
 
 static union row sample(enum row_kind kind)
 {
+    static struct event_field fields[2] = {{{NULL, 0}, {NULL, 0}, 7}, {{NULL, 0}, {NULL, 0}, 0}};
+    fields[0].name = span_str("entries");
+    fields[1].name = span_str("by");
+    fields[1].text = span_str("n1");
     union row r;
     memset(&r, 0, sizeof(r));
     switch (kind) {
@@ -111,7 +115,8 @@ static union row sample(enum row_kind kind)
                                            {12}, {13}, {14}, {15}, {16}, {17}, 18, 2, 19};
         break;
     case ROW_EVENT:
-        r.event = (struct event_row){1, 2, 3, span_str("file.sealed"), span_str("F"), span_str("3 entries")};
+        r.event = (struct event_row){
+            1, 2, 3, span_str("file.sealed"), span_str("F"), span_str("3 entries"), fields, 2};
         break;
     case ROW_KINDS:
         break;

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "shard/state/event.h"
 #include "tests/support/duty_world.h"
 
 #define MINUTE_MS UINT64_C(60000)
@@ -48,8 +49,11 @@ static size_t alerts(struct world *w, const char *text)
     assert_int_equal(state_events(&r.rows, 0, 10000, &a, &events, &count), SG_OK);
     for (size_t i = 0; i < count; i++) {
         char line[512];
+        struct bytes sentence = BYTES_NONE;
+        event_sentence(&events[i], &sentence);
         found += span_is(events[i].kind, "alert") &&
-                 strstr(span_cstr(events[i].text, line, sizeof line), text) != NULL;
+                 strstr(span_cstr(span_bytes(&sentence), line, sizeof line), text) != NULL;
+        bytes_release(&sentence);
     }
     duty_read_end(&r);
     arena_release(&a);
