@@ -106,6 +106,25 @@ static void g2_a_change_is_alone_in_its_message(void **state)
 
 /* A second change tells that the first is committed: what takes the second back
  * must leave the first. */
+/* What replaces a log from a change on replaces the change. */
+static void a_change_at_the_cut_is_forgotten(void **state)
+{
+    static const uint64_t terms[] = {3};
+    (void)state;
+    struct rig *r = rig_new(3);
+    assert_int_equal(rig_open(r), SG_OK);
+    append_change(r, 2, 2, 1, 1, 1); /* 2: command, 3: change. */
+    assert_int_equal(r->group->changes_count, 1);
+    rig_append(r, 3, 3, 2, 2, 1, terms, 1); /* Another 3. */
+    rig_run(r);
+    assert_int_equal(r->group->changes_count, 0);
+    rig_append(r, 3, 3, 3, 3, 3, NULL, 0); /* Which is committed. */
+    rig_run(r);
+    assert_int_equal(rig_status(r).applied_index, 3);
+    assert_int_equal(rig_status(r).replicas_count, 3);
+    rig_free(r);
+}
+
 static bool g2_forgets_the_first(void)
 {
     static const uint64_t terms[] = {3};
@@ -469,6 +488,7 @@ int main(void)
         cmocka_unit_test(g2_a_change_is_alone_in_its_message),
         cmocka_unit_test(g2_the_change_before_is_committed),
         cmocka_unit_test(g2_a_change_commits),
+        cmocka_unit_test(a_change_at_the_cut_is_forgotten),
         cmocka_unit_test(g3_commit_never_goes_back),
         cmocka_unit_test(g4_no_change_before_an_own_entry),
         cmocka_unit_test(g5_never_a_sole_voter),

@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -157,6 +158,64 @@ static void what_stops_within_a_turn_tells_nothing(void **state)
     rig_free(r);
 }
 
+/* libraft would refuse by itself what it knows to be committed; this replica may
+ * know more, from an answer about rows. */
+static void what_is_committed_is_not_replaced(void **state)
+{
+    static const uint64_t threes[] = {3};
+    (void)state;
+    for (uint64_t commit = 2; commit <= 3; commit++) {
+        struct rig *r = opened();
+        rig_append(r, 2, 2, 1, 1, 1, (const uint64_t[]){2, 2}, 2);
+        rig_run(r);
+        r->group->commit = commit;
+        rig_append(r, 3, 3, 2, 2, 1, threes, 1); /* Another 3. */
+        rig_run(r);
+        if (commit < 3) {
+            assert_int_equal(r->failed, SG_OK);
+            assert_int_equal(rig_status(r).last_index, 3);
+        } else {
+            assert_int_equal(r->failed, SG_CONFLICT);
+            assert_non_null(strstr(r->why, "entry 3 is committed"));
+        }
+        r->group->commit = 1;
+        rig_free(r);
+    }
+}
+
+/* Of a log that is large before it is long, what followers may still wait for stays. */
+static void a_large_log_keeps_what_is_in_flight(void **state)
+{
+    enum { PIECE = 100 };
+    static uint64_t terms[PIECE];
+    uint64_t last = 1;
+    (void)state;
+    struct rig *r = opened();
+    r->group->o.trailing_entries = TRAILING_ENTRIES_DEFAULT;
+    for (size_t i = 0; i < PIECE; i++) {
+        terms[i] = 1;
+    }
+    while (last < 3 * (uint64_t)PIECE) {
+        rig_append(r, 2, 1, last, 1, last + PIECE, terms, PIECE);
+        rig_run(r);
+        last += PIECE;
+    }
+    assert_int_equal(rig_status(r).applied_index, last);
+    assert_int_equal(rig_status(r).mark_index, 0);
+    r->group->log_bytes = LOG_SIZE_SOFT_BYTES - 1000;
+    rig_append(r, 2, 1, last, 1, last + 1, terms, 1);
+    rig_run(r);
+    assert_int_equal(rig_status(r).mark_index, 0);
+    r->group->log_bytes = LOG_SIZE_SOFT_BYTES + 1;
+    last++;
+    rig_append(r, 2, 1, last, 1, last + 1, terms, 1);
+    rig_advance(r, 100);
+    last++;
+    assert_int_equal(rig_status(r).mark_index, last);
+    assert_int_equal(rig_status(r).first_index, last - INFLIGHT_ENTRIES_MAX + 1);
+    rig_free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -165,6 +224,8 @@ int main(void)
         cmocka_unit_test(a_turn_stores_the_newest_term),
         cmocka_unit_test(a_long_turn_loses_no_message),
         cmocka_unit_test(what_stops_within_a_turn_tells_nothing),
+        cmocka_unit_test(what_is_committed_is_not_replaced),
+        cmocka_unit_test(a_large_log_keeps_what_is_in_flight),
     };
     guard_be_quiet();
     return cmocka_run_group_tests(tests, NULL, NULL);
