@@ -50,7 +50,7 @@ PURE = """assert ctype errno float inttypes iso646 limits locale math setjmp std
     stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string strings endian""".split()
 SYSTEM = """arpa/inet dirent fcntl fnmatch getopt libgen linux/fs netdb netinet/in netinet/tcp poll pthread
     sched semaphore signal sys/epoll sys/eventfd sys/file sys/ioctl sys/mman sys/prctl sys/random sys/resource
-    sys/mount sys/socket sys/stat sys/statvfs sys/sysinfo sys/time sys/timerfd sys/types sys/uio sys/un sys/wait
+    sys/mount sys/socket sys/stat sys/statvfs sys/syscall sys/sysinfo sys/time sys/timerfd sys/types sys/uio sys/un sys/wait
     sysexits syslog termios threads time ucontext unistd""".split()
 
 # Where the world may be touched directly: the adapters under the seams, and

@@ -11,6 +11,9 @@
 #define WORKING_MAX_BYTES (16u << 20)
 #define GROUP_MAX_BYTES (64u << 10)
 #define DECODED_FACTOR 8 /* What requests and writes take in all their forms. */
+/* A snapshot is in memory here, not in a file: those that are sent and one that comes. */
+#define SPOOLS_MAX (SNAPSHOT_SENDERS_MAX + 1)
+#define SPOOLED_RECORD_BYTES 300
 /* Arenas and arrays keep the size that they once had. */
 #define LEFT_MAX_BYTES (512u << 10)
 #define LEFT_MAX_BLOCKS 40
@@ -39,6 +42,7 @@ void memory_look(struct sim_host *h)
     for (unsigned i = 0; i < h->lanes_count; i++) {
         const struct lane *l = &h->node->lanes[i];
         most += GROUP_MAX_BYTES * l->slots_count + DECODED_FACTOR * writer_pending_bytes(l->writer);
+        most += SPOOLS_MAX * SPOOLED_RECORD_BYTES * mem_kv_count(h->lanes[i].disk, KV_STATE);
     }
     if (h->memory > most) {
         sim_fail(h->sim, "I-10",

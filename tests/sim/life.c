@@ -148,6 +148,7 @@ void host_start(struct sim_host *h)
     }
     sim_trace(s, h, "starts, life #", h->life, 0);
     h->up = true;
+    history_started(h);
     sim_enter(h, boot, &b);
 }
 

@@ -62,7 +62,7 @@ static void spoil(struct sim *s, struct promise *p)
     }
 }
 
-static struct promise *promise_new(struct sim *s, unsigned shard)
+struct promise *people_new(struct sim *s, unsigned shard)
 {
     struct people *w = &s->people;
     struct promise *p = mem_zalloc(1, sizeof *p);
@@ -249,7 +249,7 @@ struct people_item people_item(struct sim *s, unsigned shard)
     struct promise *old = sim_chance(s, s->plan.repeat_id) ? any_promise(s, shard) : NULL;
 
     if (old == NULL) {
-        return (struct people_item){.promise = promise_new(s, shard)};
+        return (struct people_item){.promise = people_new(s, shard)};
     }
     /* Before the first answer, either content might be the one that counts. */
     if (old->said == SAID_ACCEPTED && sim_chance(s, s->plan.change_content)) {

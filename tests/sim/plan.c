@@ -106,6 +106,7 @@ static const struct key keys[] = {
     KEY(earlier, KEY_UNSIGNED),
     KEY(program_every_ms, KEY_U64),
     KEY(finalize_every_ms, KEY_U64),
+    KEY(history, KEY_UNSIGNED),
     KEY(callers, KEY_UNSIGNED),
     KEY(caller_every_ms, KEY_U64),
 };

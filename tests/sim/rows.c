@@ -9,7 +9,7 @@
 #include "shard/state/state.h"
 #include "tests/sim/sim.h"
 
-#define ROWS_MAX 100000
+#define ROWS_MAX 200000
 
 /* What was sealed once, by shard and number: it never changes (I-6). */
 struct sealed {

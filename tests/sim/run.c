@@ -140,6 +140,7 @@ void sim_run(struct sim *s, const struct sim_plan *plan, bool verbose)
     s->verbose = verbose;
     s->rng = plan->seed * 0xa0761d6478bd642full + 0xe7037ed1a0b428dbull;
     begin(s);
+    history_make(s);
     sim_run_until(s, s->now_us + 1000 * (s->plan.storm_ms + s->plan.dark_ms));
     people_rest(s);
     faults_heal(s);

@@ -100,7 +100,7 @@ static void strangers_settle(struct settling *st)
 {
     struct transfer_row *rows;
     size_t count = 0;
-    if (state_transfers(&st->rows, 0, 0, 100000, &st->arena, &rows, &count) != SG_OK) {
+    if (state_transfers(&st->rows, 0, 0, 1000000, &st->arena, &rows, &count) != SG_OK) {
         return;
     }
     for (size_t i = 0; i < count; i++) {

@@ -21,7 +21,7 @@ SEEDS = "1..300"
 FEW_SEEDS = "1..60"
 SAME = "1..12"
 SCENARIO_SEEDS = "1..6"
-FEW = {"flood": "1..1"}  # Tens of thousands of transfers each.
+FEW = {"flood": "1..1", "long_history": "1..1"}  # Tens of thousands of transfers each.
 HELD = "1..3"
 FOLDED = 40  # FOLD_LINES of world.c.
 
