@@ -176,14 +176,20 @@ static bool read_numbers(struct yaml_reader *r, const struct yaml_node *root, st
     uint64_t lanes = 1;
     int64_t election = ELECTION_TIMEOUT_MS;
     int64_t heartbeat = HEARTBEAT_MS;
+    int64_t scrub = SCRUB_EVERY_MS;
 
     out->trailing_entries = TRAILING_ENTRIES_DEFAULT;
     if (!yaml_number(r, root, "lanes", 1, LANES_MAX, &lanes) ||
         !yaml_number(r, root, "trailing_entries", TRAILING_ENTRIES_MIN, 1u << 20, &out->trailing_entries) ||
         !yaml_duration(r, root, "election_timeout", &election) ||
-        !yaml_duration(r, root, "heartbeat", &heartbeat) || !read_map_size(r, root, &out->map_size_bytes)) {
+        !yaml_duration(r, root, "heartbeat", &heartbeat) || !yaml_duration(r, root, "scrub_every", &scrub) ||
+        !read_map_size(r, root, &out->map_size_bytes)) {
         return false;
     }
+    if (scrub < 1000 || scrub > 86400ll * 1000) {
+        return yaml_fail(r, yaml_get(root, "scrub_every")->line, "scrub_every must be 1s to 24h");
+    }
+    out->scrub_every_ms = (uint64_t)scrub;
     if (heartbeat < 10 || heartbeat * 4 > election || election > 60000) {
         const struct yaml_node *n = yaml_get(root, "election_timeout");
         n = n != NULL ? n : yaml_get(root, "heartbeat");
@@ -202,7 +208,7 @@ static bool read_config(struct yaml_reader *r, const struct yaml_node *root, str
     static const char *const known[] = {
         "cluster",   "node",     "data_dir",    "peer", "client",           "http",
         "nodes",     "lanes",    "secrets_dir", "tls",  "trailing_entries", "election_timeout",
-        "heartbeat", "map_size", NULL};
+        "heartbeat", "map_size", "scrub_every", NULL};
     static const char *const missing[] = {"http", "tls"};
 
     if (!yaml_keys(r, root, "node configuration", known)) {

@@ -24,6 +24,7 @@ struct node_config {
     uint64_t trailing_entries;    /* Key trailing_entries; default TRAILING_ENTRIES_DEFAULT. */
     unsigned election_timeout_ms; /* Key election_timeout ("1200ms", "2s"); default in limits.h. */
     unsigned heartbeat_ms;        /* Key heartbeat. */
+    uint64_t scrub_every_ms;      /* Key scrub_every. */
     uint64_t
         map_size_bytes; /* Key map_size ("64GiB"): what a lane's store may grow to; default in limits.h. */
 };

@@ -238,6 +238,7 @@ static bool node_make(struct daemon *d)
         .zone = zoneinfo_get,
         .spool_dir = d->spool_dir,
         .trailing_entries = c->trailing_entries,
+        .scrub_every_ms = c->scrub_every_ms,
         .election_timeout_ms = c->election_timeout_ms,
         .heartbeat_ms = c->heartbeat_ms,
         .build = program_digest(),

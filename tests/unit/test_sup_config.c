@@ -156,19 +156,20 @@ static void loads_a_node(void **state)
     assert_true(c.map_size_bytes == STORE_MAP_SIZE_BYTES);
     assert_int_equal(c.election_timeout_ms, ELECTION_TIMEOUT_MS);
     assert_int_equal(c.heartbeat_ms, HEARTBEAT_MS);
-    assert_int_equal(
-        load_text(NODE_HEAD
-                  "peer: ipc:///tmp/p\nclient: [tcp://a:1, \"ipc:///tmp/c\"]\n" NODE_NODES
-                  "lanes: 4\nsecrets_dir: s\ntrailing_entries: 300\nelection_timeout: 2s\nheartbeat: 250ms\n"
-                  "map_size: 128GiB\n",
-                  &c, why, sizeof why),
-        SG_OK);
+    assert_int_equal(load_text(NODE_HEAD
+                               "peer: ipc:///tmp/p\nclient: [tcp://a:1, \"ipc:///tmp/c\"]\n" NODE_NODES
+                               "lanes: 4\nsecrets_dir: s\ntrailing_entries: 300\nelection_timeout: "
+                               "2s\nheartbeat: 250ms\nscrub_every: 5m\n"
+                               "map_size: 128GiB\n",
+                               &c, why, sizeof why),
+                     SG_OK);
     assert_int_equal(c.clients_count, 2);
     assert_string_equal(c.clients[1], "ipc:///tmp/c");
     assert_int_equal(c.lanes, 4);
     assert_int_equal(c.trailing_entries, 300);
     assert_true(c.map_size_bytes == 128ull << 30);
     assert_int_equal(c.election_timeout_ms, 2000);
+    assert_int_equal(c.scrub_every_ms, 300000);
     assert_int_equal(c.heartbeat_ms, 250);
     assert_string_equal(c.secrets_dir, "s");
 }
