@@ -158,8 +158,12 @@ static bool take_output(struct reader *r)
             return true;
         }
     }
+    if (text != NULL && strcmp(text, "wide") == 0) {
+        r->out->is_wide = true;
+        return true;
+    }
     if (text != NULL) {
-        (void)snprintf(r->why, r->why_size, "--output %s: known are text, json and jsonl", text);
+        (void)snprintf(r->why, r->why_size, "--output %s: known are text, wide, json and jsonl", text);
     }
     return text == NULL;
 }

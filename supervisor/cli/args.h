@@ -18,7 +18,8 @@
 #define OPTION_TABLE(X)                                                                                  \
     X(OPTION_CONNECT, "connect", 0, "ADDR[,ADDR...]", "any nodes of the cluster (or SHARDGATE_CONNECT)") \
     X(OPTION_DATA_DIR, "data-dir", 0, "DIR", "read a node's files instead of asking a node")             \
-    X(OPTION_OUTPUT, "output", 'o', "text|json|jsonl", "how to print (default: text)")                   \
+    X(OPTION_OUTPUT, "output", 'o', "text|wide|json|jsonl",                                              \
+      "how to print (default: text; wide: all columns)")                                                 \
     X(OPTION_TIMEOUT, "timeout", 0, "TIME", "how long to try, like 500ms, 10s or 2m (default: 10s)")     \
     X(OPTION_HELP, "help", 'h', NULL, "what the verb does")                                              \
     X(OPTION_SHARD, "shard", 0, "ABA", "the routing number")                                             \
@@ -67,6 +68,7 @@ struct args {
     const char *words[COMMAND_WORDS_MAX];
     size_t words_count;
     enum output output;
+    bool is_wide;        /* With OUTPUT_TEXT: all columns, and lines as long as they are. */
     uint32_t timeout_ms; /* 0: the default. */
 };
 

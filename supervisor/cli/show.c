@@ -47,7 +47,7 @@ static void show_lines(const struct layout *l, const json_t *document)
     }
 }
 
-static void show_text(const struct layout *l, const json_t *document, bool heads)
+static void show_text(const struct layout *l, const json_t *document, bool heads, size_t width)
 {
     struct bytes out = BYTES_NONE;
 
@@ -67,7 +67,7 @@ static void show_text(const struct layout *l, const json_t *document, bool heads
         if (list->title != NULL) {
             bytes_printf(&out, "%s\n", list->title);
         }
-        table_render(list->columns, list->columns_count, rows, heads, &out);
+        table_render(list->columns, list->columns_count, rows, heads, width, &out);
     }
     cli_write(span_bytes(&out));
     bytes_release(&out);
@@ -96,7 +96,7 @@ void cli_show(const struct cli *c, const json_t *document)
         break;
     case OUTPUT_TEXT:
         if (!show_sentence(c, document)) {
-            show_text(l, document, !c->is_continued);
+            show_text(l, document, !c->is_continued, c->args.is_wide ? 0 : TABLE_WIDTH);
         }
         break;
     }

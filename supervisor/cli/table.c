@@ -195,20 +195,62 @@ static bool is_right(const struct column *c)
 
 #define COLUMNS_COUNT 32
 
-void table_render(const struct column *columns, size_t count, const json_t *rows, bool heads,
+/* Where the word at at ends: at a blank, but not one within quotes. */
+static size_t word_end(struct span text, size_t at)
+{
+    bool quoted = false;
+    for (; at < text.n && (quoted || text.p[at] != ' '); at++) {
+        quoted = quoted != (text.p[at] == '\'');
+    }
+    return at;
+}
+
+/* text into line, which goes on below its own beginning where room columns are full.
+ * A word that is longer stands alone. */
+static void put_words(struct bytes *line, struct span text, size_t room, struct bytes *out)
+{
+    size_t indent = line->n;
+    size_t used = 0;
+
+    for (size_t at = 0; at < text.n;) {
+        size_t end = word_end(text, at);
+        if (used > 0 && used + 1 + (end - at) > room) {
+            end_line(line, out);
+            pad(line, indent);
+            used = 0;
+        }
+        pad(line, used > 0 ? 1 : 0);
+        bytes_append(line, text.p + at, end - at);
+        used += (used > 0 ? 1 : 0) + (end - at);
+        at = end < text.n ? end + 1 : end;
+    }
+}
+
+#define LAST_WIDTH_MIN 24 /* A narrower last column would be a ribbon: it is wider than the line then. */
+
+void table_render(const struct column *columns, size_t count, const json_t *rows, bool heads, size_t width,
                   struct bytes *out)
 {
+    const struct column *shown[COLUMNS_COUNT];
     size_t widths[COLUMNS_COUNT];
+    size_t shown_count = 0;
     struct bytes line = BYTES_NONE;
     struct bytes cell = BYTES_NONE;
+    size_t before = 0; /* Of the last column. */
     size_t i;
     json_t *row;
 
     CHECK(count <= COLUMNS_COUNT);
     for (size_t k = 0; k < count; k++) {
-        widths[k] = width_of(&columns[k], rows, &cell);
+        if (width == 0 || !columns[k].is_wide) {
+            shown[shown_count++] = &columns[k];
+        }
+    }
+    for (size_t k = 0; k < shown_count; k++) {
+        widths[k] = width_of(shown[k], rows, &cell);
+        before += k + 1 < shown_count ? widths[k] + strlen(GAP) : 0;
         pad(&line, k == 0 ? 0 : strlen(GAP));
-        put(&line, span_str(columns[k].head), widths[k], is_right(&columns[k]));
+        put(&line, span_str(shown[k]->head), widths[k], is_right(shown[k]));
     }
     if (heads) {
         end_line(&line, out);
@@ -216,11 +258,16 @@ void table_render(const struct column *columns, size_t count, const json_t *rows
     bytes_clear(&line);
     json_array_foreach(rows, i, row)
     {
-        for (size_t k = 0; k < count; k++) {
+        for (size_t k = 0; k < shown_count; k++) {
+            bool wraps = width > 0 && k + 1 == shown_count && shown[k]->kind == CELL_TEXT;
             bytes_clear(&cell);
-            table_cell(value_at(row, columns[k].key), columns[k].kind, &cell);
+            table_cell(value_at(row, shown[k]->key), shown[k]->kind, &cell);
             pad(&line, k == 0 ? 0 : strlen(GAP));
-            put(&line, span_bytes(&cell), widths[k], is_right(&columns[k]));
+            if (wraps && before + LAST_WIDTH_MIN <= width) {
+                put_words(&line, span_bytes(&cell), width - before, out);
+            } else {
+                put(&line, span_bytes(&cell), widths[k], is_right(shown[k]));
+            }
         }
         end_line(&line, out);
     }

@@ -18,10 +18,16 @@ struct column {
     const char *head;
     const char *key; /* Of the row; "a.b" reaches into an object. */
     enum cell_kind kind;
+    bool is_wide; /* Only shown where there is no limit. */
 };
 
-/* A line of heads (if heads), then one for each object of rows. */
-void table_render(const struct column *columns, size_t count, const json_t *rows, bool heads,
+#define TABLE_WIDTH 100 /* Of a terminal, and of a mail. */
+
+/* A line of heads (if heads), then one for each object of rows. width: what a line
+ * may have; 0: no limit. With a limit the columns that are wide are left out, and a
+ * text in the last column goes on in further lines below its beginning, broken at
+ * blanks, but never within '...', which people paste. */
+void table_render(const struct column *columns, size_t count, const json_t *rows, bool heads, size_t width,
                   struct bytes *out);
 
 /* An object as lines of "key  value", in its order; objects within it as "key.key",

@@ -74,7 +74,7 @@ static void bad_lines_are_refused(void **state)
         {"an empty value is none", {"--limit=", NULL}, "--limit needs a value"},
         {"a flag has no value", {"--reveal=yes", NULL}, "--reveal takes no value"},
         {"twice is a contradiction", {"--limit", "1", "--limit", "2", NULL}, "--limit is given twice"},
-        {"an output nobody knows", {"-o", "xml", NULL}, "known are text, json and jsonl"},
+        {"an output nobody knows", {"-o", "xml", NULL}, "known are text, wide, json and jsonl"},
         {"a time without meaning", {"--timeout", "soon", NULL}, "write it like 500ms"},
         {"no time at all", {"--timeout", "0s", NULL}, "write it like 500ms"},
     };

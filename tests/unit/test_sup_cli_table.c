@@ -84,12 +84,12 @@ static void columns_are_aligned(void **state)
                         "{\"name\":\"longer\",\"sum\":{\"debit_cents\":5}}]");
     struct bytes out = BYTES_NONE;
     (void)state;
-    table_render(columns, ROWS(columns), rows, true, &out);
+    table_render(columns, ROWS(columns), rows, true, 0, &out);
     assert_text(&out, "with heads",
                 "NAME      DEBIT  WHY\n"
                 "a       1234.56  x\n"
                 "longer     0.05  -\n");
-    table_render(columns, ROWS(columns), rows, false, &out);
+    table_render(columns, ROWS(columns), rows, false, 0, &out);
     assert_text(&out, "the same widths without heads",
                 "a       1234.56  x\n"
                 "longer     0.05  -\n");
@@ -102,7 +102,7 @@ static void no_rows_are_the_heads_alone(void **state)
     json_t *rows = json_array();
     struct bytes out = BYTES_NONE;
     (void)state;
-    table_render(columns, ROWS(columns), rows, true, &out);
+    table_render(columns, ROWS(columns), rows, true, 0, &out);
     assert_text(&out, "heads", "A  B\n");
     json_decref(rows);
 }
@@ -147,6 +147,33 @@ static int set_zone(void **state)
     return 0;
 }
 
+/* A line has its width: wide columns go, and a text goes on below its beginning. What
+ * people paste stays whole. */
+static void a_table_fits_its_width(void **state)
+{
+    static const struct column columns[] = {{"KIND", "kind", CELL_TEXT, false},
+                                            {"ID", "id", CELL_TEXT, true},
+                                            {"TEXT", "text", CELL_TEXT, false}};
+    json_t *rows = json_loads("[{\"kind\":\"node\",\"id\":\"77\",\"text\":\"does not answer: try "
+                              "'shardgate ping tcp://127.0.0.1:7431' there\"},"
+                              "{\"kind\":\"a\",\"id\":\"1\",\"text\":\"short\"}]",
+                              0, NULL);
+    struct bytes out = BYTES_NONE;
+    (void)state;
+    table_render(columns, ROWS(columns), rows, true, 49, &out);
+    bytes_append(&out, "", 1);
+    assert_string_equal((const char *)out.p, "KIND  TEXT\n"
+                                             "node  does not answer: try\n"
+                                             "      'shardgate ping tcp://127.0.0.1:7431' there\n"
+                                             "a     short\n");
+    bytes_clear(&out);
+    table_render(columns, ROWS(columns), rows, true, 0, &out);
+    bytes_append(&out, "", 1);
+    assert_non_null(strstr((const char *)out.p, "node  77  does not answer: try 'shardgate ping"));
+    bytes_release(&out);
+    json_decref(rows);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -155,6 +182,7 @@ int main(void)
         cmocka_unit_test(no_rows_are_the_heads_alone),
         cmocka_unit_test(a_record_shows_its_fields),
         cmocka_unit_test(a_key_cannot_play_tricks),
+        cmocka_unit_test(a_table_fits_its_width),
     };
     return cmocka_run_group_tests(tests, set_zone, NULL);
 }
