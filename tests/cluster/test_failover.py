@@ -108,7 +108,7 @@ def test_transfer_of_leadership():
         down.kill()
         answer = c.ask("leader", "transfer", A, "--to", down.name, status=1)
         same(answer["outcome"], "UNREACHABLE", "outcome towards a dead node")
-        same(c.cli("leader", "transfer", A, "--to", "n9").returncode, 1, "an unknown node")
+        same(c.cli("leader", "transfer", A, "--to", "n9").returncode, 2, "an unknown node")
 
 
 def test_all_three_terminated():
