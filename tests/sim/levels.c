@@ -110,6 +110,11 @@ static bool shard_is_raised(struct sim *s, unsigned number, char *why, size_t wh
 bool levels_raised_all(struct sim *s, char *why, size_t why_size)
 {
     for (unsigned i = 0; i < s->plan.nodes; i++) {
+        if (s->hosts[i].lost) {
+            return true; /* What it runs is not known, so the level stays until an operator has been there. */
+        }
+    }
+    for (unsigned i = 0; i < s->plan.nodes; i++) {
         struct sim_host *h = &s->hosts[i];
         if (check_is_excused(h, 0)) {
             continue;
