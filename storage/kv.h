@@ -49,7 +49,8 @@ struct kv_ops {
                                 struct span *value);
     MUST_USE enum sg_err (*put)(void *impl, struct kv_txn *txn, enum kv_table table, struct span key,
                                 struct span value);
-    /* Deleting what is not there is SG_OK. */
+    /* Deleting what is not there is SG_OK. The pair that a seek has just found goes
+     * also when its key rotted, so that no search finds it. */
     MUST_USE enum sg_err (*del)(void *impl, struct kv_txn *txn, enum kv_table table, struct span key);
     /* The first pair with a key >= key (or, backwards, the last with a key <=
      * key). SG_NOTFOUND when there is none. */

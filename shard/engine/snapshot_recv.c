@@ -221,7 +221,8 @@ static enum sg_err damaged(const struct install_job *job, struct kv *kv, const c
     return kv_corrupt(kv, KV_STATE, span_of(key, sizeof(key)), why);
 }
 
-static enum sg_err delete_rows(struct install_job *job, struct kv *kv, struct kv_txn *txn)
+/* A walk that meets a rotted key goes on behind it, wherever that is. */
+static enum sg_err delete_some(struct install_job *job, struct kv *kv, struct kv_txn *txn, size_t *count)
 {
     struct kv_cursor c;
     uint8_t prefix[8];
@@ -234,9 +235,20 @@ static enum sg_err delete_rows(struct install_job *job, struct kv *kv, struct kv
         if (err != SG_OK) {
             break;
         }
+        ++*count;
     }
     kv_cursor_release(&c);
     return err == SG_NOTFOUND ? SG_OK : err;
+}
+
+static enum sg_err delete_rows(struct install_job *job, struct kv *kv, struct kv_txn *txn)
+{
+    enum sg_err err = SG_OK;
+    for (size_t count = 1; err == SG_OK && count > 0;) {
+        count = 0;
+        err = delete_some(job, kv, txn, &count);
+    }
+    return err;
 }
 
 static enum sg_err delete_log(struct install_job *job, struct kv *kv, struct kv_txn *txn)

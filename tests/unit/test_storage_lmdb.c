@@ -274,6 +274,38 @@ static void test_a_changed_key_is_found(void **state)
     kv_close(&f->kv);
 }
 
+/* It stands in the wrong place, where no search looks; a walk takes it away. */
+static void test_a_changed_key_can_be_deleted(void **state)
+{
+    struct test_lmdb *f = *state;
+    struct kv_txn *txn;
+    test_lmdb_open(f);
+    for (int i = 1; i < 8; i++) {
+        char key[] = "transfer-0";
+        key[9] = (char)('0' + i);
+        assert_int_equal(test_lmdb_put(&f->kv, key, span_str("x")), SG_OK);
+    }
+    kv_close(&f->kv);
+    assert_true(edit_file(f, "transfer-3", "transferZ3") > 0);
+    test_lmdb_open(f);
+    assert_int_equal(kv_begin(&f->kv, true, &txn), SG_OK);
+    unsigned left = 0;
+    for (int walks = 0; walks < 3; walks++) {
+        struct kv_cursor c;
+        enum sg_err err;
+        left = 0;
+        kv_cursor_init(&c, &f->kv, txn, KV_STATE, span_str("transfer"));
+        while ((err = kv_next(&c)) == SG_OK || err == SG_CORRUPT) {
+            assert_int_equal(kv_del(&f->kv, txn, KV_STATE, c.key), SG_OK);
+            left++;
+        }
+        kv_cursor_release(&c);
+    }
+    assert_int_equal(left, 0);
+    assert_int_equal(kv_commit(&f->kv, txn), SG_OK);
+    kv_close(&f->kv);
+}
+
 static void test_a_shortened_file_is_damage(void **state)
 {
     struct test_lmdb *f = *state;
@@ -303,6 +335,7 @@ int main(void)
         cmocka_unit_test(test_what_may_be_opened),
         cmocka_unit_test_setup_teardown(test_changed_bytes_are_found, test_lmdb_make, test_lmdb_drop),
         cmocka_unit_test_setup_teardown(test_a_changed_key_is_found, test_lmdb_make, test_lmdb_drop),
+        cmocka_unit_test_setup_teardown(test_a_changed_key_can_be_deleted, test_lmdb_make, test_lmdb_drop),
         cmocka_unit_test_setup_teardown(test_a_shortened_file_is_damage, test_lmdb_make, test_lmdb_drop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
