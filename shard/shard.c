@@ -7,7 +7,7 @@
 
 #include "proto/base/fault.h"
 #include "proto/base/mem.h"
-#include "shard/duties/duties.h"
+#include "shard/duties.h"
 #include "shard/keeper.h"
 
 struct shard {

@@ -8,9 +8,11 @@
 
 #include "proto/client.h"
 #include "shard/ach/zone.h"
-#include "shard/upload/bank.h"
+#include "shard/duties/submission.h"
 #include "shard/engine/group.h"
 #include "shard/state/state.h"
+#include "shard/upload/bank.h"
+#include "shard/upload/status.h"
 
 struct shard;
 
@@ -50,20 +52,6 @@ uint32_t shard_level(const struct shard *s);
 /* The catalog's settings or level may have changed: the leader brings them into the log. */
 void shard_settings_changed(struct shard *s);
 
-/* A submission of one client: all its transfers, one answer each, in order.
- * Caller-allocated, the caller's again in done(). The transfers and what they
- * point to must stay valid until then. */
-struct shard_submit {
-    const struct transfer *transfers;
-    size_t transfers_count;
-    /* SG_OK: results (transfers_count of them, borrowed for the call) are set.
-     * SG_NOTLEADER, SG_BUSY, SG_UNAVAILABLE (no settings yet): nothing was taken.
-     * SG_UNKNOWN: ask again with the same ids; they fold. */
-    void (*done)(struct shard_submit *s, enum sg_err err, const struct submit_result *results);
-    struct shard_submit *next; /* The shard's. */
-    struct submit_result *checked;
-    size_t proposed_count, answered_count, size_bytes;
-};
 /* done() is called exactly once, never from within. While this replica is
  * elected and not yet ready, what comes waits for that. */
 void shard_submit(struct shard *s, struct shard_submit *submit);
@@ -87,14 +75,6 @@ struct shard_command {
 };
 void shard_command(struct shard *s, struct shard_command *c);
 
-/* What the leader is doing with files, for people. */
-struct shard_upload_status {
-    uint64_t file;          /* 0: the endpoint is probed. */
-    const char *step;       /* As in docs/upload.md: "claim", "witness", "put", ... */
-    uint32_t tries;         /* Failures in a row. */
-    const char *last_error; /* Of the bank; "" when none. */
-    int64_t next_try_ms;    /* Wall clock; 0: now. */
-};
 struct shard_status {
     struct group_status group;
     bool has_settings;

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Who may include what, and who may call what.
 
-An include goes only to the left: proto <- storage <- shard <- supervisor. Each
+An include goes only to the left: proto <- storage <- shard <- supervisor, and
+within a layer from room to room as ROOMS says. What a header declares is defined
+in the header's own room, so that no call goes round the includes. Each
 third-party header stays in its adapter. Code that runs on a lane reaches time,
 threads, disk and network only through the seams. Every limit stands in
 proto/base/limits.h.
@@ -15,12 +17,49 @@ import re
 
 import source
 
-# Narrower rules within a layer: what a directory must not include, and why.
-NOT_WITHIN = {
-    "shard/ach/": (["storage/", "shard/"], ["shard/ach/"], "ach/ is pure: only proto/ and shard/ach/"),
-    "shard/state/": (["shard/engine/"], [], "the state machine knows nothing of Raft"),
-    "shard/engine/": (["shard/ach/", "shard/state/"], [], "the engine knows nothing of ACH"),
-}
+# The rooms of each layer: files, then the rooms of the same layer that they may
+# include (beside their own). The first row that fits a file is its room. Rows stand
+# in an order without circles: a room uses only rooms above it.
+ROOMS = [
+    ("proto/base", ["proto/base/*"], []),
+    ("proto", ["proto/*"], ["proto/base"]),
+    ("storage", ["storage/*"], []),
+    # What others of the layer are reached through, without knowing them.
+    ("shard seams", ["shard/machine.[ch]", "shard/transport.h", "shard/upload/bank.[ch]"], []),
+    # What a shard tells and is told, in the words of those who do it.
+    ("shard words", ["shard/duties/submission.h", "shard/upload/status.h"], []),
+    ("shard/ach", ["shard/ach/*"], []),
+    ("shard/engine", ["shard/engine/*"], ["shard seams"]),
+    ("shard/state", ["shard/state/*"], ["shard seams", "shard/ach"]),
+    ("shard/duties", ["shard/duties/*"],
+     ["shard seams", "shard words", "shard/ach", "shard/engine", "shard/state"]),
+    ("shard/upload", ["shard/upload/*"],
+     ["shard seams", "shard words", "shard/ach", "shard/engine", "shard/state", "shard/duties"]),
+    ("shard", ["shard/*"],
+     ["shard seams", "shard words", "shard/ach", "shard/engine", "shard/state", "shard/duties", "shard/upload"]),
+    ("supervisor/base", ["supervisor/base/*"], []),
+    ("supervisor/catalog", ["supervisor/catalog/*"], ["supervisor/base"]),
+    ("supervisor/config", ["supervisor/config/*"], ["supervisor/base", "supervisor/catalog"]),
+    ("supervisor/node", ["supervisor/node/*"], ["supervisor/base", "supervisor/catalog", "supervisor/config"]),
+    # The table as those see it who carry nothing out, and what is shown of rows.
+    ("verbs' facts", ["supervisor/verbs/table.h", "supervisor/verbs/facts.c"], ["supervisor/base"]),
+    ("views", ["supervisor/verbs/view*"], ["supervisor/base", "verbs' facts"]),
+    ("supervisor/verbs", ["supervisor/verbs/*"],
+     ["supervisor/base", "supervisor/catalog", "supervisor/config", "supervisor/node", "verbs' facts", "views"]),
+    ("banks", ["supervisor/daemon/banks/*"], ["supervisor/base"]),
+    ("supervisor/daemon", ["supervisor/daemon/*"],
+     ["supervisor/base", "supervisor/catalog", "supervisor/config", "supervisor/node", "verbs' facts", "banks"]),
+    ("supervisor/client", ["supervisor/client/*", "supervisor/include/shardgate/*"], ["supervisor/base", "verbs' facts"]),
+    ("supervisor/cli", ["supervisor/cli/*"],
+     ["supervisor/base", "supervisor/catalog", "supervisor/config", "verbs' facts", "views", "supervisor/client"]),
+]
+
+# Rooms that must not include a layer to the left, either, and why.
+NOT_LEFT = {"shard/ach": ("storage/", "ach/ is pure: only proto/ and shard/ach/")}
+
+# What is declared below and defined above on purpose: the table's two columns that only
+# a node, or only who shows rows, can fill (supervisor/verbs/table.h).
+DEFINED_ABOVE = "verbs_table verb_view_of".split()
 
 # Files of one directory from the bottom up: each calls only those before it, so that
 # no two of them have to be understood together.
@@ -103,6 +142,10 @@ FACTS = "ABA_MAX DAY_MAX YEAR_MAX OFFSET_MAX_S VARINT_SIZE_MAX MICRO_ENTRY_MAX_C
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.MULTILINE)
 CALL = re.compile(r"(?<![\w.>])(\w+)\s*\(")
 DEFINITION = re.compile(r"^(?:[A-Za-z_][\w \t*]*[ \t*])(\w+)\(", re.MULTILINE)
+# A function's body follows, or its declaration ends; static ones are of their file.
+FUNCTION_BODY = re.compile(r"^(?!static\b)[A-Za-z_][\w \t*]*?[ \t*](\w+)\([^;{}]*\)\s*\{", re.MULTILINE)
+PROTOTYPE = re.compile(r"^(?!static\b|typedef\b|#)[A-Za-z_][\w \t*]*?[ \t*](\w+)\([^;{}]*\)[^;{}()]*(?:\([^;{}]*\))?;",
+                       re.MULTILINE)
 LOG_QUOTE = re.compile(r'\blogger_line\([^;]*?=\\"%')
 LIMIT = re.compile(r"^[ \t]*#[ \t]*define[ \t]+(\w*_(?:MAX|LIMIT)(?:_\w+)?)[ \t]+(\S.*)$", re.MULTILINE)
 
@@ -129,6 +172,15 @@ def third_party_rule(header):
     return None
 
 
+def room_of(name):
+    """The row of ROOMS that a file belongs to, or None."""
+    for row in ROOMS:
+        # A room is one directory: its stars stand for no slash.
+        if any(name.count("/") == pattern.count("/") and fnmatch.fnmatch(name, pattern) for pattern in row[1]):
+            return row
+    return None
+
+
 def check_own_include(name, header, known):
     """What is wrong with name including "header", or None."""
     top = header.split("/")[0]
@@ -145,9 +197,12 @@ def check_own_include(name, header, known):
         return None
     if other is None or other > mine:
         return f'"{header}": an include goes only to the left ({" <- ".join(source.LAYERS)})'
-    for directory, (never, but, reason) in NOT_WITHIN.items():
-        if name.startswith(directory) and header.startswith(tuple(never)) and not header.startswith(tuple(but)):
-            return f'"{header}": {reason}'
+    room, target = room_of(name), room_of(header)
+    never = NOT_LEFT.get(room[0]) if room else None
+    if never and header.startswith(never[0]):
+        return f'"{header}": {never[1]}'
+    if mine == other and room and target and target[0] != room[0] and target[0] not in room[2]:
+        return f'"{header}": {room[0]} does not include {target[0]} (ROOMS in layers.py)'
     return None
 
 
@@ -253,6 +308,37 @@ def check_guard(name, text):
         yield name, 1, f"include guard must be {guard}"
 
 
+def check_rooms(names):
+    for name in names:
+        if layer_of(name) is not None and room_of(name) is None:
+            yield name, 1, "in no room: give it a row of ROOMS in scripts/checks/layers.py"
+    seen = []
+    for room, _, uses in ROOMS:
+        for other in uses:
+            if other not in seen:
+                yield "scripts/checks/layers.py", 1, f"ROOMS: {room} uses {other}, which does not stand above it"
+        seen.append(room)
+
+
+def check_definitions(codes):
+    """A function that a room's header declares is defined in that room."""
+    defined = {}
+    for name, code in codes.items():
+        if name.endswith(".c") and layer_of(name) is not None:
+            for function in FUNCTION_BODY.findall(code):
+                defined.setdefault(function, set()).add(name)
+    for name, code in codes.items():
+        room = room_of(name)
+        if not name.endswith(".h") or room is None:
+            continue
+        for match in PROTOTYPE.finditer(code):
+            function = match.group(1)
+            homes = {room_of(n)[0] for n in defined.get(function, ()) if room_of(n)}
+            if homes and room[0] not in homes and function not in DEFINED_ABOVE:
+                line = code.count("\n", 0, match.start(1)) + 1
+                yield name, line, f"{function}(): declared in {room[0]}, defined in {', '.join(sorted(homes))}"
+
+
 def check_counts(users):
     for pattern, _, most in THIRD_PARTY:
         here = sorted(n for n in users.get(pattern, ()) if not n.startswith("tests/"))
@@ -274,19 +360,21 @@ def main():
     names = [n for n in source.files(root, [".c", ".h"]) if layer_of(n) is not None
              or n.startswith("tests/") and not n.startswith("tests/install/")]
     known = set(names)
-    problems, users, texts = [], {}, {}
+    problems, users, texts, codes = [], {}, {}, {}
     for name in names:
         code = source.read(root, name)
         with_strings = source.without_comments(code, keep_strings=True)
         texts[name] = with_strings
+        codes[name] = source.without_comments(code)
         problems += check_includes(name, with_strings, known, users)
-        problems += check_calls(name, source.without_comments(code))
+        problems += check_calls(name, codes[name])
         problems += check_limits(name, with_strings)
         problems += check_log_lines(name, with_strings)
         problems += check_guard(name, with_strings)
     for directory, order in ORDERED.items():
-        problems += check_order(directory, order, {n: source.without_comments(source.read(root, n)) for n in names
-                                                   if n.startswith(directory + "/")})
+        problems += check_order(directory, order, {n: codes[n] for n in names if n.startswith(directory + "/")})
+    problems += check_rooms(names)
+    problems += check_definitions(codes)
     problems += check_counts(users)
     problems += check_unused(texts)
     source.report(problems)

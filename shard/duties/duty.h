@@ -15,9 +15,10 @@
 #include "proto/base/logger.h"
 #include "proto/base/loop.h"
 #include "shard/ach/zone.h"
-#include "shard/upload/bank.h"
 #include "shard/engine/group.h"
 #include "shard/state/state.h"
+
+struct bank;
 
 /* Settings from the log, shared by whoever still works with them. */
 struct duty_settings {

@@ -12,8 +12,8 @@
 #define SHARD_DUTIES_SUBMIT_H
 
 #include "shard/duties/duty.h"
+#include "shard/duties/submission.h"
 #include "shard/duties/twins.h"
-#include "shard/shard.h"
 
 struct entry; /* One log entry that is filled or under way. */
 

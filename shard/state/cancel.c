@@ -1,5 +1,5 @@
 #include "proto/base/fault.h"
-#include "shard/state/apply.h"
+#include "shard/state/families.h"
 #include "shard/state/counters.h"
 #include "shard/state/life.h"
 #include "shard/state/member.h"

@@ -1,6 +1,6 @@
 #include <stdio.h>
 
-#include "shard/state/apply.h"
+#include "shard/state/families.h"
 
 /* From here on commands may be of the new level. One that was proposed before and
  * comes behind this entry keeps its own. A level never goes back. */

@@ -1,7 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "shard/state/apply.h"
+#include "shard/state/families.h"
 #include "shard/state/counters.h"
 #include "shard/state/life.h"
 #include "shard/state/member.h"

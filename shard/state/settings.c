@@ -1,7 +1,7 @@
 #include <stdio.h>
 
 #include "shard/ach/validate.h"
-#include "shard/state/apply.h"
+#include "shard/state/families.h"
 
 #define WHY_SIZE 256
 

@@ -1,6 +1,6 @@
 #include "proto/base/fault.h"
 #include "shard/ach/validate.h"
-#include "shard/state/apply.h"
+#include "shard/state/families.h"
 #include "shard/state/counters.h"
 
 #define WHY_SIZE 256

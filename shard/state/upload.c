@@ -1,7 +1,7 @@
 #include <inttypes.h>
 
 #include "proto/base/fault.h"
-#include "shard/state/apply.h"
+#include "shard/state/families.h"
 #include "shard/state/attempts.h"
 #include "shard/state/counters.h"
 #include "shard/state/life.h"

@@ -1,4 +1,4 @@
-#include "shard/upload/steps.h"
+#include "shard/upload/walk.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -21,9 +21,9 @@ static void on_timer(struct task *t)
     }
 }
 
-void uploads_init(struct uploads *us, struct duty_env *env)
+void uploads_init_with(struct uploads *us, struct duty_env *env, const struct upload_step_ops *const *steps)
 {
-    *us = (struct uploads){.env = env};
+    *us = (struct uploads){.env = env, .steps = steps};
     us->timer.run = on_timer;
 }
 
@@ -31,6 +31,11 @@ void uploads_start(struct uploads *us)
 {
     uploads_stop(us);
     us->is_probed = false;
+}
+
+static const struct upload_step_ops *step_of(const struct upload *u)
+{
+    return u->uploads->steps[u->step];
 }
 
 /* --- The list ----------------------------------------------------------------- */
@@ -201,7 +206,7 @@ static void proceed(struct uploads *us)
         if (!is_confirmed(u)) {
             return;
         }
-        upload_step_ops(u->step)->enter(u);
+        step_of(u)->enter(u);
     }
 }
 
@@ -269,7 +274,7 @@ static void bank_done(struct bank_request *r)
         CHECK(us->is_pending && us->pending_file == c->file);
         CHECK(u != NULL);
         us->is_pending = false;
-        upload_step_ops(u->step)->answered(u, r);
+        step_of(u)->answered(u, r);
     }
     duty_settings_unref(c->settings);
     bytes_release(&c->data);
@@ -362,7 +367,7 @@ static void on_applied(void *owner, enum sg_err err, const struct command_result
         upload_retry(u, UPLOAD_START, span_cstr(result->reason, why, sizeof why));
     } else {
         u->decided = result->index;
-        upload_step_ops(u->step)->applied(u, result);
+        step_of(u)->applied(u, result);
     }
     proceed(us);
 }
@@ -417,7 +422,7 @@ static void rebuild_done(struct work *work)
         us->is_pending = false;
         u->data = b->data;
         b->data = BYTES_NONE;
-        upload_step_ops(u->step)->rebuilt(u, b->err, b->why);
+        step_of(u)->rebuilt(u, b->err, b->why);
     }
     bytes_release(&b->data);
     mem_free(b);

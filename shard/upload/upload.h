@@ -23,7 +23,8 @@
 #define SHARD_UPLOAD_UPLOAD_H
 
 #include "shard/duties/duty.h"
-#include "shard/shard.h"
+#include "shard/upload/bank.h"
+#include "shard/upload/status.h"
 
 enum upload_step {
     UPLOAD_START,
@@ -90,8 +91,11 @@ struct upload {
     char last_error[BANK_TEXT_SIZE]; /* "" when none. */
 };
 
+struct upload_step_ops;
+
 struct uploads {
     struct duty_env *env;
+    const struct upload_step_ops *const *steps; /* By enum upload_step. */
     struct task timer;
     struct upload *head;
     size_t count;

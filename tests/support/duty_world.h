@@ -8,7 +8,7 @@
 #ifndef TESTS_SUPPORT_DUTY_WORLD_H
 #define TESTS_SUPPORT_DUTY_WORLD_H
 
-#include "shard/duties/duties.h"
+#include "shard/duties.h"
 #include "storage/mem_kv.h"
 #include "tests/support/test_loop.h"
 

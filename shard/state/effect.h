@@ -1,14 +1,7 @@
-/* Applying one command: what the files of the command families share.
- *
- * Each apply_<family>() judges first and writes after: a command is refused
- * before it has changed anything. It returns SG_CORRUPT, SG_IO or SG_UNSUPPORTED
- * from the rows, and SG_OK for all else, refusals included.
- *
- * What a later level does otherwise asks command->level, never the level in force:
- * an entry that was made before the level moved is applied as it was meant, on a
- * replica that applies it today and on one that applied it then. */
-#ifndef SHARD_STATE_APPLY_H
-#define SHARD_STATE_APPLY_H
+/* Applying one command: what the families of commands do with it, each in its own
+ * way: refuse it, find nothing to do, or have an effect. */
+#ifndef SHARD_STATE_EFFECT_H
+#define SHARD_STATE_EFFECT_H
 
 #include "shard/state/event.h"
 #include "shard/state/store.h"
@@ -23,17 +16,6 @@ struct apply {
     bool has_effect;
     struct command_result result;
 };
-
-MUST_USE enum sg_err apply_submit(struct apply *a);
-MUST_USE enum sg_err apply_cancel(struct apply *a);
-MUST_USE enum sg_err apply_settings(struct apply *a);
-MUST_USE enum sg_err apply_level(struct apply *a);
-MUST_USE enum sg_err apply_close(struct apply *a);
-MUST_USE enum sg_err apply_missed(struct apply *a);
-MUST_USE enum sg_err apply_seal(struct apply *a);
-MUST_USE enum sg_err apply_window_done(struct apply *a);
-/* CLAIM to ALERT. */
-MUST_USE enum sg_err apply_file(struct apply *a);
 
 /* Refuse the command: err and why, one sentence for a person. Returns SG_OK. */
 enum sg_err apply_refuse(struct apply *a, enum sg_err err, const char *fmt, ...) PRINTF_LIKE(3, 4);

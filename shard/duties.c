@@ -1,4 +1,4 @@
-#include "shard/duties/duties.h"
+#include "shard/duties.h"
 
 static void on_run(struct task *t)
 {

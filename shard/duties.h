@@ -6,8 +6,8 @@
  *
  * What a duty finds out or does may be another duty's turn: duty_wake() collects
  * that, and each duty that was woken looks once at the end of the turn. */
-#ifndef SHARD_DUTIES_DUTIES_H
-#define SHARD_DUTIES_DUTIES_H
+#ifndef SHARD_DUTIES_H
+#define SHARD_DUTIES_H
 
 #include "shard/duties/configure.h"
 #include "shard/duties/overdue.h"
