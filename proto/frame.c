@@ -151,8 +151,21 @@ static const struct wire_field hello_fields[] = {
     {5, WIRE_MANY, HELLO_AT(members), 0, NODES_MAX, &hello_member_message, HELLO_AT(members_count)},
     {6, WIRE_SPAN, HELLO_AT(reason), 0, REFUSAL_SIZE_MAX},
     {7, FORMATS(HELLO_AT)},
+    {8, WIRE_SPAN, HELLO_AT(ask), 0, PROOF_SIZE},
+    {9, WIRE_SPAN, HELLO_AT(answer), 0, PROOF_SIZE},
 };
-TABLE(hello, message_hello, .is_input = true);
+
+static bool is_proof(struct span s)
+{
+    return s.n == 0 || s.n == PROOF_SIZE;
+}
+
+static bool hello_is_valid(const void *in)
+{
+    const struct message_hello *h = in;
+    return is_proof(h->ask) && is_proof(h->answer);
+}
+TABLE(hello, message_hello, .is_input = true, .is_valid = hello_is_valid);
 
 #define NODE_STATUS_AT(member) offsetof(struct message_node_status, member)
 static const struct wire_field node_status_fields[] = {
@@ -233,10 +246,17 @@ static const struct wire_field frame_fields[] = {
     {3, WIRE_U64, FRAME_AT(from), 1, UINT64_MAX},
     {4, WIRE_U64, FRAME_AT(to), 1, UINT64_MAX},
     {5, WIRE_FIXED, FRAME_AT(identity), IDENTITY_SIZE, IDENTITY_SIZE},
+    {6, WIRE_SPAN, FRAME_AT(proof), 0, PROOF_SIZE},
     {FIELD_MESSAGES, WIRE_MANY, FRAME_AT(messages), 0, FRAME_MESSAGES_MAX, &message_message,
      FRAME_AT(messages_count)},
 };
-TABLE(frame, frame, .is_input = true);
+
+static bool frame_is_valid(const void *in)
+{
+    const struct frame *f = in;
+    return is_proof(f->proof);
+}
+TABLE(frame, frame, .is_input = true, .is_valid = frame_is_valid);
 
 void frame_begin(const struct frame *header, struct bytes *out)
 {

@@ -13,10 +13,17 @@
 #include "proto/base/err.h"
 
 #define IDENTITY_SIZE 16
+#define PROOF_SIZE 16
 
 /* Of a data directory: random, made once when it is first used. */
 struct identity {
     uint8_t b[IDENTITY_SIZE];
+};
+
+/* Who can put it into a frame hears what is sent to the sender's configured address:
+ * random, made by the receiver for this sender when its process starts. */
+struct proof {
+    uint8_t b[PROOF_SIZE];
 };
 
 /* Numbers are on the wire: append only. */
@@ -119,6 +126,9 @@ struct message_hello {
     size_t members_count;
     struct span reason; /* With HELLO_REFUSED: why the receiver is refused. */
     struct message_formats formats;
+    /* struct proof each, or empty: of a program that knows of none. */
+    struct span ask;    /* What the receiver is to put into its frames to the sender. */
+    struct span answer; /* The ask of a hello that came under the receiver's name. */
 };
 
 struct message_node_status {
@@ -194,6 +204,7 @@ struct frame {
     struct span cluster;      /* Name; frames of another cluster are dropped. */
     uint64_t from, to;        /* Node ids. */
     struct identity identity; /* Of the sender's data directory. */
+    struct span proof;        /* struct proof, or empty: none is known, or needed. */
     struct message *messages;
     size_t messages_count;
 };

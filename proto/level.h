@@ -29,6 +29,7 @@
 #define LEVEL_EVENT_FIELDS 2u   /* Events hold fields, not sentences. */
 #define LEVEL_CATALOG 2u        /* The catalog knows levels. */
 #define LEVEL_ATTEMPT_PLACE 2u  /* An attempt knows the settings it was claimed under. */
+#define LEVEL_PROOF 2u          /* Every node proves that it hears at its configured address. */
 #define LEVEL_SETTINGS_TIME 2u  /* The counters say when the settings came into force. */
 #define LEVEL_COMPARE 2u        /* Replicas answer for their rows (I-17); applied rows hold the set hash. */
 #define LEVEL_READ 2u           /* Leaders ask a majority before they answer questions. */

@@ -108,10 +108,10 @@ static void on_request(void *impl, struct server_call *call, struct span data)
     node_request(d->node, data, on_reply, call);
 }
 
-static void on_frame(void *impl, struct bytes *frame)
+static uint64_t on_frame(void *impl, struct bytes *frame)
 {
     struct daemon *d = impl;
-    node_frame(d->node, frame);
+    return node_frame(d->node, frame);
 }
 
 static void on_peer_up(void *impl, uint64_t node)

@@ -16,6 +16,7 @@
 #define ENVELOPE_SIZE 8 /* The sender's node id. */
 #define HEAD_SIZE 4     /* What raw REQ puts before a message. */
 #define HEAD_LAST 0x80000000u
+#define REMOVED_COUNT 64
 
 /* What NNG's threads hand to the loop, in the order it happened. */
 enum event_kind { EVENT_FRAME, EVENT_OUT_UP, EVENT_OUT_DOWN, EVENT_IN_DOWN };
@@ -23,8 +24,8 @@ enum event_kind { EVENT_FRAME, EVENT_OUT_UP, EVENT_OUT_DOWN, EVENT_IN_DOWN };
 struct event {
     struct event *next;
     enum event_kind kind;
-    struct member *member; /* NULL: a frame of a stranger. */
-    bool shows_life;       /* A frame whose connection still stood when it was read. */
+    struct peers_peer *member; /* Not of a frame. */
+    uint32_t pipe;             /* That a frame came over. */
     struct bytes frame;
 };
 
@@ -33,7 +34,7 @@ struct outgoing {
     nng_msg *msg;
 };
 
-struct member {
+struct peers_peer {
     struct peers *peers;
     uint64_t node;
     nng_socket socket;
@@ -44,7 +45,7 @@ struct member {
     size_t pending_bytes;
     bool sending;
     uint32_t out_pipe, out_removed;
-    uint32_t in_pipe, in_removed;
+    uint32_t in_pipe; /* The last one that a frame proved to come from this node over. */
     /* The loop's. */
     bool out_stands, is_up;
 };
@@ -56,12 +57,14 @@ struct peers {
     uint64_t self;
     nng_socket in;
     nng_aio *recv_aio;
-    struct member members[NODES_MAX];
+    struct peers_peer members[NODES_MAX];
     size_t members_count;
     struct task drain;
     pthread_mutex_t lock; /* Of what follows and the members' part. */
     struct event *head, *tail;
     size_t inbound_bytes;
+    uint32_t removed[REMOVED_COUNT]; /* Incoming pipes that broke last: a frame may be read later. */
+    size_t removed_next;
     bool scheduled, paused, closing;
     struct peers_stats stats;
 };
@@ -76,7 +79,7 @@ static void unlock(struct peers *p)
     (void)pthread_mutex_unlock(&p->lock);
 }
 
-static struct member *member_of(struct peers *p, uint64_t node)
+static struct peers_peer *member_of(struct peers *p, uint64_t node)
 {
     for (size_t i = 0; i < p->members_count; i++) {
         if (p->members[i].node == node) {
@@ -107,7 +110,7 @@ static void event_push(struct peers *p, struct event event)
     }
 }
 
-static void report(struct member *m, bool is_up)
+static void report(struct peers_peer *m, bool is_up)
 {
     const struct link_sink *sink = &m->peers->sink;
     if (m->is_up == is_up) {
@@ -121,16 +124,37 @@ static void report(struct member *m, bool is_up)
     }
 }
 
+/* The pipe is m's, since a frame proved it: its end will be m's connection breaking.
+ * false: it has ended already. */
+static bool pipe_book(struct peers *p, struct peers_peer *m, uint32_t pipe)
+{
+    bool stands = true;
+    lock(p);
+    for (size_t i = 0; i < REMOVED_COUNT; i++) {
+        stands = stands && p->removed[i] != pipe;
+    }
+    if (stands) {
+        m->in_pipe = pipe;
+    }
+    unlock(p);
+    return stands;
+}
+
+static void frame_deliver(struct peers *p, struct event *e)
+{
+    struct peers_peer *m = member_of(p, p->sink.events->frame(p->sink.impl, &e->frame));
+    /* After a break of the incoming connection alone, its return is the first frame. */
+    if (m != NULL && pipe_book(p, m, e->pipe) && m->out_stands) {
+        report(m, true);
+    }
+}
+
 static void event_deliver(struct peers *p, struct event *e)
 {
-    struct member *m = e->member;
+    struct peers_peer *m = e->member;
     switch (e->kind) {
     case EVENT_FRAME:
-        /* After a break of the incoming connection alone, its return is the first frame. */
-        if (m != NULL && m->out_stands && e->shows_life) {
-            report(m, true);
-        }
-        p->sink.events->frame(p->sink.impl, &e->frame);
+        frame_deliver(p, e);
         return;
     case EVENT_OUT_UP:
         m->out_stands = true;
@@ -180,15 +204,10 @@ static void take_message(struct peers *p, nng_msg *msg)
         (void)nng_pipe_close(pipe); /* Not one of us. */
         return;
     }
-    struct event e = {.kind = EVENT_FRAME};
+    struct event e = {.kind = EVENT_FRAME, .pipe = pipe.id};
     bytes_append(&e.frame, body + ENVELOPE_SIZE, size - ENVELOPE_SIZE);
     lock(p);
     p->stats.frames_received++;
-    e.member = member_of(p, be64_get(body));
-    if (e.member != NULL) {
-        e.shows_life = pipe.id != e.member->in_removed;
-        e.member->in_pipe = pipe.id;
-    }
     event_push(p, e);
     unlock(p);
 }
@@ -217,11 +236,12 @@ static void on_in_pipe(nng_pipe pipe, nng_pipe_ev ev, void *arg)
     (void)ev;
     struct peers *p = arg;
     lock(p);
+    p->removed[p->removed_next] = pipe.id;
+    p->removed_next = (p->removed_next + 1) % REMOVED_COUNT;
     for (size_t i = 0; i < p->members_count; i++) {
-        struct member *m = &p->members[i];
+        struct peers_peer *m = &p->members[i];
         if (m->in_pipe == pipe.id) {
             m->in_pipe = 0;
-            m->in_removed = pipe.id;
             event_push(p, (struct event){.kind = EVENT_IN_DOWN, .member = m});
         }
     }
@@ -231,7 +251,7 @@ static void on_in_pipe(nng_pipe pipe, nng_pipe_ev ev, void *arg)
 /* --- Sending --------------------------------------------------------------- */
 
 /* Under the lock: the next message, if one can leave now. */
-static nng_msg *outgoing_pop(struct member *m)
+static nng_msg *outgoing_pop(struct peers_peer *m)
 {
     struct outgoing *o = m->head;
     if (o == NULL || m->sending) {
@@ -247,7 +267,7 @@ static nng_msg *outgoing_pop(struct member *m)
     return msg;
 }
 
-static void outgoing_push(struct member *m, nng_msg *msg)
+static void outgoing_push(struct peers_peer *m, nng_msg *msg)
 {
     struct outgoing *o = mem_alloc(sizeof(*o));
     *o = (struct outgoing){NULL, msg};
@@ -261,7 +281,7 @@ static void outgoing_push(struct member *m, nng_msg *msg)
 }
 
 /* Under the lock. */
-static void outgoing_drop(struct member *m)
+static void outgoing_drop(struct peers_peer *m)
 {
     while (m->head != NULL) {
         struct outgoing *o = m->head;
@@ -275,7 +295,7 @@ static void outgoing_drop(struct member *m)
 }
 
 /* Not under the lock: NNG may call back. */
-static void send_message(struct member *m, nng_msg *msg)
+static void send_message(struct peers_peer *m, nng_msg *msg)
 {
     if (msg != NULL) {
         nng_aio_set_input(m->aio, 0, (void *)(uintptr_t)nng_msg_len(msg));
@@ -286,7 +306,7 @@ static void send_message(struct member *m, nng_msg *msg)
 
 static void on_sent(void *arg)
 {
-    struct member *m = arg;
+    struct peers_peer *m = arg;
     bool failed = nng_aio_result(m->aio) != 0;
     size_t size = (size_t)(uintptr_t)nng_aio_get_input(m->aio, 0);
     if (failed) {
@@ -324,7 +344,7 @@ static nng_msg *message_of(uint64_t self, struct bytes *frame)
 static void seam_send(void *impl, uint64_t node, struct bytes *frame)
 {
     struct peers *p = impl;
-    struct member *m = member_of(p, node);
+    struct peers_peer *m = member_of(p, node);
     nng_msg *msg = message_of(p->self, frame);
     lock(p);
     if (m == NULL || m->out_pipe == 0 || p->closing) {
@@ -342,7 +362,7 @@ static void seam_send(void *impl, uint64_t node, struct bytes *frame)
 static size_t seam_pending_bytes(void *impl, uint64_t node)
 {
     struct peers *p = impl;
-    struct member *m = member_of(p, node);
+    struct peers_peer *m = member_of(p, node);
     if (m == NULL) {
         return 0;
     }
@@ -354,7 +374,7 @@ static size_t seam_pending_bytes(void *impl, uint64_t node)
 
 static void on_out_pipe(nng_pipe pipe, nng_pipe_ev ev, void *arg)
 {
-    struct member *m = arg;
+    struct peers_peer *m = arg;
     bool lost = false;
     lock(m->peers);
     /* NNG may tell of a short-lived connection's end before its start. */
@@ -416,7 +436,7 @@ static enum sg_err listen_open(struct peers *p, const char *address, char *why, 
     return SG_OK;
 }
 
-static enum sg_err member_open(struct member *m, const char *address, char *why, size_t why_size)
+static enum sg_err member_open(struct peers_peer *m, const char *address, char *why, size_t why_size)
 {
     /* Not PUSH: that of 1.5.2 puts a connection whose last message has just left
      * back on its list of ready ones although it is closed, and uses it after it
@@ -449,7 +469,7 @@ static enum sg_err members_open(struct peers *p, const struct peers_options *opt
             continue;
         }
         CHECK(member_of(p, from->node) == NULL);
-        struct member *m = &p->members[p->members_count++];
+        struct peers_peer *m = &p->members[p->members_count++];
         m->peers = p;
         m->node = from->node;
         enum sg_err err = net_address_check(MEMBER_ADDRESS, from->address, why, why_size);

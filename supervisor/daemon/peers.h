@@ -6,9 +6,9 @@
  * of a peer's process breaks both its connections, which is reported at once;
  * a peer that falls silent is not noticed here.
  *
- * Each NNG message is the sender's node id (8 bytes, big-endian) and the frame.
- * The id only tells which node a broken incoming connection belonged to; who
- * sent a frame is for the receiver to judge by the frame's header. */
+ * Each NNG message is the sender's node id (8 bytes, big-endian), which nobody
+ * believes, and the frame. Whose a frame was says the receiver, who judges it; only
+ * then is the connection that it came over that node's, and its end reported. */
 #ifndef SUPERVISOR_DAEMON_PEERS_H
 #define SUPERVISOR_DAEMON_PEERS_H
 

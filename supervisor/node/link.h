@@ -36,12 +36,13 @@ static inline size_t link_pending_bytes(struct link *l, uint64_t node)
 /* What comes in, on one loop chosen when the link was opened. */
 struct link_events {
     /* Not yet decoded, from anyone who could connect. Taken over: the receiver
-     * releases it. */
-    void (*frame)(void *impl, struct bytes *frame);
+     * releases it. Returns the node that it proved to come from, 0: nobody knows.
+     * Only such a frame makes its connection one of that node's. */
+    uint64_t (*frame)(void *impl, struct bytes *frame);
     /* Frames to node can leave from now on. Never twice without a peer_down. */
     void (*peer_up)(void *impl, uint64_t node);
-    /* A connection between us and node broke, in either direction: its process
-     * may have died. Comes only after a peer_up. Frames that were on their way
+    /* A connection between us and node broke, ours to it or one that frames of it
+     * came over: its process may have died. Comes only after a peer_up. Frames that were on their way
      * are lost. */
     void (*peer_down)(void *impl, uint64_t node);
 };

@@ -28,9 +28,16 @@ struct node_member {
     struct identity identity; /* Heard in a HELLO while forming, or settled once formed. */
     bool has_identity;
     bool is_formed; /* By its last HELLO. */
+    /* What it must show, and what it wants to be shown by us (forming.c). */
+    struct proof ours;
+    struct proof theirs; /* When has_theirs. */
+    bool has_theirs;
+    bool is_proven;     /* It has shown ours, in the life of this process. */
+    uint64_t proven_ms; /* Monotonic, when it last did. */
+    uint64_t asked_ms;  /* Monotonic, when one that did not show it was last asked. */
     uint64_t hello_sent_ms;
     uint64_t refusal_sent_ms;
-    bool refuses_us;
+    uint64_t refuses_us_ms; /* Monotonic, when it last refused us; 0: it does not. */
     struct message_node_status status;
     bool has_status;
     char version[32];

@@ -227,6 +227,7 @@ enum sg_err node_new(const struct node_options *options, struct node **out, char
     }
     n->model = catalog_model_new();
     lanes_init(n);
+    forming_init(n);
     *out = n;
     return SG_OK;
 
@@ -436,7 +437,7 @@ static bool frame_is_ours(const struct node *n, const struct frame *f)
 }
 
 /* Carries out what is for lane 0 or the node; notes which other lanes are wanted. */
-static bool frame_dispatch(struct node *n, const struct frame *f, bool *wanted)
+static bool frame_dispatch(struct node *n, const struct frame *f, bool *wanted, bool *proved)
 {
     uint64_t now = loop_now_ms(n->lanes[0].loop);
     bool any = false;
@@ -445,12 +446,13 @@ static bool frame_dispatch(struct node *n, const struct frame *f, bool *wanted)
         struct lane *l;
         /* A HELLO may be what makes us admit the messages behind it. */
         if (m->kind == MESSAGE_HELLO) {
-            forming_hello(n, f->from, &f->identity, &m->hello);
+            *proved = forming_hello(n, f, &m->hello) || *proved;
             continue;
         }
-        if (!forming_admits(n, f->from, &f->identity)) {
+        if (!forming_admits(n, f)) {
             continue;
         }
+        *proved = true;
         n->members[f->from - 1].heard_ms = now;
         l = message_lane(n, f->from, m);
         if (l == &n->lanes[0]) {
@@ -463,10 +465,11 @@ static bool frame_dispatch(struct node *n, const struct frame *f, bool *wanted)
     return any;
 }
 
-void node_frame(struct node *n, struct bytes *bytes)
+uint64_t node_frame(struct node *n, struct bytes *bytes)
 {
-    struct frame f;
+    struct frame f = {.from = 0};
     bool wanted[LANES_MAX] = {false};
+    bool proved = false;
     enum sg_err err;
 
     if (n->state == NODE_LEFT) {
@@ -478,11 +481,12 @@ void node_frame(struct node *n, struct bytes *bytes)
         frame_dropped(n, err, bytes->n);
         goto out;
     }
-    if (frame_dispatch(n, &f, wanted)) {
+    if (frame_dispatch(n, &f, wanted, &proved)) {
         frame_share(n, bytes, wanted);
     }
 out:
     bytes_release(bytes);
+    return proved ? f.from : 0;
 }
 
 /* --- Peers ------------------------------------------------------------------- */
@@ -491,6 +495,7 @@ struct peer_note {
     struct task task;
     struct lane *lane;
     uint64_t peer;
+    struct proof proof; /* For prove_run(). */
     void (*tell)(struct lane *l, uint64_t peer);
 };
 
@@ -510,6 +515,26 @@ void node_lanes_tell(struct node *n, uint64_t peer, void (*tell)(struct lane *l,
         note->peer = peer;
         note->tell = tell;
         note->task.run = peer_note_run;
+        loop_post(n->lanes[i].loop, &note->task);
+    }
+}
+
+static void prove_run(struct task *t)
+{
+    struct peer_note *note = CONTAINER_OF(t, struct peer_note, task);
+    outbox_prove(note->lane->outbox, note->peer, &note->proof);
+    mem_free(note);
+}
+
+void node_lanes_prove(struct node *n, uint64_t peer, const struct proof *proof)
+{
+    outbox_prove(n->lanes[0].outbox, peer, proof);
+    for (size_t i = 1; i < n->options.lanes_count; i++) {
+        struct peer_note *note = mem_zalloc(1, sizeof *note);
+        note->lane = &n->lanes[i];
+        note->peer = peer;
+        note->proof = *proof;
+        note->task.run = prove_run;
         loop_post(n->lanes[i].loop, &note->task);
     }
 }

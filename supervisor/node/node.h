@@ -69,8 +69,9 @@ void node_start(struct node *n);
  * lies there. */
 unsigned node_lane_number(uint64_t group, size_t lanes_count);
 
-/* A frame from the link; taken over. */
-void node_frame(struct node *n, struct bytes *frame);
+/* A frame from the link; taken over. Returns the node that it was proved to come
+ * from, 0: nobody knows. */
+uint64_t node_frame(struct node *n, struct bytes *frame);
 void node_peer_up(struct node *n, uint64_t peer);
 void node_peer_down(struct node *n, uint64_t peer);
 

@@ -27,6 +27,7 @@ struct node {
     bool formed;
     uint64_t started_wall_ms;
     char refusal[256];
+    uint64_t refused_ms;                   /* Monotonic, when that was last said. */
     struct node_member members[NODES_MAX]; /* By id - 1; our own is unused. */
     struct lane lanes[LANES_MAX];
     struct route routes[LANES_MAX]; /* One a lane, on its loop. */
@@ -64,6 +65,8 @@ void node_fatal(struct node *n, enum sg_err err, const char *why);
 void node_run(struct node *n);
 /* Tell every lane on its own loop. */
 void node_lanes_tell(struct node *n, uint64_t peer, void (*tell)(struct lane *l, uint64_t peer));
+/* What frames to this peer must show from now on, on every lane. */
+void node_lanes_prove(struct node *n, uint64_t peer, const struct proof *proof);
 /* A lane is through with leaving; on its own loop. */
 void node_lane_left(void *impl, struct lane *l);
 

@@ -12,6 +12,8 @@ CHECK_STATIC(FRAME_SIZE_SOFT_BYTES + REQUEST_SIZE_MAX_BYTES + MESSAGE_HEAD_BYTES
 
 struct outbox_peer {
     uint64_t node;
+    struct proof proof; /* When has_proof. */
+    bool has_proof;
     struct bytes frame; /* n is 0 when nothing has gathered. */
     size_t messages_count;
 };
@@ -90,6 +92,7 @@ static void seam_send(void *impl, uint64_t node, const struct message *m)
     }
     if (p->messages_count == 0) {
         o->header.to = node;
+        o->header.proof = p->has_proof ? span_of(p->proof.b, PROOF_SIZE) : SPAN_NONE;
         frame_begin(&o->header, &p->frame);
         loop_defer(o->loop, &o->flush);
     }
@@ -97,6 +100,16 @@ static void seam_send(void *impl, uint64_t node, const struct message *m)
     p->messages_count++;
     if (p->frame.n >= FRAME_SIZE_SOFT_BYTES || p->messages_count == FRAME_MESSAGES_MAX) {
         peer_flush(o, p);
+    }
+}
+
+void outbox_prove(struct outbox *o, uint64_t node, const struct proof *proof)
+{
+    struct outbox_peer *p = peer_of(o, node);
+    if (p != NULL) {
+        peer_flush(o, p);
+        p->proof = *proof;
+        p->has_proof = true;
     }
 }
 

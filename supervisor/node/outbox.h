@@ -30,6 +30,8 @@ struct outbox_stats {
 struct outbox *outbox_new(const struct outbox_options *options);
 /* The seam, on the lane's loop only. */
 struct transport outbox_transport(struct outbox *o);
+/* Frames to this node carry this proof from now on; what has gathered leaves first. */
+void outbox_prove(struct outbox *o, uint64_t node, const struct proof *proof);
 /* Hand over what has gathered for all nodes without waiting for the turn's end. */
 void outbox_flush(struct outbox *o);
 struct outbox_stats outbox_stats(const struct outbox *o);

@@ -59,25 +59,21 @@ static json_t *member_json(const struct node *n, size_t i)
     struct message_node_status s = m->status;
     uint64_t now = loop_now_ms(n->lanes[0].loop);
     bool is_self = m->founder == n->self;
-    char identity[2 * IDENTITY_SIZE + 1];
     bool known = is_self || (m->has_status && member_is_alive(n, i + 1));
 
     if (is_self) {
         s = (struct message_node_status){.started_ms = n->started_wall_ms};
         members_own_counts(n, &s);
     }
-    json_t *o = json_pack(
-        "{s:s,s:s,s:o,s:o,s:o,s:s,s:s,s:s,s:s,s:o,s:o}", "name", m->founder->name, "state",
-        member_state_name(n, i + 1), "leaders", figure(known, s.leaders), "replicas",
-        figure(known, s.replicas), "stopped", figure(known, s.stopped_groups), "peer", m->founder->peer,
-        "client", m->founder->client, "version", is_self ? SHARDGATE_VERSION_TEXT : m->version, "identity",
-        m->has_identity || is_self
-            ? hex_text(span_of(is_self ? n->identity.b : m->identity.b, IDENTITY_SIZE), identity)
-            : "",
-        "started", view_time((int64_t)s.started_ms), "age_ms",
-        is_self            ? json_integer(0)
-        : m->heard_ms == 0 ? json_null()
-                           : json_integer((json_int_t)(now - m->heard_ms)));
+    json_t *o = json_pack("{s:s,s:s,s:o,s:o,s:o,s:s,s:s,s:s,s:o,s:o}", "name", m->founder->name, "state",
+                          member_state_name(n, i + 1), "leaders", figure(known, s.leaders), "replicas",
+                          figure(known, s.replicas), "stopped", figure(known, s.stopped_groups), "peer",
+                          m->founder->peer, "client", m->founder->client, "version",
+                          is_self ? SHARDGATE_VERSION_TEXT : m->version, "started",
+                          view_time((int64_t)s.started_ms), "age_ms",
+                          is_self            ? json_integer(0)
+                          : m->heard_ms == 0 ? json_null()
+                                             : json_integer((json_int_t)(now - m->heard_ms)));
     member_formats_json(n, i, o);
     return o;
 }

@@ -107,7 +107,7 @@ def test_other_founders_are_refused():
             f.write(text.replace("  n2: {", "  n4: {"))
         for node in c.nodes:
             node.start()
-        line = n1.wait_log("peer.refused")
+        line = n1.wait_log("peer.stranger")
         check("founding members" in line, line)
         check(not formed(n1) and not formed(n2), "formed with a stranger")
 

@@ -3,6 +3,7 @@
 #include "proto/base/mem.h"
 #include "shard/engine/engine.h"
 #include "storage/log.h"
+#include "tests/sim/forge.h"
 #include "tests/sim/sim.h"
 
 static struct sim_host *any_host(struct sim *s)
@@ -373,6 +374,14 @@ static void stranger_one(void *arg)
     }
 }
 
+static void forge_one(void *arg)
+{
+    struct sim *s = arg;
+    if (goes_on(s, s->plan.forge_every_ms, forge_one)) {
+        forge_frame(s, any_host(s));
+    }
+}
+
 /* --- The whole ------------------------------------------------------------------------------------------ */
 
 static void begin(struct sim *s, uint64_t every_ms, void (*run)(void *arg))
@@ -400,6 +409,7 @@ void faults_start(struct sim *s)
     begin(s, p->power_every_ms, power_one);
     begin(s, p->directory_full_every_ms, fill_bank);
     begin(s, p->stranger_every_ms, stranger_one);
+    begin(s, p->forge_every_ms, forge_one);
     begin(s, p->rot ? p->storm_ms / 2 : 0, rot_one);
     if (p->dark_ms > 0) {
         (void)sim_at(s, NULL, 3000000 + sim_below(s, 500 * p->storm_ms), lights_out, s);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "proto/base/mem.h"
+#include "tests/sim/forge.h"
 #include "tests/sim/sim.h"
 
 #define CONNECT_US 3000
@@ -124,6 +125,15 @@ static void frame_repeat_late(struct sim *s, unsigned from, unsigned to, struct 
     *f = (struct net_frame){.sim = s, .from = from, .to = to};
     bytes_append(&f->bytes, data.p, data.n);
     sim_at(s, &s->hosts[to], 1 + sim_below(s, LATE_US), frame_arrive_late, f)->drop = frame_free;
+}
+
+/* From somebody who is none of the nodes: it comes over no connection of theirs. */
+void net_inject(struct sim *s, unsigned to, struct span data)
+{
+    struct net_frame *f = mem_zalloc(1, sizeof *f);
+    *f = (struct net_frame){.sim = s, .from = to, .to = to};
+    bytes_append(&f->bytes, data.p, data.n);
+    sim_at(s, &s->hosts[to], 1, frame_arrive_late, f)->drop = frame_free;
 }
 
 static void frame_schedule(struct sim *s, unsigned from, unsigned to, struct span data)

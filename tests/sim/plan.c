@@ -90,6 +90,7 @@ static const struct key keys[] = {
     KEY(directory_full_every_ms, KEY_U64),
     KEY(rename_in_two_steps, KEY_BOOL),
     KEY(stranger_every_ms, KEY_U64),
+    KEY(forge_every_ms, KEY_U64),
     KEY(inflight, KEY_UNSIGNED),
     KEY(chunk_bytes, KEY_UNSIGNED),
     KEY(move_every_ms, KEY_U64),
@@ -274,6 +275,9 @@ static void reconcile(struct sim_plan *p)
         p->stays_away = false;
         p->earlier = 0; /* Who is lost can't be upgraded, and the level waits for all. */
     }
+    if (p->earlier != 0) {
+        p->forge_every_ms = 0; /* At level 1 nobody is asked for proof. */
+    }
     if (p->inflight > p->trailing || (p->inflight == 0 && p->trailing < INFLIGHT_ENTRIES_MAX)) {
         p->inflight = (unsigned)p->trailing;
     }
@@ -305,6 +309,7 @@ void plan_draw(struct sim_plan *p, uint64_t seed)
     draw_levels(p, &d);
     p->callers = (unsigned)sometimes(&d, 25, between(&d, 1, 8));
     p->caller_every_ms = between(&d, 50, 800);
+    p->forge_every_ms = sometimes(&d, 25, between(&d, 50, 1000));
     reconcile(p);
 }
 

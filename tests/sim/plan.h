@@ -49,8 +49,8 @@ struct sim_plan {
     uint64_t bank_min_us, bank_max_us, take_us;
     uint32_t line_drop_before, line_drop_after, late_execution, bank_fails;
     uint64_t purge_every_ms, backup_every_ms, power_every_ms, directory_full_every_ms;
-    uint64_t stranger_every_ms;
-    bool rename_in_two_steps; /* A server that breaks the promise: for the planted bug. */
+    uint64_t stranger_every_ms, forge_every_ms; /* Files under our names; frames under members' names. */
+    bool rename_in_two_steps;                   /* A server that breaks the promise: for the planted bug. */
     /* Replicas. */
     unsigned inflight;    /* Entries to a follower, not acknowledged. */
     unsigned chunk_bytes; /* Of a snapshot. */

@@ -23,13 +23,21 @@ static void add_hello(struct bytes *frame, enum hello_state hello_state, const c
     frame_add(&m, frame);
 }
 
+/* What node 1 asked this one to show: as a founder, not a stranger, would know it. */
+static struct span proof_of(struct node_world *w, uint64_t from)
+{
+    return from >= 1 && from <= 3 ? span_of(node_world_node(w, 0)->members[from - 1].ours.b, PROOF_SIZE)
+                                  : SPAN_NONE;
+}
+
 static struct frame header(struct node_world *w, const char *cluster, uint64_t from, uint64_t to)
 {
     return (struct frame){.version = FRAME_VERSION,
                           .cluster = span_str(cluster),
                           .from = from,
                           .to = to,
-                          .identity = node_world_node(w, 1)->identity};
+                          .identity = node_world_node(w, 1)->identity,
+                          .proof = proof_of(w, from)};
 }
 
 static void survives_frames_from_anyone(void **state)
@@ -177,25 +185,155 @@ static void forwards_only_so_often(void **state)
     node_world_free(w);
 }
 
-/* Refused by a majority, in words that are no text. */
+static void inject_refusal(struct node_world *w, uint64_t from, const struct identity *identity,
+                           struct span proof)
+{
+    struct bytes frame = BYTES_NONE;
+    struct frame h = header(w, "test", from, 1);
+    h.identity = *identity;
+    h.proof = proof;
+    frame_begin(&h, &frame);
+    add_hello(&frame, HELLO_REFUSED, "\xff\xfe data directory");
+    node_world_inject(w, 0, span_bytes(&frame));
+    bytes_release(&frame);
+}
+
+/* Refused by a majority, in words that are no text; and for as long as they say so. */
 static void believes_a_majority(void **state)
 {
     (void)state;
     struct node_world *w = node_check_formed(3, 1);
     for (uint64_t from = 2; from <= 3; from++) {
-        struct bytes frame = BYTES_NONE;
-        struct frame h = header(w, "test", from, 1);
-        frame_begin(&h, &frame);
-        add_hello(&frame, HELLO_REFUSED, "\xff\xfe data directory");
-        node_world_inject(w, 0, span_bytes(&frame));
-        bytes_release(&frame);
         assert_int_equal(node_state(node_world_node(w, 0)), NODE_RUNNING);
+        inject_refusal(w, from, &node_world_node(w, from - 1)->identity, proof_of(w, from));
         node_world_advance(w, 1);
     }
     assert_int_equal(node_state(node_world_node(w, 0)), NODE_REFUSED);
     assert_string_equal(node_refusal(node_world_node(w, 0)), "?? data directory");
     node_check_ok(node_world_verb(w, 0, REQUEST_PING, 0, NULL));
     node_check_ok(node_world_verb(w, 0, REQUEST_STATUS, 0, NULL));
+    node_world_advance(w, 7000); /* They say so no more. */
+    assert_int_equal(node_state(node_world_node(w, 0)), NODE_RUNNING);
+    assert_string_equal(node_refusal(node_world_node(w, 0)), "");
+    node_check_ok(node_world_apply(w, 0, SHARDS_AB));
+    node_world_free(w);
+}
+
+struct watch {
+    bool refused; /* Somebody sent a refusal. */
+};
+
+static bool watch_refusals(void *arg, size_t from, size_t to, struct span data)
+{
+    struct watch *w = arg;
+    struct arena a = ARENA_INIT;
+    struct frame f;
+    (void)from;
+    (void)to;
+    assert_int_equal(frame_decode(data, &a, &f), SG_OK);
+    for (size_t i = 0; i < f.messages_count; i++) {
+        w->refused =
+            w->refused || (f.messages[i].kind == MESSAGE_HELLO && f.messages[i].hello.state == HELLO_REFUSED);
+    }
+    arena_release(&a);
+    return true;
+}
+
+/* A stranger who knows all identities, and can't hear what is said at a founder's
+ * address: what it sends is not believed, and not answered with a word against the
+ * founder whose name it bears. */
+static void believes_no_stranger(void **state)
+{
+    (void)state;
+    static const uint8_t guess[PROOF_SIZE] = {0};
+    struct node_world *w = node_check_serving(2);
+    struct node *n = node_world_node(w, 0);
+    struct identity foreign = {{0}};
+    struct watch watch = {.refused = false};
+    const struct span proofs[] = {SPAN_NONE, span_of(guess, sizeof guess)};
+
+    node_world_set_filter(w, watch_refusals, &watch);
+    for (unsigned round = 0; round < 200; round++) {
+        for (uint64_t from = 2; from <= 3; from++) {
+            struct message m = {.kind = MESSAGE_REQUEST_VOTE, .group = round % 2 == 0 ? 0 : ABA_A};
+            struct frame h = header(w, "test", from, 1);
+            struct bytes frame = BYTES_NONE;
+            struct message leaving = {.kind = MESSAGE_NODE_STATUS};
+            struct bytes hello = BYTES_NONE;
+            h.identity = node_world_node(w, from - 1)->identity;
+            h.proof = proofs[round % 2];
+            m.request_vote = (struct message_request_vote){
+                .version = 2, .term = UINT64_MAX - 1, .candidate_id = from, .disrupt_leader = true};
+            leaving.node_status.leaving = true;
+            frame_begin(&h, &frame);
+            frame_add(&m, &frame);
+            frame_add(&leaving, &frame);
+            node_world_inject(w, 0, span_bytes(&frame));
+            bytes_release(&frame);
+            inject_refusal(w, from, &h.identity, h.proof);
+            inject_refusal(w, from, &foreign, h.proof);
+            frame_begin(&h, &hello);
+            add_hello(&hello, round % 3 == 0 ? HELLO_FORMING : HELLO_FORMED, "");
+            node_world_inject(w, 0, span_bytes(&hello));
+            bytes_release(&hello);
+        }
+        node_world_advance(w, 10);
+        assert_int_equal(node_state(n), NODE_RUNNING);
+        assert_false(watch.refused);
+        assert_false(n->members[1].status.leaving || n->members[2].status.leaving);
+    }
+    node_world_set_filter(w, NULL, NULL);
+    assert_int_equal(lane_slot(node_lane_of(n, ABA_A), ABA_A)->term, 2); /* As when it began. */
+    node_check_ok(node_check_submit(w, 0, "a", ABA_A));
+    node_world_free(w);
+}
+
+/* Of n1, n2 and n3, as forming.c makes it. */
+static struct digest founders_digest(void)
+{
+    struct digester d;
+    digester_init(&d);
+    for (unsigned i = 1; i <= 3; i++) {
+        const uint8_t name[] = {0, 0, 0, 2, 'n', (uint8_t)('0' + i)};
+        digester_add(&d, span_of(name, sizeof name));
+    }
+    return digester_end(&d);
+}
+
+/* Before n3 ever ran, a stranger says it is n3: nobody founds a cluster with it, and the
+ * real one is let in. */
+static void founds_with_nobody_else(void **state)
+{
+    (void)state;
+    struct node_world *w = node_world_new(3, 1);
+    assert_int_equal(node_world_start(w, 0), SG_OK);
+    assert_int_equal(node_world_start(w, 1), SG_OK);
+    node_world_advance(w, 50);
+    struct node *n = node_world_node(w, 0);
+    struct digest founders = founders_digest();
+    for (unsigned i = 0; i < 300; i++) {
+        struct frame h = header(w, "test", 3, 1);
+        struct message m = {.kind = MESSAGE_HELLO};
+        struct bytes frame = BYTES_NONE;
+        uint8_t ask[PROOF_SIZE] = {(uint8_t)i};
+        h.identity = (struct identity){{7}};
+        h.proof = SPAN_NONE;
+        m.hello.state = HELLO_FORMING;
+        m.hello.reply_wanted = true;
+        m.hello.node_name = span_str("n3");
+        m.hello.founders_digest = span_of(founders.b, sizeof founders.b);
+        m.hello.ask = span_of(ask, sizeof ask);
+        m.hello.answer = span_of(ask, sizeof ask);
+        frame_begin(&h, &frame);
+        frame_add(&m, &frame);
+        node_world_inject(w, 0, span_bytes(&frame));
+        bytes_release(&frame);
+        node_world_advance(w, 10);
+        assert_false(n->formed);
+        assert_false(n->members[2].has_identity);
+    }
+    assert_int_equal(node_world_start(w, 2), SG_OK);
+    assert_true(node_world_formed(w, 3000));
     node_world_free(w);
 }
 
@@ -312,6 +450,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(survives_frames_from_anyone),
         cmocka_unit_test(believes_a_majority),
+        cmocka_unit_test(believes_no_stranger),
+        cmocka_unit_test(founds_with_nobody_else),
         cmocka_unit_test(waits_while_configurations_differ),
         cmocka_unit_test(answers_whatever_clients_send),
         cmocka_unit_test(answers_damaged_requests),

@@ -24,6 +24,7 @@
 #include "supervisor/daemon/uv_loop.h"
 #include "tests/support/ports.h"
 
+#define STRANGE_NUMBER 0x7375737069636973ull /* In a frame that proves nothing. */
 #define LIMIT_MS 20000 /* For an event that comes in milliseconds unless the machine stalls. */
 
 /* A node that counts what it sees. */
@@ -35,7 +36,7 @@ struct box {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     /* Under the lock. */
-    unsigned ups, downs, frames, wrong;
+    unsigned ups, downs, frames, wrong, strange;
     uint64_t next_number;
     size_t last_size;
     int64_t down_us;
@@ -54,17 +55,23 @@ static void box_changed(struct box *b)
     (void)pthread_mutex_unlock(&b->lock);
 }
 
-/* A frame is a number and any padding. */
-static void on_frame(void *impl, struct bytes *frame)
+/* A frame is a number and any padding; one with the next number proves the other node. */
+static uint64_t on_frame(void *impl, struct bytes *frame)
 {
     struct box *b = impl;
+    bool is_proof = frame->n >= 8 && be64_get(frame->p) != STRANGE_NUMBER;
     (void)pthread_mutex_lock(&b->lock);
-    b->wrong += frame->n < 8 || be64_get(frame->p) != b->next_number;
-    b->next_number++;
-    b->frames++;
-    b->last_size = frame->n;
+    if (is_proof) {
+        b->wrong += be64_get(frame->p) != b->next_number;
+        b->next_number++;
+        b->frames++;
+        b->last_size = frame->n;
+    } else {
+        b->strange++;
+    }
     bytes_release(frame);
     box_changed(b);
+    return is_proof ? b->other : 0;
 }
 
 static void on_up(void *impl, uint64_t node)
@@ -246,6 +253,45 @@ static void test_garbage_closes_only_its_own_connection(void **state)
     box_close(&b);
 }
 
+/* Connect, a member's id and a frame that proves nothing, close: that is not the
+ * member's connection breaking, however often. */
+static void test_a_stranger_breaks_no_connection(void **state)
+{
+    (void)state;
+    enum { TIMES = 50 };
+    struct box a;
+    struct box b;
+    char address_a[TEST_ADDRESS_SIZE];
+    char address_b[TEST_ADDRESS_SIZE];
+    uint8_t message[8 + 8 + 4 + 8 + 8] = {0, 'S', 'P', 0, 0, 0x30, 0, 0};
+    (void)test_free_address(address_a);
+    (void)test_free_address(address_b);
+    box_open(&a, 1, address_a, 2, address_b);
+    box_open(&b, 2, address_b, 1, address_a);
+    assert_true(box_wait(&a, &a.ups, 1));
+    assert_true(box_wait(&b, &b.ups, 1));
+    box_send(&a, 0, 10);
+    assert_true(box_wait(&b, &b.frames, 1)); /* The true connection is known. */
+    be64_put(message + 8, sizeof message - 16);
+    message[16] = 0x80;
+    be64_put(message + 20, 1); /* As from node 1. */
+    be64_put(message + 28, STRANGE_NUMBER);
+    for (unsigned i = 0; i < TIMES; i++) {
+        int fd = test_connect(address_b);
+        uint8_t greeting[8];
+        assert_int_equal(recv(fd, greeting, sizeof(greeting), MSG_WAITALL), sizeof(greeting));
+        assert_int_equal(send(fd, message, sizeof(message), MSG_NOSIGNAL), sizeof(message));
+        assert_true(box_wait(&b, &b.strange, i + 1));
+        assert_int_equal(close(fd), 0);
+    }
+    box_send(&a, 1, 10);
+    assert_true(box_wait(&b, &b.frames, 2));
+    assert_int_equal(a.downs + b.downs + a.wrong + b.wrong, 0);
+    box_close(&a);
+    assert_true(box_wait(&b, &b.downs, 1)); /* The true one's end is noticed all the same. */
+    box_close(&b);
+}
+
 static void test_bad_addresses_are_named(void **state)
 {
     (void)state;
@@ -309,10 +355,11 @@ static void test_an_address_in_use_is_refused(void **state)
 
 /* --- A process that dies ---------------------------------------------------- */
 
-static void echo_frame(void *impl, struct bytes *frame)
+static uint64_t echo_frame(void *impl, struct bytes *frame)
 {
     struct box *b = impl;
     link_send(peers_link(b->peers), b->other, frame);
+    return b->other;
 }
 
 static void echo_nothing(void *impl, uint64_t node)
@@ -397,6 +444,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_frames_arrive_whole_and_in_order),
         cmocka_unit_test(test_frames_to_nobody_are_dropped),
         cmocka_unit_test(test_garbage_closes_only_its_own_connection),
+        cmocka_unit_test(test_a_stranger_breaks_no_connection),
         cmocka_unit_test(test_bad_addresses_are_named),
         cmocka_unit_test(test_an_address_in_use_is_refused),
         cmocka_unit_test(test_a_killed_process_is_noticed_at_once_and_comes_back),
