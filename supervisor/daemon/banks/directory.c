@@ -11,6 +11,7 @@
 
 #include "proto/base/fault.h"
 #include "supervisor/daemon/banks/directory_file.h"
+#include "supervisor/daemon/banks/directory_place.h"
 
 #define PROBE_BYTES 4096
 
@@ -20,6 +21,7 @@ struct visit {
     char staging_path[PATH_MAX];
     char drop_path[PATH_MAX];
     int staging, drop; /* Descriptors. */
+    bool made_staging;
 };
 
 /* --- Answers --------------------------------------------------------------------- */
@@ -125,6 +127,7 @@ static bool open_staging(struct visit *v)
             directory_answer_errno(r, BANK_FAILED, errno, "making staging_dir", v->staging_path);
             return false;
         }
+        v->made_staging = true;
         v->staging = open_dir(v->staging_path);
     }
     if (v->staging < 0) {
@@ -147,6 +150,20 @@ static bool on_one_device(struct visit *v)
         return false;
     }
     return true;
+}
+
+/* Names were compared when the settings were made; this is what they stand for now. */
+static bool are_apart(struct visit *v)
+{
+    struct bank_request *r = v->request;
+    if (directory_places_are_sound(v->staging, v->drop, r->text, sizeof r->text)) {
+        return true;
+    }
+    r->answer = BANK_FAILED;
+    if (v->made_staging) {
+        (void)rmdir(v->staging_path);
+    }
+    return false;
 }
 
 static void visit_end(struct visit *v)
@@ -172,7 +189,7 @@ static bool visit_begin(struct visit *v)
         directory_answer_errno(r, BANK_FAILED, errno, "opening drop_dir", v->drop_path);
         return false;
     }
-    return open_staging(v) && on_one_device(v);
+    return open_staging(v) && are_apart(v) && on_one_device(v);
 }
 
 /* --- The requests --------------------------------------------------------------------- */
