@@ -152,6 +152,25 @@ static bool make_dir(const struct daemon *d, const char *path)
     return true;
 }
 
+/* The store in it holds every payment. */
+static bool is_private(const struct daemon *d, const char *path)
+{
+    struct log_scope scope = {.node = d->config->node};
+    struct stat st;
+
+    if (stat(path, &st) != 0) {
+        return failed(d, path, strerror(errno));
+    }
+    if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+        return failed(d, path, "others than its owner may write into it: 'chmod 700' it");
+    }
+    if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
+        logger_line(LOG_WARN, &scope, "daemon.data_dir_open", "dir=%s mode=%03o", LOG_TEXT(path),
+                    (unsigned)st.st_mode & 0777u);
+    }
+    return true;
+}
+
 static bool lane_make(struct daemon *d, unsigned i)
 {
     struct daemon_lane *l = &d->lanes[i];
@@ -281,7 +300,8 @@ static bool port_open(struct daemon *d)
 static bool daemon_open(struct daemon *d)
 {
     (void)snprintf(d->spool_dir, sizeof d->spool_dir, "%s/spool", d->config->data_dir);
-    if (!make_dir(d, d->config->data_dir) || !make_dir(d, d->spool_dir)) {
+    if (!make_dir(d, d->config->data_dir) || !is_private(d, d->config->data_dir) ||
+        !make_dir(d, d->spool_dir)) {
         return false;
     }
     for (unsigned i = 0; i < d->config->lanes; i++) {

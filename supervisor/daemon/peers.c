@@ -16,6 +16,7 @@
 #define ENVELOPE_SIZE 8 /* The sender's node id. */
 #define HEAD_SIZE 4     /* What raw REQ puts before a message. */
 #define HEAD_LAST 0x80000000u
+#define IPC_MODE 0600
 #define REMOVED_COUNT 64
 
 /* What NNG's threads hand to the loop, in the order it happened. */
@@ -427,7 +428,13 @@ static enum sg_err listen_open(struct peers *p, const char *address, char *why, 
         rv = nng_pipe_notify(p->in, NNG_PIPE_EV_REM_POST, on_in_pipe, p);
     }
     if (rv == 0) {
-        rv = nng_listen(p->in, address, &listener, 0);
+        rv = nng_listener_create(&listener, p->in, address);
+    }
+    if (rv == 0 && strncmp(address, "ipc:", 4) == 0) { /* By no umask: nobody else's. */
+        rv = nng_listener_set_int(listener, NNG_OPT_IPC_PERMISSIONS, IPC_MODE);
+    }
+    if (rv == 0) {
+        rv = nng_listener_start(listener, 0);
     }
     if (rv != 0) {
         return net_err(rv, "peer address", address, why, why_size);

@@ -15,6 +15,7 @@
 /* Contexts beyond those the node may hold: they answer SG_BUSY. */
 #define CONTEXTS_SPARE 64
 #define CONTEXTS_COUNT (REQUESTS_INFLIGHT_MAX + CONTEXTS_SPARE)
+#define IPC_MODE 0660     /* Of a socket in the file system, by no umask: the owner's group asks, too. */
 #define REQ_HEAD_BYTES 64 /* What REQ puts before a request. */
 
 /* A context of the REP socket: receives a request, holds it until it is
@@ -191,7 +192,13 @@ static enum sg_err open_all(struct server *s, const struct server_options *optio
     }
     for (size_t i = 0; i < options->addresses_count; i++) {
         nng_listener listener;
-        rv = nng_listen(s->socket, options->addresses[i], &listener, 0);
+        rv = nng_listener_create(&listener, s->socket, options->addresses[i]);
+        if (rv == 0 && strncmp(options->addresses[i], "ipc:", 4) == 0) {
+            rv = nng_listener_set_int(listener, NNG_OPT_IPC_PERMISSIONS, IPC_MODE);
+        }
+        if (rv == 0) {
+            rv = nng_listener_start(listener, 0);
+        }
         if (rv != 0) {
             return net_err(rv, "client address", options->addresses[i], why, why_size);
         }
