@@ -102,17 +102,19 @@
 #define REQUESTS_INFLIGHT_MAX_BYTES (256u << 20) /* Encoded, on one node. */
 #define FORWARD_HOPS_MAX 3                       /* Of a request looking for its leader. */
 #define SUMMARY_TROUBLE_MAX 4                    /* Troubles of one shard in status; the rest is counted. */
-#define SERVER_ADDRESSES_MAX 8                   /* A node listens on for clients. */
-#define CLIENT_ADDRESSES_MAX 32                  /* Of nodes, that a client is given. */
-#define GATHER_FLIGHTS_MAX 2                     /* Submit requests of a client to a shard at once. */
-#define GATHER_WAIT_MAX_MS 20                    /* Of a caller, for those of others. */
-#define CONNECTION_CALLS_MAX 4096                /* In flight on one connection of a client. */
-#define COMMAND_WORDS_MAX 16                     /* On the command line of the tool. */
-#define INPUT_SIZE_MAX_BYTES (512u << 20)        /* Of transfers given to the tool at once. */
-#define SUBMIT_SHARDS_INFLIGHT_MAX 8             /* Shards that the tool submits to at once. */
-#define CLI_QUESTIONS_INFLIGHT_MAX 64            /* Shards that the tool asks at once. */
-#define CLI_HASHES_INFLIGHT_MAX 8                /* Of these with `hash`: each has connections of its own. */
-#define OFFLINE_CPU_MAX_S 300 /* Of a reader of damaged files, which might run in circles. */
+#define CLIENT_REQUESTS_MAX (REQUESTS_INFLIGHT_MAX / 2) /* Of one connection at once. */
+#define REQUESTS_TURN_MAX 16    /* Taken in one turn of a loop, so that a crowd of them stops nothing else. */
+#define SERVER_ADDRESSES_MAX 8  /* A node listens on for clients. */
+#define CLIENT_ADDRESSES_MAX 32 /* Of nodes, that a client is given. */
+#define GATHER_FLIGHTS_MAX 2    /* Submit requests of a client to a shard at once. */
+#define GATHER_WAIT_MAX_MS 20   /* Of a caller, for those of others. */
+#define CONNECTION_CALLS_MAX 4096         /* In flight on one connection of a client. */
+#define COMMAND_WORDS_MAX 16              /* On the command line of the tool. */
+#define INPUT_SIZE_MAX_BYTES (512u << 20) /* Of transfers given to the tool at once. */
+#define SUBMIT_SHARDS_INFLIGHT_MAX 8      /* Shards that the tool submits to at once. */
+#define CLI_QUESTIONS_INFLIGHT_MAX 64     /* Shards that the tool asks at once. */
+#define CLI_HASHES_INFLIGHT_MAX 8         /* Of these with `hash`: each has connections of its own. */
+#define OFFLINE_CPU_MAX_S 300             /* Of a reader of damaged files, which might run in circles. */
 #define LIST_ROWS_DEFAULT 1000
 #define LIST_ROWS_MAX 10000
 #define LIST_VISITS_MAX 10000 /* Records looked at for one answer; then it says where to go on. */

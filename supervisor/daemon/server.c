@@ -28,6 +28,7 @@ struct server_call {
     nng_aio *aio;
     enum call_state state;
     nng_msg *request; /* CALL_GIVEN. */
+    uint32_t pipe;    /* CALL_GIVEN: the client's connection. */
     struct server_call *next;
 };
 
@@ -81,13 +82,25 @@ static void queue_push(struct server *s, struct server_call *call)
     }
 }
 
+/* Under the lock: requests of one connection that are with the node. */
+static size_t pipe_inflight(const struct server *s, uint32_t pipe)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < s->calls_count && s->stats.inflight >= CLIENT_REQUESTS_MAX; i++) {
+        count += s->calls[i].pipe == pipe;
+    }
+    return count;
+}
+
 static void on_request(struct server_call *call)
 {
     struct server *s = call->server;
     nng_msg *msg = nng_aio_get_msg(call->aio);
     nng_aio_set_msg(call->aio, NULL);
     (void)pthread_mutex_lock(&s->lock);
-    bool is_busy = s->stats.inflight >= REQUESTS_INFLIGHT_MAX;
+    uint32_t pipe = (uint32_t)nng_pipe_id(nng_msg_get_pipe(msg));
+    bool is_busy =
+        s->stats.inflight >= REQUESTS_INFLIGHT_MAX || pipe_inflight(s, pipe) >= CLIENT_REQUESTS_MAX;
     bool closing = s->closing;
     if (is_busy) {
         s->stats.busy++;
@@ -96,6 +109,7 @@ static void on_request(struct server_call *call)
         s->stats.requests++;
         call->state = CALL_GIVEN;
         call->request = msg;
+        call->pipe = pipe;
         queue_push(s, call);
     }
     (void)pthread_mutex_unlock(&s->lock);
@@ -133,9 +147,18 @@ static void on_drain(struct task *task)
     struct server *s = CONTAINER_OF(task, struct server, drain);
     (void)pthread_mutex_lock(&s->lock);
     struct server_call *call = s->head;
-    s->head = NULL;
-    s->tail = NULL;
-    s->scheduled = false;
+    struct server_call *last = call;
+    for (unsigned i = 1; i < REQUESTS_TURN_MAX && last != NULL && last->next != NULL; i++) {
+        last = last->next;
+    }
+    s->head = last == NULL ? NULL : last->next;
+    s->scheduled = s->head != NULL;
+    if (s->head == NULL) {
+        s->tail = NULL;
+    } else { /* The rest in a later turn: others of this loop come in between. */
+        last->next = NULL;
+        loop_post(s->loop, &s->drain);
+    }
     (void)pthread_mutex_unlock(&s->lock);
     while (call != NULL) {
         struct server_call *next = call->next;
@@ -153,6 +176,7 @@ void server_reply(struct server_call *call, struct bytes *reply)
     (void)pthread_mutex_lock(&s->lock);
     CHECK(s->stats.inflight > 0);
     s->stats.inflight--;
+    call->pipe = 0;
     (void)pthread_mutex_unlock(&s->lock);
     send_reply(call, span_bytes(reply));
     bytes_release(reply);

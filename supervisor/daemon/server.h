@@ -1,8 +1,9 @@
 /* The client port: requests in, replies out, over NNG's REQ/REP.
  *
  * Any number of clients, each with any number of calls in flight. At most
- * REQUESTS_INFLIGHT_MAX calls are with the node at once; a further one is
- * answered SG_BUSY right away. Traffic that is not REQ/REP, or a request over
+ * REQUESTS_INFLIGHT_MAX calls are with the node at once, and CLIENT_REQUESTS_MAX of
+ * one connection; a further one is answered SG_BUSY right away. At most
+ * REQUESTS_TURN_MAX are taken in one turn of the loop. Traffic that is not REQ/REP, or a request over
  * REQUEST_SIZE_MAX_BYTES, closes that client's connection and nothing else. */
 #ifndef SUPERVISOR_DAEMON_SERVER_H
 #define SUPERVISOR_DAEMON_SERVER_H
