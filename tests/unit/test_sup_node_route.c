@@ -51,7 +51,8 @@ static void inject(struct node_world *w, size_t from, size_t to, const struct me
                       .cluster = span_str("test"),
                       .from = from + 1,
                       .to = to + 1,
-                      .identity = node_world_node(w, from)->identity};
+                      .identity = node_world_node(w, from)->identity,
+                      .proof = span_of(node_world_node(w, to)->members[from].ours.b, PROOF_SIZE)};
     struct bytes frame = BYTES_NONE;
     frame_begin(&h, &frame);
     frame_add(m, &frame);
