@@ -223,6 +223,10 @@ static enum sg_err date(struct draft *d)
     j->creation_day = local.day;
     d->header.creation_day = local.day;
     d->header.creation_minute = local.minute;
+    if (j->level < LEVEL_WRITTEN) { /* As apply counts them: from the day of the close. */
+        d->processing = (struct processing){.day = d->window->processing_day};
+        return SG_OK;
+    }
     d->processing.day = local.day;
     d->processing.same_day_over =
         j->time_ms > window_same_day_until_ms(&d->settings.shard, j->zone, local.day);
