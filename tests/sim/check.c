@@ -113,6 +113,11 @@ static void leader_look(struct sim_host *h, unsigned number, struct group *g)
     struct truth *t = &h->sim->checker->truth[number];
     uint64_t term = g->raft.current_term;
 
+    /* By term the leaders are kept in an array. */
+    if (term > TERM_AHEAD_MAX) {
+        sim_fail(h->sim, "R-1", "%s has term %" PRIu64 ", which no election has reached", h->name, term);
+        return;
+    }
     t->leaders = truth_grow(t->leaders, &t->leaders_cap, term, sizeof t->leaders[0]);
     if (t->leaders[term] == h->index + 1) {
         return;
