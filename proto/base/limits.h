@@ -46,8 +46,8 @@
 #define HEARTBEAT_MS 200
 /* Replicas of a group with news compare their states, if nobody waits for it. */
 #define COMPARE_EVERY_MS 1000
-#define SCRUB_EVERY_MS (600u * 1000) /* All rows of a group are counted about so often, */
-#define SCRUB_SLICE_ROWS 512         /* so many in one read transaction, */
+#define SCRUB_EVERY_MS 600000 /* All rows of a group are counted about so often, */
+#define SCRUB_SLICE_ROWS 512  /* so many in one read transaction, */
 #define SCRUB_SLICE_BYTES (256u << 10)
 #define SCRUB_PAUSE_MS 20 /* with this between two. */
 #define SCRUB_RETRY_MS 200

@@ -99,7 +99,7 @@ static bool is_in_wrong_case(const uint8_t *p)
         bool same = true;
         bool same_but_case = true;
         for (size_t j = 0; j < BH_DESCRIPTION_SIZE; j++) {
-            int wanted = descriptions[i][j];
+            int wanted = (unsigned char)descriptions[i][j];
             bool is_small = wanted >= 'A' && wanted <= 'Z' && p[j] == wanted - 'A' + 'a';
             same = same && p[j] == wanted;
             same_but_case = same_but_case && (p[j] == wanted || is_small);

@@ -58,13 +58,13 @@ static enum sg_err apply_decoded(struct apply *a)
     if (err == SG_OK && a->command->level > state_level(&a->counters)) {
         return refuse_level(a);
     }
-    struct command today = *a->command;
-    if (FAULT_BUG("rules-of-today")) {
-        today.level = a->rows->level_max;
-        a->command = &today;
-    }
     if (err == SG_OK) {
+        const struct command *own = a->command;
+        struct command today = *own;
+        today.level = FAULT_BUG("rules-of-today") ? a->rows->level_max : own->level;
+        a->command = &today;
         err = apply_kind(a);
+        a->command = own;
     }
     if (err != SG_OK || !a->has_effect) {
         return err;

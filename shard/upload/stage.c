@@ -65,7 +65,7 @@ static enum sg_err read_token(struct upload *u, struct rows *rows, const struct 
 static enum sg_err start_read(struct upload *u, struct duty_read *r)
 {
     struct arena a = ARENA_INIT;
-    struct file_row f;
+    struct file_row f = {.seal_index = 0};
     uint64_t version = 0;
     enum sg_err err = u->file == 0 ? SG_OK : state_file(&r->rows, u->file, &a, &f);
     if (err == SG_OK && u->file != 0) {

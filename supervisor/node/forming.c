@@ -43,7 +43,7 @@
 #define REFUSAL_LASTS_MS 5000 /* One that is not repeated for so long counts no more. */
 #define HELLO_REPEAT_MS 400
 #define ASK_REPEAT_MS 50
-#define PROOF_SILENT_MS (3u * NODE_HEARTBEAT_MS) /* So long without proof: its asking went astray. */
+#define PROOF_SILENT_MS (3ull * NODE_HEARTBEAT_MS) /* So long without proof: its asking went astray. */
 
 static struct digest founders_digest(const struct node *n)
 {

@@ -43,7 +43,7 @@ void memory_look(struct sim_host *h)
     for (unsigned i = 0; i < h->lanes_count; i++) {
         const struct lane *l = &h->node->lanes[i];
         most += GROUP_MAX_BYTES * l->slots_count + DECODED_FACTOR * writer_pending_bytes(l->writer);
-        most += SPOOLS_MAX * SPOOLED_RECORD_BYTES * mem_kv_count(h->lanes[i].disk, KV_STATE);
+        most += (uint64_t)SPOOLS_MAX * SPOOLED_RECORD_BYTES * mem_kv_count(h->lanes[i].disk, KV_STATE);
     }
     if (h->memory > most) {
         sim_fail(h->sim, "I-10",

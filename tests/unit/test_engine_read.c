@@ -152,7 +152,7 @@ static void a_lost_question_is_asked_again(void **state)
     answer(r, 2, term, rig_take(r, MESSAGE_READ)->read.round);
     assert_int_equal(q.ended, 1);
     rig_forget_sent(r);
-    rig_advance(r, 3 * HEARTBEAT_MS);
+    rig_advance(r, 3ull * HEARTBEAT_MS);
     assert_int_equal(rig_count_sent(r, MESSAGE_READ), 0);
     rig_free(r);
 }

@@ -92,7 +92,7 @@ static void counting_misses_it(void **state)
     assert_int_equal(rig_open(r), SG_OK);
     rig_append(r, 2, 1, 1, 1, 2, ones, 1);
     rig_run(r);
-    rig_advance(r, 2 * SCRUB_EVERY_MS);
+    rig_advance(r, 2ull * SCRUB_EVERY_MS);
     rig_run(r);
     assert_false(rig_status(r).stopped);
     assert_true(mem_kv_vanish(r->disk, KV_STATE, 1, 1));

@@ -519,11 +519,11 @@ static void test_twins_are_bounded(void **state)
     (void)state;
     struct twins t = {.day = DAY_NONE};
     struct day day = day_of(2026, 11, 23);
-    for (uint64_t i = 1; i <= 3 * TWINS_MAX; i++) {
+    for (uint64_t i = 1; i <= 3ull * TWINS_MAX; i++) {
         assert_int_equal(twins_meet(&t, day, i * 0x9E3779B97F4A7C15u | 1, i), 0);
         assert_true(t.cap <= TWINS_MAX);
     }
-    assert_int_equal(twins_meet(&t, day, 3 * TWINS_MAX * 0x9E3779B97F4A7C15u | 1, 9), 3 * TWINS_MAX);
+    assert_int_equal(twins_meet(&t, day, 3ull * TWINS_MAX * 0x9E3779B97F4A7C15u | 1, 9), 3ull * TWINS_MAX);
     twins_clear(&t);
 }
 

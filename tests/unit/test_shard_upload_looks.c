@@ -53,7 +53,7 @@ static void test_both_there_but_not_in_a_row(void **state)
     looks = 0;
     w->on_request = come_and_go;
     (void)world_elect(w);
-    world_run(w, 60 * 1000);
+    world_run(w, 60ull * 1000);
     assert_int_equal(looks, 4);
     assert_int_equal(world_file_state(w, 1), FILE_UPLOADED);
     assert_int_equal(world_delivered(w, 1, &others), 1);
@@ -84,7 +84,7 @@ static void test_doubt_asks_for_a_probe(void **state)
     is_heard = false;
     w->on_request = unheard_once;
     (void)world_elect(w);
-    world_run(w, 60 * 1000);
+    world_run(w, 60ull * 1000);
     assert_int_equal(world_file_state(w, 1), FILE_UPLOADED);
     assert_true(w->trace.n >= sizeof wanted - 1);
     assert_memory_equal(w->trace.p, wanted, sizeof wanted - 1);

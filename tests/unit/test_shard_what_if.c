@@ -92,7 +92,7 @@ static void another_endpoint_under_way(void **state)
         assert_int_equal(world_file_state(w, 1), FILE_UPLOADED);
         world_must_deliver_once(w, 1);
         assert_int_equal(creations_in_new, moments[i].is_claimed ? 0 : 2);
-        world_run(w, 26 * 60 * MINUTE_MS); /* Behind verify_window. */
+        world_run(w, 26ull * 60 * MINUTE_MS); /* Behind verify_window. */
         assert_int_equal(world_staged(w, ""), 0);
         world_free(w);
     }
@@ -121,7 +121,7 @@ static void what_a_claim_left_is_removed_where_it_is(void **state)
     assert_int_equal(world_file_state(w, 1), FILE_UPLOADED);
     world_must_deliver_once(w, 1);
     assert_int_equal(creations_in_new, 2);
-    world_run(w, 26 * 60 * MINUTE_MS);
+    world_run(w, 26ull * 60 * MINUTE_MS);
     assert_int_equal(world_staged(w, ""), 0);
     world_free(w);
 }

@@ -116,11 +116,11 @@ static void test_lanes_share_the_workers(void **state)
 {
     (void)state;
     struct node n;
-    struct asked asked[LANES][2u * BANK_ENDPOINT_WORKERS];
+    struct asked asked[LANES][(size_t)2 * BANK_ENDPOINT_WORKERS];
     node_make(&n);
     test_loop_hold(n.loops[0], WORKER_BANK);
     for (unsigned i = 0; i < LANES; i++) {
-        for (unsigned k = 0; k < 2u * BANK_ENDPOINT_WORKERS; k++) {
+        for (unsigned k = 0; k < (size_t)2 * BANK_ENDPOINT_WORKERS; k++) {
             ask(&n, i, &asked[i][k], BANK_STAT);
         }
     }
@@ -129,16 +129,16 @@ static void test_lanes_share_the_workers(void **state)
     for (unsigned i = 1; i < LANES; i++) {
         assert_int_equal(test_loop_waiting(n.loops[i], WORKER_BANK), 0);
     }
-    assert_int_equal(bank_agent_pending(n.agent), LANES * 2u * BANK_ENDPOINT_WORKERS);
+    assert_int_equal(bank_agent_pending(n.agent), LANES * (size_t)2 * BANK_ENDPOINT_WORKERS);
     test_loop_release(n.loops[0], WORKER_BANK);
     (void)test_loop_run(n.loops[0]);
-    assert_int_equal(count_done(asked[0], 2u * BANK_ENDPOINT_WORKERS, BANK_ABSENT),
-                     2u * BANK_ENDPOINT_WORKERS);
+    assert_int_equal(count_done(asked[0], (size_t)2 * BANK_ENDPOINT_WORKERS, BANK_ABSENT),
+                     (size_t)2 * BANK_ENDPOINT_WORKERS);
     assert_int_equal(asked[1][0].done_count, 0); /* Not before its own loop has a turn. */
     node_run(&n);
     for (unsigned i = 1; i < LANES; i++) {
-        assert_int_equal(count_done(asked[i], 2u * BANK_ENDPOINT_WORKERS, BANK_ABSENT),
-                         2u * BANK_ENDPOINT_WORKERS);
+        assert_int_equal(count_done(asked[i], (size_t)2 * BANK_ENDPOINT_WORKERS, BANK_ABSENT),
+                         (size_t)2 * BANK_ENDPOINT_WORKERS);
     }
     assert_int_equal(bank_agent_pending(n.agent), 0);
     node_release(&n);

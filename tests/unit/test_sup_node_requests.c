@@ -511,7 +511,7 @@ static void tells_of_what_does_not_fit_a_day(void **state)
     node_check_ok(r);
     bytes_release(&yaml);
     node_world_advance(w, 1000);
-    for (size_t i = 0; i <= FILE_MODIFIERS * 6; i++) {
+    for (size_t i = 0; i <= FILE_MODIFIERS * (size_t)6; i++) {
         char id[16];
         (void)snprintf(id, sizeof id, "c%zu", i);
         r = node_world_verb(w, 0, REQUEST_STATUS, 0, NULL);

@@ -15,7 +15,7 @@
 
 /* --- The judgement ------------------------------------------------------------------- */
 
-#define HOUR_MS (3600 * 1000)
+#define HOUR_MS ((int64_t)3600 * 1000)
 
 static struct upgrade three(uint32_t a, uint32_t b, uint32_t c)
 {
