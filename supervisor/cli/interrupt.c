@@ -97,8 +97,9 @@ void interrupt_end(void)
     }
     atomic_store(&watch.over, true);
     /* The watching thread waits for it in sigwait(); nothing else takes it. */
-    CHECK(pthread_kill(watch.thread, SIGTERM) ==
-          0); /* NOLINT(bugprone-bad-signal-to-kill-thread,cert-pos44-c) */
+    int err =
+        pthread_kill(watch.thread, SIGTERM); /* NOLINT(bugprone-bad-signal-to-kill-thread,cert-pos44-c) */
+    CHECK(err == 0);
     CHECK(pthread_join(watch.thread, NULL) == 0);
     (void)pthread_sigmask(SIG_SETMASK, &watch.before, NULL);
     watch.cli = NULL;
