@@ -15,36 +15,37 @@
 
 /* Numbers are on the wire: append only. What a node does with each stands in
  * supervisor/verbs/table.h. */
-#define REQUEST_TABLE(X)                          \
-    X(REQUEST_NONE, "none")                       \
-    X(REQUEST_PING, "ping")                       \
-    X(REQUEST_STATUS, "status")                   \
-    X(REQUEST_NODES_LIST, "nodes list")           \
-    X(REQUEST_SHARDS_LIST, "shards list")         \
-    X(REQUEST_SHARDS_SHOW, "shards show")         \
-    X(REQUEST_LEADER_SHOW, "leader show")         \
-    X(REQUEST_LEADER_TRANSFER, "leader transfer") \
-    X(REQUEST_SUBMIT, "transfers submit")         \
-    X(REQUEST_CANCEL, "transfers cancel")         \
-    X(REQUEST_TRANSFERS_SHOW, "transfers show")   \
-    X(REQUEST_TRANSFERS_LIST, "transfers list")   \
-    X(REQUEST_TRANSFERS_TRACE, "transfers trace") \
-    X(REQUEST_WINDOWS_CLOSE, "windows close")     \
-    X(REQUEST_WINDOWS_LIST, "windows list")       \
-    X(REQUEST_FILES_LIST, "files list")           \
-    X(REQUEST_FILES_SHOW, "files show")           \
-    X(REQUEST_FILES_GET, "files get")             \
-    X(REQUEST_FILES_VERIFY, "files verify")       \
-    X(REQUEST_FILES_CANCEL, "files cancel")       \
-    X(REQUEST_FILES_RESOLVE, "files resolve")     \
-    X(REQUEST_EVENTS, "events")                   \
-    X(REQUEST_LOG_DUMP, "log dump")               \
-    X(REQUEST_APPLY, "apply")                     \
-    X(REQUEST_EXPORT, "export")                   \
-    X(REQUEST_HASH, "hash")                       \
-    X(REQUEST_NODES_SHOW, "nodes show")           \
-    X(REQUEST_UPGRADE_STATUS, "upgrade status")   \
-    X(REQUEST_UPGRADE_FINALIZE, "upgrade finalize")
+#define REQUEST_TABLE(X)                            \
+    X(REQUEST_NONE, "none")                         \
+    X(REQUEST_PING, "ping")                         \
+    X(REQUEST_STATUS, "status")                     \
+    X(REQUEST_NODES_LIST, "nodes list")             \
+    X(REQUEST_SHARDS_LIST, "shards list")           \
+    X(REQUEST_SHARDS_SHOW, "shards show")           \
+    X(REQUEST_LEADER_SHOW, "leader show")           \
+    X(REQUEST_LEADER_TRANSFER, "leader transfer")   \
+    X(REQUEST_SUBMIT, "transfers submit")           \
+    X(REQUEST_CANCEL, "transfers cancel")           \
+    X(REQUEST_TRANSFERS_SHOW, "transfers show")     \
+    X(REQUEST_TRANSFERS_LIST, "transfers list")     \
+    X(REQUEST_TRANSFERS_TRACE, "transfers trace")   \
+    X(REQUEST_WINDOWS_CLOSE, "windows close")       \
+    X(REQUEST_WINDOWS_LIST, "windows list")         \
+    X(REQUEST_FILES_LIST, "files list")             \
+    X(REQUEST_FILES_SHOW, "files show")             \
+    X(REQUEST_FILES_GET, "files get")               \
+    X(REQUEST_FILES_VERIFY, "files verify")         \
+    X(REQUEST_FILES_CANCEL, "files cancel")         \
+    X(REQUEST_FILES_RESOLVE, "files resolve")       \
+    X(REQUEST_EVENTS, "events")                     \
+    X(REQUEST_LOG_DUMP, "log dump")                 \
+    X(REQUEST_APPLY, "apply")                       \
+    X(REQUEST_EXPORT, "export")                     \
+    X(REQUEST_HASH, "hash")                         \
+    X(REQUEST_NODES_SHOW, "nodes show")             \
+    X(REQUEST_UPGRADE_STATUS, "upgrade status")     \
+    X(REQUEST_UPGRADE_FINALIZE, "upgrade finalize") \
+    X(REQUEST_WINDOWS_RELEASE, "windows release")
 
 #define REQUEST_ENUM(name, text) name,
 enum request_kind { REQUEST_TABLE(REQUEST_ENUM) REQUEST_KINDS };

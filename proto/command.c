@@ -42,6 +42,11 @@ static const struct wire_field missed_fields[] = {
 static const struct wire_field window_done_fields[] = {
     {1, WIRE_DAY, AT(window_done.window.day), 0, WIRE_DAY_MAX},
     {2, WIRE_NAME, AT(window_done.window.name), 0, WINDOW_NAME_SIZE_MAX},
+    {3, WIRE_U64, AT(window_done.left_behind_count), 0, UINT64_MAX},
+};
+static const struct wire_field release_fields[] = {
+    {1, WIRE_NAME, AT(release.window), 0, WINDOW_NAME_SIZE_MAX},
+    {2, WIRE_SPAN, AT(release.reason), 0, TEXT_MAX},
 };
 static const struct wire_field level_fields[] = {
     {1, WIRE_U32, AT(level_change.to), 1, UINT32_MAX},
@@ -96,6 +101,7 @@ static const struct wire_message close_message = BODY_MESSAGE(close, close_field
 static const struct wire_message missed_message = BODY_MESSAGE(missed, missed_fields);
 static const struct wire_message window_done_message = BODY_MESSAGE(window_done, window_done_fields);
 static const struct wire_message file_message = BODY_MESSAGE(file_step, file_fields);
+static const struct wire_message release_message = BODY_MESSAGE(release, release_fields);
 static const struct wire_message level_message = BODY_MESSAGE(level_change, level_fields);
 const struct wire_message seal_message = {
     &shardgate__v1__seal__descriptor,
@@ -121,6 +127,7 @@ static const struct wire_field command_fields[] = {
     BODY(11, &window_done_message, 0, COMMAND_WINDOW_DONE, COMMAND_WINDOW_DONE),
     BODY(12, &file_message, 0, COMMAND_CLAIM, COMMAND_ALERT),
     BODY(13, &level_message, 0, COMMAND_LEVEL, COMMAND_LEVEL),
+    BODY(14, &release_message, 0, COMMAND_RELEASE, COMMAND_RELEASE),
 };
 static const struct wire_message command_message = {
     &shardgate__v1__command__descriptor,
@@ -145,6 +152,8 @@ static struct command bounded(const struct command *c)
         out.cancel.reason = cut(c->cancel.reason, REASON_SIZE_MAX);
     } else if (c->kind == COMMAND_CLOSE) {
         out.close.reason = cut(c->close.reason, REASON_SIZE_MAX);
+    } else if (c->kind == COMMAND_RELEASE) {
+        out.release.reason = cut(c->release.reason, REASON_SIZE_MAX);
     } else if (c->kind >= COMMAND_CLAIM && c->kind <= COMMAND_ALERT) {
         out.file.reason = cut(c->file.reason, REASON_SIZE_MAX);
     }

@@ -28,6 +28,7 @@ enum command_kind {
     COMMAND_RESOLVE,     /* An operator ends a HOLD; what was staged is taken back first. */
     COMMAND_ALERT,       /* Something needs a person (upload fails again and again, rolled back server). */
     COMMAND_LEVEL,       /* What follows in this log may be of a higher level. */
+    COMMAND_RELEASE,     /* A person lets the files of held windows go. From LEVEL_RELEASE on. */
     COMMAND_KINDS
 };
 
@@ -102,6 +103,8 @@ struct command {
         struct command_seal seal;
         struct {
             struct window_id window;
+            uint64_t
+                left_behind_count; /* Due, and not taken by the window's settings. From LEVEL_RELEASE on. */
         } window_done;
         struct {
             uint64_t file;
@@ -112,6 +115,10 @@ struct command {
             bool as_uploaded;     /* RESOLVE. */
             bool resolving;       /* HOLD: the bank was looked at after the RESOLVE. */
         } file;
+        struct {
+            char window[WINDOW_NAME_SIZE_MAX + 1]; /* "": all that are on hold. */
+            struct span reason;
+        } release;
         struct {
             uint32_t to;
             struct span program; /* The first that speaks it, for one that does not. */

@@ -35,6 +35,7 @@
 #define LEVEL_READ 2u           /* Leaders ask a majority before they answer questions. */
 #define LEVEL_ACCOUNT_BLANKS 2u /* An account may be typed with blanks, which go. */
 #define LEVEL_ORIGIN_ZEROS 2u   /* An immediate origin of zeros, as some banks ask for it. */
+#define LEVEL_RELEASE 2u        /* Held windows can be released; windows say what they left behind. */
 /* A file's dates are counted from the day of sealing, its batches are what their
  * headers say, only names and descriptions are put in upper case. */
 #define LEVEL_WRITTEN 2u

@@ -97,6 +97,7 @@ static const struct wire_field window_fields[] = {
     {17, WIRE_U64, WINDOW_AT(entries), 0, UINT64_MAX},
     {18, WIRE_DAY, WINDOW_AT(processing_day), 1, WIRE_DAY_MAX},
     {19, WIRE_I64, WINDOW_AT(upload_by_ms), 0, INT64_MAX},
+    {20, WIRE_U64, WINDOW_AT(left_behind_count), 0, UINT64_MAX},
 };
 
 #define FILE_AT(member) offsetof(struct file_row, member)
@@ -185,7 +186,7 @@ static bool file_is_valid(const void *in)
 /* The highest field that each level has. */
 static const uint8_t transfer_last[] = {0, 10, 10};
 static const uint8_t fold_last[] = {0, 4, 4};
-static const uint8_t window_last[] = {0, 19, 19};
+static const uint8_t window_last[] = {0, 19, 20};
 static const uint8_t file_last[] = {0, 16, 17};
 static const uint8_t counters_last[] = {0, 18, 20};
 static const uint8_t event_last[] = {0, 7, 8};

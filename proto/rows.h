@@ -41,8 +41,9 @@ struct window_row {
     uint64_t first_file, files_count;
     struct cents debit, credit;
     uint64_t entries;
-    struct day processing_day; /* For effective dates; see COMMAND_CLOSE. */
-    int64_t upload_by_ms;      /* When its files should be at the bank; 0: no deadline. */
+    struct day processing_day;  /* For effective dates; see COMMAND_CLOSE. */
+    int64_t upload_by_ms;       /* When its files should be at the bank; 0: no deadline. */
+    uint64_t left_behind_count; /* Due, and not taken by its settings. */
 };
 
 /* Names as in docs/cli.md: sealed|claimed|staged|uploaded|hold|abandoned. */

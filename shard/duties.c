@@ -102,6 +102,8 @@ void duties_told(struct duties *d, enum command_kind kind)
     }
     if (kind == COMMAND_CLOSE) {
         duty_wake(&d->env, DUTY_SEALING | DUTY_OVERDUE);
+    } else if (kind == COMMAND_RELEASE) {
+        duty_wake(&d->env, DUTY_UPLOADS | DUTY_OVERDUE);
     } else if (kind == COMMAND_FILE_CANCEL || kind == COMMAND_RESOLVE) {
         duty_wake(&d->env, DUTY_RETRY);
     }

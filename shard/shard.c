@@ -319,6 +319,13 @@ void shard_command(struct shard *s, struct shard_command *c)
         refuse(s, c, SG_NOTLEADER);
         return;
     }
+    if (c->command.kind == COMMAND_RELEASE && e->level < LEVEL_RELEASE) {
+        (void)snprintf(c->why, sizeof c->why,
+                       "this needs level %u and the shard stands at level %u: 'shardgate upgrade status'",
+                       LEVEL_RELEASE, e->level);
+        refuse(s, c, SG_REFUSED);
+        return;
+    }
     if (c->command.kind == COMMAND_CLOSE) {
         enum sg_err err = windows_manual(&s->duties.windows, &c->command, c->why, sizeof c->why);
         if (err != SG_OK) {
@@ -326,7 +333,7 @@ void shard_command(struct shard *s, struct shard_command *c)
             return;
         }
     }
-    c->command.time_ms = loop_wall_ms(e->loop);
+    c->command.time_ms = duty_stamp_ms(e);
     c->command.level = e->level;
     c->command.node = span_str(e->node_name);
     command_encode(&c->command, &c->encoded);
@@ -400,5 +407,6 @@ void shard_status(struct shard *s, struct shard_status *out)
     }
     out->uploads_count =
         uploads_status(&d->uploads, out->uploads, sizeof out->uploads / sizeof out->uploads[0]);
+    out->parked_count = d->sealing.parked_count;
     out->submit_queue_bytes = d->submitter.queue_bytes;
 }

@@ -83,6 +83,7 @@ struct shard_status {
     struct window_id next_window; /* "" name: none. */
     int64_t next_close_ms;
     struct shard_upload_status uploads[8];
+    size_t parked_count; /* Windows that can't be sealed for now. */
     size_t uploads_count;
     size_t submit_queue_bytes;
 };

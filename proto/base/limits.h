@@ -164,7 +164,7 @@
 #define SEALING_BEHIND_MAX_MS 300000 /* A clock further behind the log's times is an alert. */
 #define SEALING_VISITS_MAX 20000     /* Pending transfers that one look for members judges. */
 #define DONE_VISITS_MAX 1000         /* And those that are looked at again before a window is done. */
-#define SEALING_PARKED_MAX 8         /* Windows that cannot be sealed and must not stop the others. */
+#define SEALING_PARKED_MAX 1024      /* Windows that cannot be sealed and must not stop the others. */
 
 /* --- Levels of formats (proto/level.h) -------------------------------------- */
 #define LEVEL_MIN 1u /* What this program speaks. */

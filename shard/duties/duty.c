@@ -8,6 +8,18 @@ struct log_scope duty_scope(const struct duty_env *e)
         .node = e->node_name, .group = e->routing_number.n, .has_group = 1, .term = e->term};
 }
 
+bool duty_clock_is_sane(const struct duty_env *e)
+{
+    int64_t day = loop_wall_ms(e->loop) / (24ll * 3600 * 1000);
+    return day > day_of(EFFECTIVE_YEAR_MIN, 1, 1).n && day < day_of(EFFECTIVE_YEAR_MAX, 11, 30).n;
+}
+
+int64_t duty_stamp_ms(const struct duty_env *e)
+{
+    int64_t now_ms = loop_wall_ms(e->loop);
+    return now_ms > 0 ? now_ms : 1;
+}
+
 enum sg_err duty_read_begin(struct duty_read *r, struct kv *kv, uint64_t group)
 {
     r->kv = kv;
@@ -154,7 +166,7 @@ static void call_done(struct proposal *p, enum sg_err err)
 void duty_propose(struct duty_env *e, struct command *command, duty_done done, void *owner)
 {
     if (command->time_ms == 0) {
-        command->time_ms = loop_wall_ms(e->loop);
+        command->time_ms = duty_stamp_ms(e);
     }
     if (command->level == 0) {
         command->level = e->level;

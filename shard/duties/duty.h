@@ -77,6 +77,12 @@ static inline bool duty_is_current(const struct duty_env *e, uint64_t term)
     return e->is_ready && e->term == term;
 }
 
+/* Does the wall clock read a day that a file can have? Where it does not, nothing is
+ * closed, sealed or configured by it. */
+bool duty_clock_is_sane(const struct duty_env *e);
+/* The wall clock as a command may carry it: not before 1970. */
+int64_t duty_stamp_ms(const struct duty_env *e);
+
 static inline void duty_wake(struct duty_env *e, unsigned duties)
 {
     e->wake(e, duties);

@@ -12,7 +12,7 @@ struct sealing_work {
     struct sealing *sealing;
     uint64_t term;
     struct sealing_job job;
-    struct window_id parked[SEALING_PARKED_MAX];
+    struct window_id *parked; /* A copy. */
     char node_name[NAME_SIZE_MAX + 1];
 };
 
@@ -46,6 +46,10 @@ void sealing_stop(struct sealing *s)
 {
     loop_cancel(s->env->loop, &s->timer);
     s->busy = false;
+    mem_free(s->parked);
+    s->parked = NULL;
+    s->parked_count = 0;
+    s->parked_cap = 0;
 }
 
 static void retry_later(struct sealing *s, const char *why)
@@ -63,10 +67,17 @@ static void park(struct sealing *s, const struct window_id *id, const char *why)
     (void)snprintf(text, sizeof text, "window %s of %s can't be sealed: %s", id->name, day_text(id->day, day),
                    why);
     if (s->parked_count < SEALING_PARKED_MAX) {
+        if (s->parked_count == s->parked_cap) {
+            s->parked_cap = s->parked_cap == 0 ? 8 : s->parked_cap * 2;
+            s->parked = mem_realloc(s->parked, s->parked_cap * sizeof *s->parked);
+        }
         s->parked[s->parked_count++] = *id;
         duty_alert(s->env, 0, text);
         duty_wake(s->env, DUTY_SEALING);
-    } else {
+    } else { /* So many that nothing but the cause is of interest any more. */
+        if (s->tries == 0) {
+            duty_alert(s->env, 0, text);
+        }
         retry_later(s, text);
     }
 }
@@ -208,6 +219,7 @@ static void work_done(struct work *work)
         finish(s, &w->job);
     }
     bytes_release(&w->job.command);
+    mem_free(w->parked);
     mem_free(w);
 }
 
@@ -219,7 +231,10 @@ static void start(struct sealing *s)
     w->work.done = work_done;
     w->sealing = s;
     w->term = e->term;
-    memcpy(w->parked, s->parked, sizeof w->parked);
+    w->parked = mem_alloc((s->parked_count + 1) * sizeof *w->parked);
+    if (s->parked_count > 0) {
+        memcpy(w->parked, s->parked, s->parked_count * sizeof *w->parked);
+    }
     (void)snprintf(w->node_name, sizeof w->node_name, "%s", e->node_name);
     w->job = (struct sealing_job){.group = e->routing_number.n, .kv = e->kv, .node_name = w->node_name};
     w->job.parked = w->parked;
@@ -253,6 +268,10 @@ void sealing_look(struct sealing *s)
 {
     struct duty_env *e = s->env;
     if (!e->is_ready || s->busy || e->settings == NULL || e->settings->zone == NULL) {
+        return;
+    }
+    if (!duty_clock_is_sane(e)) {
+        retry_later(s, "this node's clock reads no sensible day");
         return;
     }
     size_t count = 0;

@@ -22,10 +22,10 @@
 struct sealing {
     struct duty_env *env;
     struct task timer;
-    bool busy;                                   /* Work elsewhere or a command is under way. */
-    uint32_t tries;                              /* Failures in a row. */
-    struct window_id parked[SEALING_PARKED_MAX]; /* Cannot be sealed for now; alerted. */
-    size_t parked_count;
+    bool busy;                /* Work elsewhere or a command is under way. */
+    uint32_t tries;           /* Failures in a row. */
+    struct window_id *parked; /* Cannot be sealed for now; alerted. At most SEALING_PARKED_MAX. */
+    size_t parked_count, parked_cap;
     bool is_clock_told;       /* That this node's clock is behind the log. */
     struct day used_up_day;   /* Creation day whose 36 modifiers are used; alerted. */
     struct window_id sealing; /* The window at work. */

@@ -202,6 +202,7 @@ static void encode_window_done(struct sealing_job *j)
                         .time_ms = j->time_ms,
                         .node = span_str(j->node_name)};
     c.window_done.window = j->window;
+    c.window_done.left_behind_count = j->level >= LEVEL_RELEASE ? j->walk.unfit_count : 0;
     command_encode(&c, &j->command);
     j->outcome = SEALING_WINDOW_DONE;
 }

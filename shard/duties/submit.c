@@ -463,7 +463,7 @@ static bool entry_propose(struct submitter *q, struct entry *e)
 static void entry_encode(struct entry *e)
 {
     struct command c = {
-        .kind = COMMAND_SUBMIT, .level = e->queue->env->level, .time_ms = loop_wall_ms(e->queue->env->loop)};
+        .kind = COMMAND_SUBMIT, .level = e->queue->env->level, .time_ms = duty_stamp_ms(e->queue->env)};
     c.node = span_str(e->queue->env->node_name);
     c.submit.transfers = e->transfers;
     c.submit.transfers_count = e->count;

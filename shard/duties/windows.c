@@ -322,6 +322,10 @@ void windows_look(struct windows *w)
         retry_later(w, "zone", "this node does not know the time zone of the settings");
         return;
     }
+    if (!duty_clock_is_sane(w->env)) {
+        retry_later(w, "clock", "this node's clock reads no sensible day: set it right");
+        return;
+    }
     int64_t now_ms = loop_wall_ms(w->env->loop);
     if (is_quiet(w, now_ms)) {
         arm(w, now_ms);
@@ -382,6 +386,11 @@ enum sg_err windows_manual(struct windows *w, struct command *c, char *why, size
     const struct duty_settings *d = w->env->settings;
     if (d == NULL || d->zone == NULL) {
         (void)snprintf(why, why_size, "the shard has no settings yet: apply a configuration, then try again");
+        return SG_UNAVAILABLE;
+    }
+    if (!duty_clock_is_sane(w->env)) {
+        (void)snprintf(why, why_size, "the clock of %s reads no sensible day: set it right, then try again",
+                       w->env->node_name);
         return SG_UNAVAILABLE;
     }
     c->close.window.day = zone_local(d->zone, loop_wall_ms(w->env->loop)).day;

@@ -21,6 +21,8 @@ static enum sg_err apply_kind(struct apply *a)
         return apply_seal(a);
     case COMMAND_WINDOW_DONE:
         return apply_window_done(a);
+    case COMMAND_RELEASE:
+        return apply_release(a);
     case COMMAND_CLAIM:
     case COMMAND_STAGED:
     case COMMAND_UPLOADED:

@@ -20,6 +20,7 @@ MUST_USE enum sg_err apply_close(struct apply *a);
 MUST_USE enum sg_err apply_missed(struct apply *a);
 MUST_USE enum sg_err apply_seal(struct apply *a);
 MUST_USE enum sg_err apply_window_done(struct apply *a);
+MUST_USE enum sg_err apply_release(struct apply *a);
 /* CLAIM to ALERT. */
 MUST_USE enum sg_err apply_file(struct apply *a);
 

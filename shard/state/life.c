@@ -18,8 +18,9 @@ static const unsigned file_next[FILE_STATES] = {
     [FILE_SEALED] = BIT(FILE_CLAIMED) | BIT(FILE_HOLD) | BIT(FILE_ABANDONED),
     [FILE_CLAIMED] = BIT(FILE_CLAIMED) | BIT(FILE_STAGED) | BIT(FILE_HOLD) | BIT(FILE_ABANDONED),
     [FILE_STAGED] = BIT(FILE_UPLOADED) | BIT(FILE_SEALED) | BIT(FILE_HOLD) | BIT(FILE_ABANDONED),
-    /* Only an operator; by STAGED when a staged copy must be taken back first. */
-    [FILE_HOLD] = BIT(FILE_UPLOADED) | BIT(FILE_ABANDONED) | BIT(FILE_STAGED),
+    /* Only an operator; by STAGED when a staged copy must be taken back first, by SEALED
+     * when its window was on hold and nothing was begun. */
+    [FILE_HOLD] = BIT(FILE_UPLOADED) | BIT(FILE_ABANDONED) | BIT(FILE_STAGED) | BIT(FILE_SEALED),
     [FILE_UPLOADED] = 0,
     [FILE_ABANDONED] = 0,
 };

@@ -279,7 +279,7 @@ static enum sg_err store_file(struct apply *a, const struct sealing *s)
         .sealed_ms = a->command->time_ms,
         .level = a->command->level > LEVEL_MIN ? a->command->level : 0,
         .state = s->window.hold ? FILE_HOLD : FILE_SEALED,
-        .reason = s->window.hold ? span_str("its window was missed and is on hold") : SPAN_NONE,
+        .reason = s->window.hold ? span_str(FILE_HELD_WITH_WINDOW) : SPAN_NONE,
     };
     uint8_t number[8];
     be64_put(number, file.seal.file);

@@ -112,6 +112,16 @@ MUST_USE enum sg_err state_owed(struct rows *r, struct arena *a, struct owed **o
 #define OWED_TEXT_SIZE 192
 /* For people, of one that is late. Returns out. */
 char *owed_text(const struct owed *o, char out[OWED_TEXT_SIZE]);
+/* The reason of a file that was sealed on hold with its window. */
+#define FILE_HELD_WITH_WINDOW "its window was missed and is on hold"
+/* What of the windows a person should look at: no modifier left, missed, on hold,
+ * transfers left behind. files: those of state_files_open_work(). */
+struct attention {
+    const char *kind;
+    char text[320]; /* What, why, and the command that helps. */
+};
+MUST_USE enum sg_err state_attention(struct rows *r, const struct file_row *files, size_t files_count,
+                                     struct arena *a, struct attention **out, size_t *count);
 /* Sequence numbers of a file's members, in order. */
 MUST_USE enum sg_err state_file_members(struct rows *r, uint64_t file, struct arena *a, uint64_t **out,
                                         size_t *count);

@@ -464,6 +464,7 @@ static enum sg_err apply_to(struct apply *a, struct file_row *f)
     case COMMAND_ALERT:
         return apply_alert(a, f->seal.name);
     case COMMAND_LEVEL:
+    case COMMAND_RELEASE:
     case COMMAND_NONE:
     case COMMAND_SUBMIT:
     case COMMAND_CANCEL:

@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "proto/base/fault.h"
 #include "shard/state/families.h"
 #include "shard/state/life.h"
@@ -146,6 +148,7 @@ enum sg_err apply_missed(struct apply *a)
 static enum sg_err finish_window(struct apply *a, struct window_row *row)
 {
     window_move(row, WINDOW_SEALED);
+    row->left_behind_count = a->command->window_done.left_behind_count;
     enum sg_err err = store_put_window(a->rows, row);
     if (err == SG_OK) {
         err = store_unmark(a->rows, key_number(TABLE_WINDOW_WORK, row->index));
@@ -194,4 +197,70 @@ enum sg_err apply_window_done(struct apply *a)
                             apply_window_text(a, id));
     }
     return finish_window(a, &row);
+}
+
+/* --- Letting held windows go --------------------------------------------------- */
+
+static bool is_named(const struct apply *a, const struct window_row *w)
+{
+    const char *name = a->command->release.window;
+    return w->hold && (name[0] == '\0' || strcmp(name, w->id.name) == 0);
+}
+
+static enum sg_err release_window(struct apply *a, struct window_row *w, uint64_t *count)
+{
+    struct span reason = apply_text(a, a->command->release.reason, REASON_SIZE_MAX);
+    w->hold = false;
+    ++*count;
+    enum sg_err err = store_put_window(a->rows, w);
+    return err != SG_OK ? err
+                        : apply_event(a, "window.released", span_str(apply_window_text(a, &w->id)),
+                                      "its files go to the bank%s" SPAN_FMT, reason.n > 0 ? ": " : "",
+                                      SPAN_ARG(reason));
+}
+
+/* A file that was sealed on hold, with its window, was never claimed: nothing of it
+ * is at the bank. */
+static enum sg_err release_file(struct apply *a, struct file_row *f)
+{
+    f->reason = SPAN_NONE;
+    file_move(f, FILE_SEALED);
+    return store_put_file(a->rows, f);
+}
+
+/* Files first: that their windows are on hold tells them from others on hold. Then
+ * the windows, those whose files are still to be made among them. */
+enum sg_err apply_release(struct apply *a)
+{
+    struct file_row *files = NULL;
+    struct window_row *open = NULL;
+    size_t files_count = 0;
+    size_t open_count = 0;
+    uint64_t count = 0;
+    struct window_row w;
+    enum sg_err err = state_files_open_work(a->rows, a->arena, &files, &files_count);
+    err = err == SG_OK ? state_windows_open_work(a->rows, a->arena, &open, &open_count) : err;
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t i = 0; err == SG_OK && i < files_count; i++) {
+            struct state_key key = key_window(&files[i].seal.window);
+            err = store_must(a->rows, &key, store_get_window(a->rows, &files[i].seal.window, &w));
+            bool is_held = err == SG_OK && is_named(a, &w);
+            if (is_held && pass == 0 && files[i].state == FILE_HOLD && files[i].attempts_count == 0) {
+                err = release_file(a, &files[i]);
+            } else if (is_held && pass == 1) {
+                err = release_window(a, &w, &count);
+            }
+        }
+    }
+    for (size_t i = 0; err == SG_OK && i < open_count; i++) {
+        err = store_get_window(a->rows, &open[i].id, &w);
+        if (err == SG_OK && is_named(a, &w)) {
+            err = release_window(a, &w, &count);
+        }
+    }
+    if (err != SG_OK || count > 0) {
+        return err;
+    }
+    return apply_refuse(a, SG_NOTFOUND, "no window%s%s is on hold",
+                        a->command->release.window[0] != 0 ? " " : "", a->command->release.window);
 }

@@ -27,7 +27,8 @@
     X(OPTION_FROM, "from", 0, "N", "start behind this cursor, or at this log index")                     \
     X(OPTION_TO, "to", 0, "N", "end at this log index; or the node to move to")                          \
     X(OPTION_STATE, "state", 0, "STATE", "only transfers that are pending, in_file or cancelled")        \
-    X(OPTION_WINDOW, "window", 0, "NAME", "the window to close (default: one outside of the schedule)")  \
+    X(OPTION_WINDOW, "window", 0, "NAME",                                                                \
+      "the window to close or release (default of close: one outside of the schedule)")                  \
     X(OPTION_REASON, "reason", 0, "TEXT", "why; it stands in the shard's events")                        \
     X(OPTION_AS, "as", 0, "uploaded|abandoned", "what the bank has")                                     \
     X(OPTION_NODE, "node", 0, "NAME", "only shards led by this node")                                    \

@@ -94,6 +94,7 @@ const char *cli_look(const struct cli *c, char out[CLI_LOOK_SIZE])
                        "look with 'shardgate transfers show %.128s%s', or cancel it again", word, of);
         break;
     case REQUEST_WINDOWS_CLOSE:
+    case REQUEST_WINDOWS_RELEASE:
         (void)snprintf(out, CLI_LOOK_SIZE, "look with 'shardgate windows list %.128s' before you repeat it",
                        word);
         break;

@@ -50,6 +50,8 @@ const struct cli_verb verbs[] = {
      "closed windows, newest first"},
     {"windows close", "ABA", 1, 1, OPTION_BIT(OPTION_WINDOW) | REASON, VERB_ONLINE, REQUEST_WINDOWS_CLOSE,
      run_plain, &layout_record, "cut off now: what is pending goes into files"},
+    {"windows release", "ABA", 1, 1, OPTION_BIT(OPTION_WINDOW) | REASON, VERB_ONLINE, REQUEST_WINDOWS_RELEASE,
+     run_plain, &layout_record, "let the files of windows on hold go to the bank (default: of all of them)"},
     {"files list", "[ABA]", 0, 1, LIMIT, VERB_BOTH, REQUEST_FILES_LIST, run_each, &layout_files,
      "files, newest first"},
     {"files show", "F", 1, 1, SHARD, VERB_BOTH, REQUEST_FILES_SHOW, run_file, &layout_record,

@@ -46,6 +46,11 @@ static void PRINTF_LIKE(3, 4) trouble(struct shard_summary *out, const char *kin
 
 static void fill_uploads(struct shard_summary *out, const struct shard_status *st)
 {
+    if (st->parked_count > 0) {
+        trouble(out, "sealing",
+                "%zu closed windows can't be sealed: 'shardgate events' of the shard says why",
+                st->parked_count);
+    }
     for (size_t i = 0; i < st->uploads_count; i++) {
         const struct shard_upload_status *u = &st->uploads[i];
         if (u->tries >= UPLOAD_ALERT_TRIES) {
@@ -63,11 +68,16 @@ static enum sg_err fill_holds(struct shard_summary *out, struct rows *rows, stru
 
     for (size_t i = 0; err == SG_OK && i < count; i++) {
         char reason[REASON_SIZE_MAX + 1];
-        if (files[i].state == FILE_HOLD) {
+        if (files[i].state == FILE_HOLD && !span_is(files[i].reason, FILE_HELD_WITH_WINDOW)) {
             trouble(out, "upload", "file %llu is on hold: %s: ask the bank, then 'shardgate files resolve'",
                     (unsigned long long)files[i].seal.file,
                     span_cstr(files[i].reason, reason, sizeof reason));
         }
+    }
+    struct attention *list;
+    err = err == SG_OK ? state_attention(rows, files, count, a, &list, &count) : err;
+    for (size_t i = 0; err == SG_OK && i < count; i++) {
+        trouble(out, list[i].kind, "%s", list[i].text);
     }
     return err;
 }

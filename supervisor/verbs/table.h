@@ -28,6 +28,7 @@
     X(REQUEST_TRANSFERS_LIST, VERB_LEADER, VERB_AGAIN, RIGHT_READ, verb_read, NULL, view_of_transfers)       \
     X(REQUEST_TRANSFERS_TRACE, VERB_LEADER, VERB_AGAIN, RIGHT_READ, verb_read, NULL, view_of_trace)          \
     X(REQUEST_WINDOWS_CLOSE, VERB_LEADER, VERB_NAMED, RIGHT_OPERATE, verb_command, verb_closed_before, NULL) \
+    X(REQUEST_WINDOWS_RELEASE, VERB_LEADER, VERB_ONCE, RIGHT_RELEASE, verb_command, NULL, NULL)              \
     X(REQUEST_WINDOWS_LIST, VERB_LEADER, VERB_AGAIN, RIGHT_READ, verb_read, NULL, view_of_windows)           \
     X(REQUEST_FILES_LIST, VERB_LEADER, VERB_AGAIN, RIGHT_READ, verb_read, NULL, view_of_files)               \
     X(REQUEST_FILES_SHOW, VERB_LEADER, VERB_AGAIN, RIGHT_READ, verb_read, NULL, view_of_file)                \

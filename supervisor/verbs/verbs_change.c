@@ -117,12 +117,19 @@ static uint64_t file_number(struct call *c, struct lane_slot *s)
     return number;
 }
 
-static bool fill_close(struct call *c, struct command *out)
+static bool fill_window(struct call *c, struct command *out)
 {
+    bool is_release = c->request.kind == REQUEST_WINDOWS_RELEASE;
     struct span window = request_arg(&c->request, "window");
     if (window.n > WINDOW_NAME_SIZE_MAX) {
         call_fail(c, SG_INVALID, "window: a name has at most %d characters", WINDOW_NAME_SIZE_MAX);
         return false;
+    }
+    if (is_release) {
+        out->kind = COMMAND_RELEASE;
+        (void)span_cstr(window, out->release.window, sizeof out->release.window);
+        out->release.reason = request_arg(&c->request, "reason");
+        return true;
     }
     out->kind = COMMAND_CLOSE;
     out->close.manual = true;
@@ -161,8 +168,8 @@ static bool fill_command(struct call *c, struct lane_slot *s, struct command *ou
                   call_name(c));
         return false;
     }
-    if (c->request.kind == REQUEST_WINDOWS_CLOSE) {
-        return fill_close(c, out);
+    if (c->request.kind == REQUEST_WINDOWS_CLOSE || c->request.kind == REQUEST_WINDOWS_RELEASE) {
+        return fill_window(c, out);
     }
     if (c->request.kind == REQUEST_CANCEL) {
         out->kind = COMMAND_CANCEL;

@@ -80,6 +80,7 @@ static const char *const command_names[COMMAND_KINDS] = {
     [COMMAND_RESOLVE] = "resolve",
     [COMMAND_ALERT] = "alert",
     [COMMAND_LEVEL] = "level",
+    [COMMAND_RELEASE] = "release",
 };
 
 static json_t *command_summary(const struct command *c)
@@ -110,6 +111,8 @@ static json_t *command_summary(const struct command *c)
     case COMMAND_ALERT:
         return json_sprintf("file %llu attempt %llu", (unsigned long long)c->file.file,
                             (unsigned long long)c->file.attempt);
+    case COMMAND_RELEASE:
+        return view_text(span_str(c->release.window));
     case COMMAND_LEVEL:
         return json_sprintf("to level %u", c->level_change.to);
     case COMMAND_NONE:

@@ -110,7 +110,33 @@ static void do_done(struct script *s)
 {
     struct command c = {.kind = COMMAND_WINDOW_DONE};
     c.window_done.window = script_window(s);
+    c.window_done.left_behind_count = script_number(s, "behind", 0);
     script_apply(s, &c);
+}
+
+static void do_release(struct script *s)
+{
+    struct command c = {.kind = COMMAND_RELEASE};
+    const char *window = script_arg(s, "window");
+    (void)snprintf(c.release.window, sizeof c.release.window, "%s", window == NULL ? "" : window);
+    c.release.reason = script_text(script_arg(s, "reason"));
+    script_apply(s, &c);
+}
+
+static void do_attention(struct script *s)
+{
+    struct rows rows;
+    struct file_row *files;
+    struct attention *list;
+    size_t files_count;
+    size_t count;
+    state_rig_read(&s->rig, &rows);
+    assert_int_equal(state_files_open_work(&rows, &s->arena, &files, &files_count), SG_OK);
+    assert_int_equal(state_attention(&rows, files, files_count, &s->arena, &list, &count), SG_OK);
+    for (size_t i = 0; i < count; i++) {
+        bytes_printf(&s->out, "%s: %s\n", list[i].kind, list[i].text);
+    }
+    state_rig_read_end(&rows);
 }
 
 /* A leader's SEAL of the window, then whatever is to be wrong with it. */
@@ -272,5 +298,6 @@ const struct script_verb script_commands[] = {
     {"verified", do_verified, NULL},   {"file_cancel", do_file_cancel, NULL},
     {"resolve", do_resolve, NULL},     {"alert", do_alert, NULL},
     {"garbage", do_garbage, NULL},     {"level", do_level, NULL},
+    {"release", do_release, NULL},     {"attention", do_attention, NULL},
     {"term", do_term, NULL},           {NULL, NULL, NULL},
 };

@@ -120,6 +120,7 @@ static struct command sample(enum command_kind kind)
         break;
     case COMMAND_WINDOW_DONE:
         c.window_done.window = sample_window();
+        c.window_done.left_behind_count = 12;
         break;
     case COMMAND_CLAIM:
     case COMMAND_STAGED:
@@ -141,6 +142,10 @@ static struct command sample(enum command_kind kind)
     case COMMAND_LEVEL:
         c.level_change.to = 7;
         c.level_change.program = span_str("9.1.0");
+        break;
+    case COMMAND_RELEASE:
+        memcpy(c.release.window, "ND", 3);
+        c.release.reason = span_str("the bank agreed");
         break;
     case COMMAND_NONE:
     case COMMAND_KINDS:
@@ -283,7 +288,7 @@ static const struct bad bad_commands[] = {
     {"a long varint", 7, {0x08, 1, 0x10, 0x87, 0x00, 0x5a, 0}},
     {"fields out of order", 9, {0x08, 1, 0x22, 1, 'n', 0x10, 7, 0x5a, 0}},
     {"a field twice", 8, {0x08, 1, 0x10, 7, 0x10, 7, 0x5a, 0}},
-    {"an unknown field in the body", 8, {0x08, 1, 0x10, 7, 0x5a, 2, 0x18, 1}},
+    {"an unknown field in the body", 8, {0x08, 1, 0x10, 7, 0x5a, 2, 0x20, 1}},
     {"a body longer than the input", 6, {0x08, 1, 0x10, 7, 0x5a, 9}},
     {"a number where bytes belong", 8, {0x08, 1, 0x10, 7, 0x5a, 2, 0x10, 1}},
     {"a window's name with a zero in it", 11, {0x08, 1, 0x10, 7, 0x5a, 5, 0x12, 3, 'a', 0, 'b'}},

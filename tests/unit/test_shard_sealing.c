@@ -147,6 +147,25 @@ static void one_more_file(struct world *w, unsigned i)
     world_run(w, SECOND_MS);
 }
 
+static bool has_attention(struct world *w, const char *kind, const char *text)
+{
+    struct duty_read r;
+    struct arena a = ARENA_INIT;
+    struct file_row *files;
+    struct attention *list;
+    size_t count;
+    bool found = false;
+    assert_int_equal(duty_read_begin(&r, &w->kv, w->settings->shard.routing_number.n), SG_OK);
+    assert_int_equal(state_files_open_work(&r.rows, &a, &files, &count), SG_OK);
+    assert_int_equal(state_attention(&r.rows, files, count, &a, &list, &count), SG_OK);
+    for (size_t i = 0; i < count; i++) {
+        found = found || (strcmp(list[i].kind, kind) == 0 && strstr(list[i].text, text) != NULL);
+    }
+    duty_read_end(&r);
+    arena_release(&a);
+    return found;
+}
+
 static void test_modifiers_used_up(void **state)
 {
     (void)state;
@@ -165,10 +184,12 @@ static void test_modifiers_used_up(void **state)
     world_run(w, HOUR_MS);
     assert_int_equal(world_file_state(w, 37), 0);
     assert_int_equal(world_events(w, "alert"), 1);
+    assert_true(has_attention(w, "modifiers", "all 36 file ID modifiers of 2026-11-23 are used"));
     /* The next day begins at midnight in the shard's zone. */
     world_set_clock(w, 24, 0, 0, 1);
     world_run(w, 120 * SECOND_MS);
     assert_int_equal(modifier_of(w, 37), 'A');
+    assert_false(has_attention(w, "modifiers", ""));
     assert_int_equal(world_events(w, "alert"), 1);
     world_free(w);
 }
@@ -187,6 +208,27 @@ static void test_modifier_from_clock_is_found(void **state)
     world_set_bugs("");
     assert_int_not_equal(world_file_state(w, 1), 0);
     assert_int_equal(world_file_state(w, 2), 0); /* The same modifier again: refused. */
+    world_free(w);
+}
+
+/* However many windows can't be sealed, each is told and none stops the others. */
+static void test_many_broken_windows(void **state)
+{
+    (void)state;
+    if (!world_has_faults()) {
+        skip();
+    }
+    struct world *w = world_new(1);
+    (void)world_elect(w);
+    world_set_bugs("modifier-from-clock");
+    one_more_file(w, 1);
+    for (unsigned i = 2; i <= 13; i++) {
+        one_more_file(w, i); /* The same minute's modifier again: refused, for ever. */
+    }
+    world_run(w, 20 * 60 * SECOND_MS);
+    world_set_bugs("");
+    assert_int_equal(w->current->duties.sealing.parked_count, 12);
+    assert_int_equal(world_events(w, "alert"), 12);
     world_free(w);
 }
 
@@ -283,6 +325,7 @@ int main(void)
         cmocka_unit_test(test_seal_is_lost),
         cmocka_unit_test(test_modifiers_used_up),
         cmocka_unit_test(test_modifier_from_clock_is_found),
+        cmocka_unit_test(test_many_broken_windows),
         cmocka_unit_test(test_read_errors_are_retried),
         cmocka_unit_test(test_busy_log),
         cmocka_unit_test(test_parked_windows_are_passed_over),

@@ -173,6 +173,48 @@ static void test_clock_jumps(void **state)
     world_free(w);
 }
 
+/* A clock that reads no day of this age closes nothing, stops nothing and is told;
+ * when it is right again, all goes on. */
+static void test_a_clock_of_1970(void **state)
+{
+    (void)state;
+    static const int64_t walls_ms[] = {0, -1000, INT64_C(-86400000), INT64_C(253402300800000)};
+    for (size_t i = 0; i < sizeof walls_ms / sizeof *walls_ms; i++) {
+        struct world *w = world_with_windows(MISSED_NEXT_WINDOW);
+        struct window_row row;
+        world_close(w, "M1");
+        test_loop_set_wall(w->t, walls_ms[i]);
+        (void)world_elect(w);
+        world_run(w, 10 * MINUTE_MS);
+        assert_int_equal(world_events(w, "window.closed"), 1);
+        assert_int_equal(world_file_state(w, 1), 0);
+        assert_true(world_events(w, "alert") > 0);
+        world_set_clock(w, 23, 10, 14, 0);
+        world_run(w, 3 * MINUTE_MS);
+        assert_true(world_window(w, "SD1", monday(), &row));
+        assert_int_equal(world_file_state(w, 1), FILE_UPLOADED);
+        world_free(w);
+    }
+}
+
+/* A held window goes to the bank when a person says so. */
+static void test_release(void **state)
+{
+    (void)state;
+    struct world *w = world_with_windows(MISSED_HOLD);
+    world_set_clock(w, 23, 10, 20, 0);
+    (void)world_elect(w);
+    world_run(w, MINUTE_MS);
+    assert_int_equal(world_file_state(w, 1), FILE_HOLD);
+    struct command c = {.kind = COMMAND_RELEASE, .release = {.window = "SD1"}};
+    assert_int_equal(world_apply(w, &c), SG_OK);
+    duties_told(&w->current->duties, COMMAND_RELEASE);
+    world_run(w, MINUTE_MS);
+    assert_int_equal(world_file_state(w, 1), FILE_UPLOADED);
+    world_must_deliver_once(w, 1);
+    world_free(w);
+}
+
 /* A leader that forgets to look at the rows is stopped by them. */
 static void test_window_twice(void **state)
 {
@@ -368,6 +410,8 @@ int main(void)
         cmocka_unit_test(test_on_time),
         cmocka_unit_test(test_absences),
         cmocka_unit_test(test_clock_jumps),
+        cmocka_unit_test(test_a_clock_of_1970),
+        cmocka_unit_test(test_release),
         cmocka_unit_test(test_window_twice),
         cmocka_unit_test(test_settings_come_in),
         cmocka_unit_test(test_settings_lost_are_proposed_again),

@@ -246,6 +246,19 @@ static void step_done(struct world *w)
     assert_int_equal(apply(w, &c).err, left ? SG_CONFLICT : SG_OK);
 }
 
+/* Of one window's name, or of all. */
+static void step_release(struct world *w)
+{
+    const struct window_id *id = some_window(w);
+    struct command c = {.kind = COMMAND_RELEASE};
+    if (id != NULL && below(w, 2) == 0) {
+        memcpy(c.release.window, id->name, sizeof c.release.window);
+    }
+    enum sg_err err = apply(w, &c).err;
+    assert_true(err == SG_OK || err == SG_NOTFOUND);
+    assert_int_equal(apply(w, &c).err, SG_NOTFOUND); /* Nothing is on hold any more. */
+}
+
 static const enum command_kind file_kinds[] = {
     COMMAND_CLAIM,       COMMAND_CLAIM,    COMMAND_CLAIM,    COMMAND_STAGED,    COMMAND_STAGED,
     COMMAND_STAGED,      COMMAND_UPLOADED, COMMAND_UPLOADED, COMMAND_ABANDONED, COMMAND_ABANDONED,
@@ -315,8 +328,10 @@ static void step(struct world *w)
         step_seal(w);
     } else if (dice < 60) {
         step_done(w);
-    } else if (dice < 64) {
+    } else if (dice < 63) {
         set_term(w, w->a.term + 1);
+    } else if (dice < 64) {
+        step_release(w);
     } else {
         step_file(w);
     }
