@@ -17,6 +17,7 @@ static const struct {
      "pending[reason?: {reason}]"},
     {"window.missed", "nobody could close it in time: [to_next?its transfers go into the next window]"
                       "[closed_late?it is closed late][held?its files are held]"},
+    {"window.released", "its files go to the bank[reason?: {reason}]"},
     {"window.sealed", "{entries#} entries in {files#} files: debit {debit$}, credit {credit$}"},
     {"file.sealed",
      "file {file#} of window {window} by {by}: {entries#} entries, debit {debit$}, credit {credit$}"},

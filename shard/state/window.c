@@ -215,8 +215,7 @@ static enum sg_err release_window(struct apply *a, struct window_row *w, uint64_
     enum sg_err err = store_put_window(a->rows, w);
     return err != SG_OK ? err
                         : apply_event(a, "window.released", span_str(apply_window_text(a, &w->id)),
-                                      "its files go to the bank%s" SPAN_FMT, reason.n > 0 ? ": " : "",
-                                      SPAN_ARG(reason));
+                                      EVENT_FIELDS(event_span("reason", reason)));
 }
 
 /* A file that was sealed on hold, with its window, was never claimed: nothing of it
