@@ -118,8 +118,13 @@ void lmdb_trap_begin(const char *store, const char *op, enum kv_table table, str
 {
     if (!doing.has_stack) {
         stack_t stack = {.ss_sp = doing.stack, .ss_size = sizeof(doing.stack)};
+        stack_t own;
         CHECK(pthread_once(&once, set_handlers) == 0);
-        CHECK(sigaltstack(&stack, NULL) == 0);
+        CHECK(sigaltstack(NULL, &own) == 0);
+        /* A sanitizer has given the thread one, and takes it back as the thread ends. */
+        if ((own.ss_flags & SS_DISABLE) != 0) {
+            CHECK(sigaltstack(&stack, NULL) == 0);
+        }
         doing.has_stack = true;
     }
     doing.op = op;
