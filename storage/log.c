@@ -57,8 +57,10 @@ static enum sg_err check_follows(struct kv *kv, struct kv_txn *txn, uint64_t gro
 {
     struct log_bounds bounds = {1, 0};
     enum sg_err err = log_bounds(kv, txn, group, &bounds);
-    if (err == SG_OK) {
-        CHECK(index == bounds.last + 1);
+    if (err == SG_OK && index != bounds.last + 1) {
+        uint8_t key[ENTRY_KEY_SIZE];
+        return kv_corrupt(kv, KV_LOG, entry_key(key, group, bounds.last + 1),
+                          "the log ends before what follows");
     }
     return err;
 }

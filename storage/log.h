@@ -39,8 +39,9 @@ struct log_bounds {
     uint64_t last;
 };
 
-/* Entries must follow the last one without a gap (CHECKed against bounds only
- * in builds with SHARDGATE_FAULTS, as it costs a read). */
+/* Entries must follow the last one without a gap. Whether the store still holds that
+ * one is looked at in builds with SHARDGATE_FAULTS only, as it costs a read: SG_CORRUPT
+ * when its end is lost. Loading finds it in every build. */
 MUST_USE enum sg_err log_append(struct kv *kv, struct kv_txn *txn, uint64_t group,
                                 const struct log_entry *entries, size_t entries_count);
 /* Remove from..last, however many they are. from is not 0; nothing happens when
