@@ -39,6 +39,8 @@ static void on_wake(struct duty_env *e, unsigned duties)
     loop_defer(e->loop, &d->run);
 }
 
+static void on_again(struct task *t);
+
 void duties_init(struct duties *d, const struct duty_env *env)
 {
     *d = (struct duties){.env = *env};
@@ -46,6 +48,7 @@ void duties_init(struct duties *d, const struct duty_env *env)
     d->env.is_ready = false;
     d->env.settings = NULL;
     d->run.run = on_run;
+    d->again.run = on_again;
     submitter_init(&d->submitter, &d->env);
     windows_init(&d->windows, &d->env);
     configure_init(&d->configure, &d->env, &d->windows);
@@ -54,22 +57,35 @@ void duties_init(struct duties *d, const struct duty_env *env)
     overdue_init(&d->overdue, &d->env);
 }
 
+/* Who can't read the level and the settings of the shard proposes nothing: a leader
+ * that is not ready, until the store answers. */
 static void become_ready(struct duties *d, uint64_t term)
 {
-    d->env.is_ready = true;
     d->env.term = term;
+    d->ready_term = 0;
     enum sg_err err = duty_settings_load(&d->env);
     if (err != SG_OK) {
         struct log_scope scope = duty_scope(&d->env);
-        duty_judge(&d->env, err, kv_damage());
+        d->ready_term = term;
+        loop_after(d->env.loop, &d->again, duty_backoff_ms(&d->env, ++d->tries));
         logger_line(LOG_ERROR, &scope, "settings.unreadable", "why=%s", LOG_TEXT(sg_err_text(err)));
+        duty_judge(&d->env, err, kv_damage());
+        return;
     }
+    d->tries = 0;
+    d->env.is_ready = true;
     windows_start(&d->windows);
     configure_start(&d->configure);
     sealing_start(&d->sealing);
     uploads_start(&d->uploads);
     duty_wake(&d->env,
               DUTY_WINDOWS | DUTY_CONFIGURE | DUTY_SEALING | DUTY_UPLOADS | DUTY_OVERDUE | DUTY_SUBMIT);
+}
+
+static void on_again(struct task *t)
+{
+    struct duties *d = CONTAINER_OF(t, struct duties, again);
+    become_ready(d, d->ready_term);
 }
 
 static void end_ready(struct duties *d)
@@ -89,8 +105,12 @@ void duties_role(struct duties *d, bool leads, bool is_ready, uint64_t term)
     if (d->env.is_ready && !(is_ready && d->env.term == term)) {
         end_ready(d);
     }
+    if (d->ready_term != 0 && !(is_ready && d->ready_term == term)) {
+        loop_cancel(d->env.loop, &d->again);
+        d->ready_term = 0;
+    }
     submitter_role(&d->submitter, leads);
-    if (is_ready && !d->env.is_ready) {
+    if (is_ready && !d->env.is_ready && d->ready_term == 0) {
         become_ready(d, term);
     }
 }

@@ -20,6 +20,9 @@ struct duties {
     struct duty_env env;
     struct task run;
     unsigned woken;
+    struct task again;   /* Armed: the rows could not be read as this replica became ready; */
+    uint64_t ready_term; /* in this term. 0: it is not so. */
+    unsigned tries;
     struct submitter submitter;
     struct windows windows;
     struct configure configure;

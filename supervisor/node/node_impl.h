@@ -36,6 +36,8 @@ struct node {
     struct group *catalog;
     struct catalog_model *model;  /* Never NULL once running. */
     struct digest catalog_digest; /* Of its objects, at the model's version. */
+    uint64_t catalog_told;        /* The version of the catalog that the lanes have their orders of; */
+    uint32_t catalog_told_level;  /* and its level. 0: none yet. */
     char catalog_why[256];        /* Of catalog_failed. */
     uint64_t catalog_leader;
     bool catalog_ready;        /* This node leads it. */

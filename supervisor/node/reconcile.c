@@ -35,8 +35,7 @@ static void order_shard(struct node *n, const struct catalog_shard *s)
 static void model_refresh(struct node *n)
 {
     struct lane *l = &n->lanes[0];
-    uint64_t known = n->model->version;
-    uint32_t level = n->model->level.level;
+    uint64_t known = n->catalog_told;
     struct rows rows;
     struct kv_txn *txn;
     enum sg_err err = kv_begin(l->kv, false, &txn);
@@ -64,7 +63,9 @@ static void model_refresh(struct node *n)
     if (n->model->version == known) {
         return;
     }
-    if (known == 0 || n->model->level.level != level) {
+    /* What was read before something damaged stopped it is in the model, and no lane has
+     * heard of it: so it is what was told that counts. */
+    if (n->model->level.level != n->catalog_told_level) {
         for (size_t i = 0; i < n->options.lanes_count; i++) {
             lane_level(&n->lanes[i], &n->model->level);
         }
@@ -74,6 +75,8 @@ static void model_refresh(struct node *n)
             order_shard(n, &n->model->shards[i]);
         }
     }
+    n->catalog_told = n->model->version;
+    n->catalog_told_level = n->model->level.level;
 }
 
 /* The first catalog begins at the highest level that all founders speak. So long its
