@@ -18,6 +18,7 @@ void configure_start(struct configure *c)
     configure_stop(c);
     c->refused_version = 0;
     c->tries = 0;
+    c->is_stale = false;
 }
 
 void configure_stop(struct configure *c)
@@ -41,16 +42,32 @@ static void try_again(struct configure *c)
     loop_after(c->env->loop, &c->timer, duty_backoff_ms(c->env, c->tries));
 }
 
-/* What the log now says. */
+/* What the log now says. A store that does not answer now is asked again: the old
+ * settings must not stay. */
 static bool reload(struct configure *c)
 {
     enum sg_err err = duty_settings_load(c->env);
-    if (err != SG_OK) {
+    c->is_stale = err != SG_OK;
+    if (c->is_stale) {
         struct log_scope scope = duty_scope(c->env);
-        duty_judge(c->env, err, kv_damage());
         logger_line(LOG_ERROR, &scope, "settings.unreadable", "why=%s", LOG_TEXT(sg_err_text(err)));
+        try_again(c);
+        duty_judge(c->env, err, kv_damage());
+        return false;
     }
-    return err == SG_OK;
+    c->tries = 0;
+    return true;
+}
+
+/* New settings: the other duties work by them. */
+static bool follow(struct configure *c)
+{
+    if (!reload(c)) {
+        return false;
+    }
+    windows_settings_changed(c->windows);
+    duty_wake(c->env, DUTY_WINDOWS | DUTY_SEALING | DUTY_UPLOADS | DUTY_RETRY | DUTY_SUBMIT);
+    return true;
 }
 
 static void on_applied(void *owner, enum sg_err err, const struct command_result *result)
@@ -66,11 +83,7 @@ static void on_applied(void *owner, enum sg_err err, const struct command_result
         refused(c, result);
         return;
     }
-    if (!reload(c)) {
-        return;
-    }
-    windows_settings_changed(c->windows);
-    duty_wake(c->env, DUTY_WINDOWS | DUTY_SEALING | DUTY_UPLOADS | DUTY_RETRY | DUTY_SUBMIT);
+    (void)follow(c);
 }
 
 static void on_level(void *owner, enum sg_err err, const struct command_result *result)
@@ -83,8 +96,9 @@ static void on_level(void *owner, enum sg_err err, const struct command_result *
     }
     CHECK(result->err == SG_OK); /* A level is never refused. */
     c->tries = 0;
-    reload(c);
-    configure_look(c);
+    if (reload(c)) {
+        configure_look(c);
+    }
 }
 
 /* Is a level on its way, or to be? */
@@ -107,7 +121,8 @@ static bool look_at_level(struct configure *c)
 void configure_look(struct configure *c)
 {
     struct duty_env *e = c->env;
-    if (!e->is_ready || c->busy || look_at_level(c) || !windows_none_overdue(c->windows)) {
+    if (!e->is_ready || c->busy || (c->is_stale && !follow(c)) || look_at_level(c) ||
+        !windows_none_overdue(c->windows)) {
         return;
     }
     uint64_t version = 0;

@@ -14,6 +14,7 @@ struct configure {
     struct windows *windows;
     struct task timer; /* After a failure. */
     bool busy;
+    bool is_stale; /* The settings of the log are newer than what could be read. */
     uint64_t proposed_version;
     uint64_t refused_version; /* Refused by apply: not proposed again by this leader. */
     uint32_t tries;
