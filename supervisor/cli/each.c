@@ -89,6 +89,7 @@ static void cause_text(const struct question *q, char *out, size_t size)
     }
 }
 
+/* What stands in brackets is how each shard came to it: no cause of its own. */
 static bool same_cause(const struct question *a, const struct question *b)
 {
     char x[512];
@@ -99,7 +100,8 @@ static bool same_cause(const struct question *a, const struct question *b)
     }
     cause_text(a, x, sizeof x);
     cause_text(b, y, sizeof y);
-    return strcmp(x, y) == 0;
+    size_t n = strcspn(x, "(");
+    return n == strcspn(y, "(") && memcmp(x, y, n) == 0;
 }
 
 /* Those from first on that failed for the same reason. */

@@ -225,7 +225,7 @@ static void test_many_broken_windows(void **state)
     for (unsigned i = 2; i <= 13; i++) {
         one_more_file(w, i); /* The same minute's modifier again: refused, for ever. */
     }
-    world_run(w, 20 * 60 * SECOND_MS);
+    world_run(w, 20ull * 60 * SECOND_MS);
     world_set_bugs("");
     assert_int_equal(w->current->duties.sealing.parked_count, 12);
     assert_int_equal(world_events(w, "alert"), 12);
