@@ -44,6 +44,29 @@ static void close_sentence(const struct cli *c, const json_t *o, struct bytes *o
     bytes_printf(out, "'\n");
 }
 
+static void release_sentence(const struct cli *c, const json_t *o, struct bytes *out)
+{
+    const char *window = c->args.option[OPTION_WINDOW];
+
+    bytes_printf(out, window == NULL ? "all windows on hold" : "window ");
+    say(out, window == NULL ? "" : window);
+    bytes_printf(out, window == NULL ? " are released" : " is released");
+    say_text(o, out);
+    bytes_printf(out, ": the files go to the bank, see 'shardgate files list ");
+    say(out, c->args.words[0]);
+    bytes_printf(out, "'\n");
+}
+
+static void finalize_sentence(const json_t *o, struct bytes *out)
+{
+    bytes_printf(out, "the cluster %s level %" JSON_INTEGER_FORMAT "%s\n",
+                 json_is_true(json_object_get(o, "finalized")) ? "goes to" : "stands already at",
+                 json_integer_value(json_object_get(o, "level")),
+                 json_is_true(json_object_get(o, "finalized"))
+                     ? ": no node can go back to a version that does not speak it"
+                     : ": nothing was changed");
+}
+
 static void cancel_sentence(const struct cli *c, const json_t *o, struct bytes *out)
 {
     bytes_printf(out, "transfer ");
@@ -108,6 +131,12 @@ bool cli_sentence(const struct cli *c, const json_t *document, struct bytes *out
     switch ((unsigned)c->verb->kind) {
     case REQUEST_WINDOWS_CLOSE:
         close_sentence(c, document, out);
+        return true;
+    case REQUEST_WINDOWS_RELEASE:
+        release_sentence(c, document, out);
+        return true;
+    case REQUEST_UPGRADE_FINALIZE:
+        finalize_sentence(document, out);
         return true;
     case REQUEST_CANCEL:
         cancel_sentence(c, document, out);
