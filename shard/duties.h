@@ -39,9 +39,9 @@ void duties_init(struct duties *d, const struct duty_env *env);
 void duties_role(struct duties *d, bool leads, bool is_ready, uint64_t term);
 /* A command of this kind that a person gave is applied. */
 void duties_told(struct duties *d, enum command_kind kind);
-/* As losing leadership, for ever. */
 /* A majority has the rows that were waited for (duty_env.confirm). */
 void duties_confirmed(struct duties *d);
+/* As losing leadership, for ever. */
 void duties_stop(struct duties *d);
 bool duties_are_idle(const struct duties *d);
 void duties_release(struct duties *d);
