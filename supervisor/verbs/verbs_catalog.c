@@ -67,21 +67,15 @@ static void propose(struct call *c)
     struct bytes encoded = BYTES_NONE;
     enum sg_err err;
 
-    if (plan->changes_count > CATALOG_CHANGES_MAX) {
-        call_fail(c, SG_TOOBIG,
-                  "%zu changes are more than goes in as a whole (%d): apply the file in parts, what others "
-                  "refer to "
-                  "first; nothing was changed",
-                  plan->changes_count, CATALOG_CHANGES_MAX);
-        return;
+    if (plan->changes_count <= CATALOG_CHANGES_MAX) {
+        catalog_command_encode(&command, &encoded);
     }
-    catalog_command_encode(&command, &encoded);
-    if (encoded.n > ENTRY_SIZE_MAX_BYTES) {
+    if (plan->changes_count > CATALOG_CHANGES_MAX || encoded.n > ENTRY_SIZE_MAX_BYTES) {
         call_fail(
             c, SG_TOOBIG,
-            "%zu changes of %zu bytes are more than goes in as a whole (%u bytes): apply the file in parts, "
-            "what others refer to first; nothing was changed",
-            plan->changes_count, encoded.n, ENTRY_SIZE_MAX_BYTES);
+            "%zu changes are more than goes in as a whole (%d, or %u bytes): apply the file in parts, what "
+            "others refer to first; nothing was changed",
+            plan->changes_count, CATALOG_CHANGES_MAX, ENTRY_SIZE_MAX_BYTES);
         bytes_release(&encoded);
         return;
     }
