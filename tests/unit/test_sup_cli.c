@@ -344,6 +344,20 @@ static void a_list_goes_on_by_itself(void **state)
         cli_run(f, (const char *const[]){"transfers", "list", "231380104", "--limit", "1", NULL}), CLI_DONE);
 }
 
+/* Shards are asked side by side, so any of the two may come last. */
+static bool last_was(const struct cli_run *f, const char *question, const char *arguments)
+{
+    for (size_t i = 0; i < 2; i++) {
+        char wanted[128];
+        (void)snprintf(wanted, sizeof wanted, "%s%s%s", question, i == 0 ? "121042882" : "231380104",
+                       arguments);
+        if (strcmp(f->asked, wanted) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void an_item_finds_its_shard(void **state)
 {
     struct cli_run *f = *state;
@@ -354,7 +368,7 @@ static void an_item_finds_its_shard(void **state)
     assert_int_equal(cli_run(f, (const char *const[]){"transfers", "cancel", "a", NULL}), CLI_FAILED);
     f->only_shard = 0; /* In both: which one is meant? */
     assert_int_equal(cli_run(f, (const char *const[]){"transfers", "cancel", "a", NULL}), CLI_USAGE);
-    assert_string_equal(f->asked, "transfers show 231380104 id=a");
+    assert_true(last_was(f, "transfers show ", " id=a"));
 }
 
 static void a_shard_that_cannot_be_asked_stops_a_change(void **state)
@@ -362,7 +376,7 @@ static void a_shard_that_cannot_be_asked_stops_a_change(void **state)
     struct cli_run *f = *state;
     f->err[REQUEST_FILES_SHOW] = SG_CORRUPT;
     assert_int_equal(cli_run(f, (const char *const[]){"files", "cancel", "1", NULL}), CLI_CORRUPT);
-    assert_string_equal(f->asked, "files show 231380104 file=1"); /* Nothing was cancelled. */
+    assert_true(last_was(f, "files show ", " file=1")); /* Nothing was cancelled. */
 }
 
 /* --- What is printed ------------------------------------------------------------------------- */
